@@ -1,0 +1,70 @@
+//! Durations as humantime reads them, never months or years: those have no fixed length.
+
+use serde::Deserialize;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A length of time such as `15m`, `1h 30m` or `400d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Span(pub Duration);
+
+impl Span {
+    /// A span of whole seconds.
+    pub const fn from_secs(secs: u64) -> Span {
+        Span(Duration::from_secs(secs))
+    }
+
+    /// Microseconds, cut at the largest number that a timestamp can hold.
+    pub fn micros(self) -> i64 {
+        i64::try_from(self.0.as_micros()).unwrap_or(i64::MAX)
+    }
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Span, String> {
+        let calendar = text.split(|c: char| !c.is_alphabetic()).any(|unit| {
+            matches!(unit, "M" | "mon" | "month" | "months" | "y" | "yr" | "yrs" | "year" | "years")
+        });
+        if calendar {
+            return Err(format!(
+                "{text:?} counts months or years, whose length varies; write days, as in \"30d\""
+            ));
+        }
+        humantime::parse_duration(text)
+            .map(Span)
+            .map_err(|e| format!("{text:?} is not a duration such as \"15m\" or \"1h 30m\": {e}"))
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Span, String> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_duration(self.0).fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_durations_but_no_months() {
+        assert_eq!("15m".parse(), Ok(Span::from_secs(900)));
+        assert_eq!("1h 30m".parse(), Ok(Span::from_secs(5400)));
+        assert_eq!("500ms".parse::<Span>().unwrap().micros(), 500_000);
+        for bad in ["1M", "2 months", "1y", "90", "", "-1h"] {
+            assert!(bad.parse::<Span>().is_err(), "{bad:?}");
+        }
+    }
+}
