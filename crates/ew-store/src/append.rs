@@ -1,0 +1,360 @@
+//! Appending samples: all or nothing, idempotent.
+
+use crate::error::StoreError;
+use crate::log::Log;
+use ew_core::{Point, Quality, Sample, Timestamp};
+use rusqlite::{CachedStatement, OptionalExtension, Transaction, TransactionBehavior, params};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What an append did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// New rows.
+    pub appended: u64,
+    /// Rows equal to one already there.
+    pub skipped: u64,
+    /// Rows that took the place of a different one (`--replace`).
+    pub corrected: u64,
+}
+
+/// What a poll knows of a sample beside its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PollDetail {
+    /// The point whose sample it belongs to.
+    pub point: Point,
+    /// A domain: how many switches were asked.
+    pub expected: Option<u32>,
+    /// A domain: how many answered.
+    pub answered: Option<u32>,
+    /// A domain: the importance asked for, 1..100.
+    pub importance: Option<u8>,
+    /// A switch: why it failed.
+    pub reason: Option<String>,
+}
+
+/// Why nothing was appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError<E: std::error::Error + 'static> {
+    /// The source of samples failed.
+    #[error(transparent)]
+    Source(E),
+    /// The log failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another value stands at the same point and time.
+    #[error(
+        "the log holds {} at {} as {}, not {}", sample.point(), sample.time(), show(*held), show(sample.value())
+    )]
+    Differs {
+        /// How many samples came before it, from 0.
+        index: u64,
+        /// The new one.
+        sample: Box<Sample>,
+        /// The value in the log.
+        held: Option<f64>,
+    },
+}
+
+fn show(value: Option<f64>) -> String {
+    value.map_or("null".to_owned(), |v| v.to_string())
+}
+
+/// A row as the log holds it, with ids for names.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Held {
+    seq: i64,
+    value: Option<f64>,
+    unit: i64,
+    quality: i64,
+}
+
+impl Log {
+    /// Appends samples in one transaction that began IMMEDIATE. Each gets the next seq.
+    ///
+    /// A sample equal to one already there is skipped; one that differs at the same point and time is an
+    /// error, or with `replace` a correction: it gets a new seq and the old one goes to the history.
+    pub fn append<E: std::error::Error>(
+        &mut self,
+        samples: impl IntoIterator<Item = Result<Sample, E>>,
+        replace: bool,
+        now: Timestamp,
+    ) -> Result<Appended, AppendError<E>> {
+        self.append_with_details(samples, &[], replace, now)
+    }
+
+    /// Appends the samples of one poll with what else it knows, in one transaction.
+    pub fn append_poll(
+        &mut self,
+        samples: Vec<Sample>,
+        details: &[PollDetail],
+        time: Timestamp,
+    ) -> Result<Appended, AppendError<std::convert::Infallible>> {
+        self.append_with_details(samples.into_iter().map(Ok), details, false, time)
+    }
+
+    fn append_with_details<E: std::error::Error>(
+        &mut self,
+        samples: impl IntoIterator<Item = Result<Sample, E>>,
+        details: &[PollDetail],
+        replace: bool,
+        now: Timestamp,
+    ) -> Result<Appended, AppendError<E>> {
+        let path = self.path.clone();
+        let sql = |source| StoreError::Sql { doing: "append samples", path: path.clone(), source };
+        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+        let mut writer = Writer::new(&tx).map_err(sql)?;
+        let mut done = Appended::default();
+        for (index, sample) in samples.into_iter().enumerate() {
+            let sample = sample.map_err(AppendError::Source)?;
+            match writer.put(&sample, replace).map_err(sql)? {
+                Put::New => done.appended += 1,
+                Put::Equal => done.skipped += 1,
+                Put::Corrected => done.corrected += 1,
+                Put::Differs(held) => {
+                    return Err(AppendError::Differs { index: index as u64, sample: Box::new(sample), held });
+                }
+            }
+        }
+        for detail in details {
+            writer.detail(detail, now).map_err(sql)?;
+        }
+        writer.finish(now).map_err(sql)?;
+        tx.commit().map_err(sql)?;
+        Ok(done)
+    }
+}
+
+enum Put {
+    New,
+    Equal,
+    Corrected,
+    Differs(Option<f64>),
+}
+
+struct Writer<'tx> {
+    tx: &'tx Transaction<'tx>,
+    insert: CachedStatement<'tx>,
+    points: HashMap<Point, i64>,
+    units: HashMap<Arc<str>, i64>,
+    first_seq: i64,
+    next_seq: i64,
+    times: Option<(Timestamp, Timestamp)>,
+}
+
+impl<'tx> Writer<'tx> {
+    fn new(tx: &'tx Transaction<'tx>) -> rusqlite::Result<Writer<'tx>> {
+        let last: i64 = tx.query_row("select last_seq from state", [], |row| row.get(0))?;
+        let insert = tx.prepare_cached(
+            "insert into sample (time, point, seq, value, unit, quality) values (?1, ?2, ?3, ?4, ?5, ?6)
+             on conflict do nothing",
+        )?;
+        Ok(Writer {
+            tx,
+            insert,
+            points: HashMap::new(),
+            units: HashMap::new(),
+            first_seq: last + 1,
+            next_seq: last + 1,
+            times: None,
+        })
+    }
+
+    fn put(&mut self, sample: &Sample, replace: bool) -> rusqlite::Result<Put> {
+        let point = self.point_id(sample.point())?;
+        let new = Held {
+            seq: self.next_seq,
+            value: sample.value(),
+            unit: self.unit_id(sample.unit())?,
+            quality: sample.quality() as i64,
+        };
+        let time = sample.time();
+        let put = if self.insert.execute(params![
+            time.micros(),
+            point,
+            new.seq,
+            new.value,
+            new.unit,
+            new.quality
+        ])? == 1
+        {
+            Put::New
+        } else {
+            let held = self.held(time, point)?;
+            if (held.value, held.unit, held.quality) == (new.value, new.unit, new.quality) {
+                return Ok(Put::Equal);
+            }
+            if !replace {
+                return Ok(Put::Differs(held.value));
+            }
+            self.correct(time, point, held, new)?;
+            Put::Corrected
+        };
+        self.next_seq += 1;
+        let (min, max) = self.times.unwrap_or((time, time));
+        self.times = Some((min.min(time), max.max(time)));
+        Ok(put)
+    }
+
+    fn held(&self, time: Timestamp, point: i64) -> rusqlite::Result<Held> {
+        self.tx
+            .prepare_cached("select seq, value, unit, quality from sample where time = ?1 and point = ?2")?
+            .query_row(params![time.micros(), point], |row| {
+                Ok(Held { seq: row.get(0)?, value: row.get(1)?, unit: row.get(2)?, quality: row.get(3)? })
+            })
+    }
+
+    fn correct(&self, time: Timestamp, point: i64, old: Held, new: Held) -> rusqlite::Result<()> {
+        self.tx
+            .prepare_cached("insert into correction values (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+            .execute(params![time.micros(), point, old.seq, old.value, old.unit, old.quality, new.seq])?;
+        self.tx
+            .prepare_cached(
+                "update sample set seq = ?3, value = ?4, unit = ?5, quality = ?6 where time = ?1 and point = ?2",
+            )?
+            .execute(params![time.micros(), point, new.seq, new.value, new.unit, new.quality])?;
+        Ok(())
+    }
+
+    fn detail(&mut self, detail: &PollDetail, time: Timestamp) -> rusqlite::Result<()> {
+        let point = self.point_id(&detail.point)?;
+        self.tx
+            .prepare_cached("insert or replace into poll_detail values (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![
+                time.micros(),
+                point,
+                detail.expected,
+                detail.answered,
+                detail.importance,
+                detail.reason
+            ])?;
+        Ok(())
+    }
+
+    fn point_id(&mut self, point: &Point) -> rusqlite::Result<i64> {
+        if let Some(id) = self.points.get(point) {
+            return Ok(*id);
+        }
+        let id = id_of(self.tx, "point", point.as_str())?;
+        self.points.insert(point.clone(), id);
+        Ok(id)
+    }
+
+    fn unit_id(&mut self, unit: &Arc<str>) -> rusqlite::Result<i64> {
+        if let Some(id) = self.units.get(unit) {
+            return Ok(*id);
+        }
+        let id = id_of(self.tx, "unit", unit)?;
+        self.units.insert(unit.clone(), id);
+        Ok(id)
+    }
+
+    /// Keeps the seq given and, where there was anything new, the batch.
+    fn finish(self, now: Timestamp) -> rusqlite::Result<()> {
+        let Some((min, max)) = self.times else { return Ok(()) };
+        let last = self.next_seq - 1;
+        self.tx.execute("update state set last_seq = ?1", [last])?;
+        self.tx.execute(
+            "insert into batch (first_seq, last_seq, time_min, time_max, committed_at) values (?1, ?2, ?3, ?4, ?5)",
+            params![self.first_seq, last, min.micros(), max.micros(), now.micros()],
+        )?;
+        Ok(())
+    }
+}
+
+/// The id of a name in `point` or `unit`, made if there is none.
+fn id_of(tx: &Transaction<'_>, table: &'static str, name: &str) -> rusqlite::Result<i64> {
+    let known = tx
+        .prepare_cached(&format!("select id from {table} where name = ?1"))?
+        .query_row([name], |row| row.get(0))
+        .optional()?;
+    match known {
+        Some(id) => Ok(id),
+        None => tx
+            .prepare_cached(&format!("insert into {table} (name) values (?1) returning id"))?
+            .query_row([name], |row| row.get(0)),
+    }
+}
+
+/// The quality kept under a number.
+pub(crate) fn quality(number: i64) -> Option<Quality> {
+    Quality::ALL.get(usize::try_from(number).ok()?).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ew_core::{Row, Selection, Window};
+    use std::convert::Infallible;
+
+    fn sample(secs: i64, point: &str, value: Option<f64>) -> Result<Sample, Infallible> {
+        let quality = if value.is_some() { Quality::Actual } else { Quality::Missing };
+        Ok(Sample::new(Timestamp::from_secs(secs), point.parse().unwrap(), value, "W", quality).unwrap())
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from_secs(1_700_000_000)
+    }
+
+    fn rows(log: &Log, as_of: Option<i64>) -> Vec<String> {
+        let snapshot = log.snapshot().unwrap();
+        let mut out = Vec::new();
+        let window = Window::new(Timestamp::MIN, Timestamp::MAX);
+        let mut each = |row: Row<'_>| {
+            out.push(format!("{} {} {:?}", row.time.secs(), row.point, row.value));
+            Ok::<(), StoreError>(())
+        };
+        snapshot.for_each_row(window, &Selection::default(), as_of, &mut each).unwrap();
+        out
+    }
+
+    #[test]
+    fn idempotent_all_or_nothing_and_corrections() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
+        let first = [sample(10, "b", Some(1.0)), sample(10, "a", None), sample(5, "a", Some(2.0))];
+        let done = log.append(first.clone(), false, now()).unwrap();
+        assert_eq!(done, Appended { appended: 3, ..Appended::default() });
+        let done = log.append(first, false, now()).unwrap();
+        assert_eq!(done, Appended { skipped: 3, ..Appended::default() });
+        assert_eq!(rows(&log, None), ["5 a Some(2.0)", "10 a None", "10 b Some(1.0)"]);
+
+        let bad = [sample(20, "a", Some(1.0)), sample(10, "b", Some(9.0))];
+        let error = log.append(bad.clone(), false, now()).unwrap_err();
+        assert!(matches!(error, AppendError::Differs { index: 1, held: Some(1.0), .. }), "{error}");
+        assert_eq!(rows(&log, None).len(), 3);
+
+        let done = log.append(bad, true, now()).unwrap();
+        assert_eq!(done, Appended { appended: 1, corrected: 1, skipped: 0 });
+        assert_eq!(rows(&log, None)[2], "10 b Some(9.0)");
+        // As of before the correction the old value stands, and the new row is not there.
+        assert_eq!(rows(&log, Some(3)), ["5 a Some(2.0)", "10 a None", "10 b Some(1.0)"]);
+        assert_eq!(log.snapshot().unwrap().last_seq().unwrap(), 5);
+    }
+
+    #[test]
+    fn two_writers_and_a_reader_lose_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ew.db");
+        drop(Log::open(&path).unwrap());
+        std::thread::scope(|scope| {
+            for writer in 0..2 {
+                let path = &path;
+                scope.spawn(move || {
+                    let mut log = Log::open(path).unwrap();
+                    for n in 0..50 {
+                        let point = format!("w{writer}");
+                        log.append([sample(n, &point, Some(n as f64))], false, now()).unwrap();
+                    }
+                });
+            }
+            let log = Log::open(&path).unwrap();
+            for _ in 0..50 {
+                let snapshot = log.snapshot().unwrap();
+                let stats = snapshot.stats(ew_core::Span::from_secs(900)).unwrap();
+                assert_eq!(stats.rows as i64, snapshot.last_seq().unwrap());
+            }
+        });
+        assert_eq!(rows(&Log::open(&path).unwrap(), None).len(), 100);
+    }
+}

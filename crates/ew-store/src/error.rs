@@ -1,0 +1,88 @@
+//! What can go wrong with the log.
+
+use ew_core::Exit;
+use std::path::PathBuf;
+
+/// An error of the log, naming the file and what was being done.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file or folder could not be used.
+    #[error("cannot {doing} {}", path.display())]
+    Io {
+        /// A verb: `create`, `read` …
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// SQLite refused.
+    #[error("cannot {doing} in the log {}", path.display())]
+    Sql {
+        /// A verb and its object: `append samples` …
+        doing: &'static str,
+        /// The log.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// The log was written by a later ew.
+    #[error("the log {} has schema {found}; this program knows up to {known}", path.display())]
+    Newer {
+        /// The log.
+        path: PathBuf,
+        /// Its `user_version`.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// A row of the ledger or the log does not read back.
+    #[error("the log {} holds {what}, which no ew writes", path.display())]
+    Unreadable {
+        /// The log.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+}
+
+impl StoreError {
+    /// The exit code that it makes.
+    pub fn exit(&self) -> Exit {
+        if self.is_busy() { Exit::Busy } else { Exit::Io }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        use rusqlite::ErrorCode as Code;
+        match self {
+            StoreError::Newer { .. } => {
+                Some("use the ew that wrote it, or a later one; nothing was changed".into())
+            }
+            StoreError::Sql { source, .. } => match source.sqlite_error_code()? {
+                Code::DatabaseBusy | Code::DatabaseLocked => {
+                    Some("another program has been writing to the log for 30 s; try later".into())
+                }
+                Code::DiskFull => {
+                    Some("the disk is full; nothing was written; make room and run again".into())
+                }
+                Code::NotADatabase => Some("the file is not an ew log; is log.url in ew.toml right?".into()),
+                Code::DatabaseCorrupt => Some(
+                    "the log is damaged; keep a copy, then restore a backup or use sqlite3's .recover".into(),
+                ),
+                Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied => {
+                    Some("the log's folder must exist and be writable by this user".into())
+                }
+                _ => None,
+            },
+            StoreError::Io { .. } => Some("the log's folder must exist and be writable by this user".into()),
+            StoreError::Unreadable { .. } => None,
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        use rusqlite::ErrorCode as Code;
+        let StoreError::Sql { source, .. } = self else { return false };
+        matches!(source.sqlite_error_code(), Some(Code::DatabaseBusy | Code::DatabaseLocked))
+    }
+}

@@ -1,0 +1,503 @@
+//! The delivery ledger: jobs, slices, names and receipts.
+
+use crate::error::StoreError;
+use ew_core::{Columns, Point, Timestamp, Window, insert_before_extension};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use std::path::Path;
+use std::str::FromStr;
+
+/// A job and how far it has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Its id in the log.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// The latest end of any slice placed or skipped; none before the first.
+    pub bookmark: Option<Timestamp>,
+    /// How many slices were planned.
+    pub slices: i64,
+}
+
+/// The states of a slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SliceState {
+    /// It is known to be due.
+    Planned,
+    /// Its file lies in the spool, its name and hash are committed.
+    Rendered,
+    /// Bytes may have left.
+    Sending,
+    /// It stands under its name at the receiver.
+    Placed,
+    /// It was seen there later.
+    Verified,
+    /// No rows; passed over.
+    Empty,
+    /// A later revision took its place.
+    Superseded,
+    /// It waits for a person.
+    Held,
+    /// A person passed over it.
+    Skipped,
+    /// The last attempt failed; the next run tries again.
+    Failed,
+}
+
+impl SliceState {
+    const ALL: [SliceState; 10] = [
+        SliceState::Planned,
+        SliceState::Rendered,
+        SliceState::Sending,
+        SliceState::Placed,
+        SliceState::Verified,
+        SliceState::Empty,
+        SliceState::Superseded,
+        SliceState::Held,
+        SliceState::Skipped,
+        SliceState::Failed,
+    ];
+
+    /// The word in the ledger.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SliceState::Planned => "planned",
+            SliceState::Rendered => "rendered",
+            SliceState::Sending => "sending",
+            SliceState::Placed => "placed",
+            SliceState::Verified => "verified",
+            SliceState::Empty => "empty",
+            SliceState::Superseded => "superseded",
+            SliceState::Held => "held",
+            SliceState::Skipped => "skipped",
+            SliceState::Failed => "failed",
+        }
+    }
+
+    /// The outcome in reports: delivered, empty, held, failed or planned.
+    pub fn outcome(self) -> &'static str {
+        match self {
+            SliceState::Placed | SliceState::Verified | SliceState::Superseded => "delivered",
+            SliceState::Empty | SliceState::Skipped => "empty",
+            SliceState::Held => "held",
+            SliceState::Failed => "failed",
+            SliceState::Planned | SliceState::Rendered | SliceState::Sending => "planned",
+        }
+    }
+}
+
+impl FromStr for SliceState {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<SliceState, String> {
+        SliceState::ALL
+            .into_iter()
+            .find(|s| s.as_str() == text)
+            .ok_or_else(|| format!("the slice state {text:?}"))
+    }
+}
+
+/// A slice whose file is rendered, to be committed before its first byte leaves.
+#[derive(Debug, Clone)]
+pub struct NewSlice {
+    /// Its window.
+    pub window: Window,
+    /// Its revision; 0 is the first delivery.
+    pub rev: u32,
+    /// The highest seq when it was planned.
+    pub as_of_seq: i64,
+    /// The columns of a wide layout.
+    pub columns: Option<Columns>,
+    /// The formatter and its version.
+    pub format: String,
+    /// Its number within the job.
+    pub count: i64,
+    /// The name that its template gives; a clash with another slice adds `_2` …
+    pub name: String,
+    /// The extension in that name.
+    pub ext: String,
+    /// Samples in it.
+    pub rows: u64,
+    /// Size of the file, bytes.
+    pub bytes: u64,
+    /// Of the file, lower-case hex.
+    pub sha256: String,
+    /// The file below the spool folder.
+    pub spool: String,
+    /// Where it goes.
+    pub destination: String,
+}
+
+/// One row of the ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// Its id.
+    pub id: i64,
+    /// The job's name.
+    pub job: String,
+    /// Its window.
+    pub window: Window,
+    /// Its revision.
+    pub rev: u32,
+    /// The highest seq when it was planned.
+    pub as_of_seq: i64,
+    /// Where it stands.
+    pub state: SliceState,
+    /// Why it failed, is held or skipped.
+    pub reason: Option<String>,
+    /// The columns of a wide layout.
+    pub columns: Option<Columns>,
+    /// Its number within the job.
+    pub count: Option<i64>,
+    /// Its name at the receiver.
+    pub name: Option<String>,
+    /// Samples in it.
+    pub rows: u64,
+    /// Size of the file, bytes.
+    pub bytes: Option<u64>,
+    /// Of the file, lower-case hex.
+    pub sha256: Option<String>,
+    /// The file below the spool folder, while it is not placed.
+    pub spool: Option<String>,
+    /// Where it goes or went.
+    pub destination: Option<String>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was placed.
+    pub delivered_at: Option<Timestamp>,
+}
+
+const COLUMNS: &str = "s.id, j.name, s.start_time, s.end_time, s.rev, s.as_of_seq, s.state, s.reason, s.columns, \
+     s.count, s.name, s.rows, s.bytes, s.sha256, s.spool, s.destination, s.attempts, s.delivered_at";
+
+/// Jobs, slices and receipts.
+#[derive(Debug)]
+pub struct Ledger<'log> {
+    pub(crate) conn: &'log mut Connection,
+    pub(crate) path: &'log Path,
+}
+
+impl Ledger<'_> {
+    fn sql(&self, doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError + use<> {
+        let path = self.path.to_owned();
+        move |source| StoreError::Sql { doing, path: path.clone(), source }
+    }
+
+    /// The job of that name, if it ever ran.
+    pub fn job(&self, name: &str) -> Result<Option<Job>, StoreError> {
+        self.conn
+            .query_row("select id, name, bookmark, slices from job where name = ?1", [name], job)
+            .optional()
+            .map_err(self.sql("read the job"))
+    }
+
+    /// The job of that name, made if it never ran.
+    pub fn make_job(&mut self, name: &str) -> Result<Job, StoreError> {
+        if let Some(job) = self.job(name)? {
+            return Ok(job);
+        }
+        self.conn
+            .execute("insert into job (name) values (?1) on conflict do nothing", [name])
+            .map_err(self.sql("add the job"))?;
+        self.conn
+            .query_row("select id, name, bookmark, slices from job where name = ?1", [name], job)
+            .map_err(self.sql("read the job"))
+    }
+
+    /// Every job that ever ran, by name.
+    pub fn jobs(&self) -> Result<Vec<Job>, StoreError> {
+        let sql = self.sql("read the jobs");
+        let mut select =
+            self.conn.prepare("select id, name, bookmark, slices from job order by name").map_err(&sql)?;
+        let jobs: rusqlite::Result<Vec<Job>> = select.query_map([], job).map_err(&sql)?.collect();
+        jobs.map_err(&sql)
+    }
+
+    /// The slices of a job that were rendered and are not placed, in order of time.
+    pub fn unfinished(&self, job: &Job) -> Result<Vec<Delivery>, StoreError> {
+        self.select(
+            "where s.job = ?1 and s.state in ('rendered', 'sending', 'failed') order by s.start_time, s.rev",
+            params![job.id],
+        )
+    }
+
+    /// The newest placed revision of each slice that touches the window, in order of time.
+    pub fn placed(&self, job: &Job, window: Window) -> Result<Vec<Delivery>, StoreError> {
+        self.select(
+            "where s.job = ?1 and s.state in ('placed', 'verified') and s.end_time > ?2 and s.start_time < ?3
+             order by s.start_time, s.rev",
+            params![job.id, window.start.micros(), window.end.micros()],
+        )
+    }
+
+    /// The columns of the last placed slice, for the header of an empty one.
+    pub fn last_columns(&self, job: &Job) -> Result<Columns, StoreError> {
+        let last = self.select(
+            "where s.job = ?1 and s.columns is not null and s.state in ('placed', 'verified')
+             order by s.start_time desc, s.rev desc limit 1",
+            params![job.id],
+        )?;
+        Ok(last.into_iter().next().and_then(|slice| slice.columns).unwrap_or_default())
+    }
+
+    /// Every row of the ledger, of one job or all, whose window touches the given one; by job and time.
+    pub fn list(&self, job: Option<&str>, window: Window) -> Result<Vec<Delivery>, StoreError> {
+        self.select(
+            "where (?1 is null or j.name = ?1) and s.end_time > ?2 and s.start_time < ?3
+             order by j.name, s.start_time, s.rev, s.id",
+            params![job, window.start.micros(), window.end.micros()],
+        )
+    }
+
+    /// Commits a rendered slice, and with it the empty stretch passed over before it. From here on its
+    /// name, hash and bytes stand; the name is its own for ever.
+    pub fn record_rendered(
+        &mut self,
+        job: &Job,
+        passed_over: Option<Window>,
+        slice: &NewSlice,
+    ) -> Result<Delivery, StoreError> {
+        let sql = self.sql("record a rendered slice");
+        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
+        if let Some(window) = passed_over {
+            tx.execute(
+                "insert into slice (job, start_time, end_time, rev, as_of_seq, state) values (?1, ?2, ?3, 0, ?4, 'empty')",
+                params![job.id, window.start.micros(), window.end.micros(), slice.as_of_seq],
+            )
+            .map_err(&sql)?;
+        }
+        let name = claim_name(&tx, job, slice).map_err(&sql)?;
+        let columns = slice.columns.as_ref().map(|columns| columns_json(columns));
+        tx.execute(
+            "insert into slice (job, start_time, end_time, rev, as_of_seq, state, columns, format, count, name,
+                 rows, bytes, sha256, spool, destination)
+             values (?1, ?2, ?3, ?4, ?5, 'rendered', ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            params![
+                job.id,
+                slice.window.start.micros(),
+                slice.window.end.micros(),
+                slice.rev,
+                slice.as_of_seq,
+                columns,
+                slice.format,
+                slice.count,
+                name,
+                slice.rows,
+                slice.bytes,
+                slice.sha256,
+                slice.spool,
+                slice.destination
+            ],
+        )
+        .map_err(&sql)?;
+        let id = tx.last_insert_rowid();
+        tx.execute("update job set slices = max(slices, ?2) where id = ?1", params![job.id, slice.count])
+            .map_err(&sql)?;
+        tx.commit().map_err(&sql)?;
+        self.select("where s.id = ?1", params![id])?.into_iter().next().ok_or_else(|| {
+            StoreError::Unreadable { path: self.path.to_owned(), what: format!("no slice {id}") }
+        })
+    }
+
+    /// Notes that bytes may leave now; counts the attempt.
+    pub fn sending(&mut self, slice: &Delivery) -> Result<(), StoreError> {
+        // A slice that is placed and sent again by hand stays placed.
+        let sql = self.sql("note an attempt");
+        self.conn
+            .execute(
+                "update slice set attempts = attempts + 1,
+                     state = case when state in ('rendered', 'failed') then 'sending' else state end
+                 where id = ?1",
+                [slice.id],
+            )
+            .map_err(&sql)?;
+        Ok(())
+    }
+
+    /// Notes why the last attempt failed; the slice stays due.
+    pub fn failed(&mut self, slice: &Delivery, reason: &str) -> Result<(), StoreError> {
+        let sql = self.sql("note a failure");
+        self.conn
+            .execute(
+                "update slice set state = 'failed', reason = ?2
+                 where id = ?1 and state in ('rendered', 'sending', 'failed')",
+                params![slice.id, reason],
+            )
+            .map_err(&sql)?;
+        Ok(())
+    }
+
+    /// Commits receipt and bookmark together: the slice is at the receiver. Revisions before it are
+    /// superseded; the bookmark never moves back. Returns the bookmark.
+    pub fn place(
+        &mut self,
+        job: &Job,
+        slice: &Delivery,
+        receipt: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let sql = self.sql("record a receipt");
+        let (start, end) = (slice.window.start.micros(), slice.window.end.micros());
+        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
+        tx.execute(
+            "update slice set state = 'placed', reason = null, spool = null, receipt = ?2, delivered_at = ?3 where id = ?1",
+            params![slice.id, receipt, now.micros()],
+        )
+        .map_err(&sql)?;
+        tx.execute(
+            "update slice set state = 'superseded'
+             where job = ?1 and start_time = ?2 and end_time = ?3 and rev < ?4 and state in ('placed', 'verified')",
+            params![job.id, start, end, slice.rev],
+        )
+        .map_err(&sql)?;
+        let bookmark = tx
+            .query_row(
+                "update job set bookmark = max(coalesce(bookmark, ?2), ?2) where id = ?1 returning bookmark",
+                params![job.id, end],
+                |row| row.get::<_, Option<i64>>(0),
+            )
+            .map_err(&sql)?;
+        tx.commit().map_err(&sql)?;
+        Ok(bookmark.map(Timestamp::from_micros))
+    }
+
+    fn select(&self, tail: &str, params: impl rusqlite::Params) -> Result<Vec<Delivery>, StoreError> {
+        let sql = self.sql("read the ledger");
+        let query = format!("select {COLUMNS} from slice s join job j on j.id = s.job {tail}");
+        let mut select = self.conn.prepare_cached(&query).map_err(&sql)?;
+        let found: rusqlite::Result<Vec<Delivery>> =
+            select.query_map(params, delivery).map_err(&sql)?.collect();
+        found.map_err(&sql)
+    }
+}
+
+/// The first of `name`, `name_2`, `name_3` … that is free or already this slice's.
+fn claim_name(tx: &Transaction<'_>, job: &Job, slice: &NewSlice) -> rusqlite::Result<String> {
+    let (start, end) = (slice.window.start.micros(), slice.window.end.micros());
+    let mut name = slice.name.clone();
+    for n in 2.. {
+        tx.prepare_cached("insert into file_name values (?1, ?2, ?3, ?4, ?5) on conflict do nothing")?
+            .execute(params![slice.destination, name, job.id, start, end])?;
+        let owner: (i64, i64, i64) = tx
+            .prepare_cached(
+                "select job, start_time, end_time from file_name where destination = ?1 and name = ?2",
+            )?
+            .query_row(params![slice.destination, name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        if owner == (job.id, start, end) {
+            break;
+        }
+        name = insert_before_extension(&slice.name, &format!("_{n}"), &slice.ext);
+    }
+    Ok(name)
+}
+
+fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
+    let bookmark: Option<i64> = row.get(2)?;
+    Ok(Job {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        bookmark: bookmark.map(Timestamp::from_micros),
+        slices: row.get(3)?,
+    })
+}
+
+fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    let bad = |index: usize, what: String| {
+        rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, what.into())
+    };
+    let state: String = row.get(6)?;
+    let columns: Option<String> = row.get(8)?;
+    let delivered_at: Option<i64> = row.get(17)?;
+    Ok(Delivery {
+        id: row.get(0)?,
+        job: row.get(1)?,
+        window: Window::new(Timestamp::from_micros(row.get(2)?), Timestamp::from_micros(row.get(3)?)),
+        rev: row.get(4)?,
+        as_of_seq: row.get(5)?,
+        state: state.parse().map_err(|e| bad(6, e))?,
+        reason: row.get(7)?,
+        columns: columns.as_deref().map(columns_from_json).transpose().map_err(|e| bad(8, e))?,
+        count: row.get(9)?,
+        name: row.get(10)?,
+        rows: row.get(11)?,
+        bytes: row.get(12)?,
+        sha256: row.get(13)?,
+        spool: row.get(14)?,
+        destination: row.get(15)?,
+        attempts: row.get(16)?,
+        delivered_at: delivered_at.map(Timestamp::from_micros),
+    })
+}
+
+fn columns_json(columns: &[Point]) -> String {
+    serde_json::Value::from_iter(columns.iter().map(Point::as_str)).to_string()
+}
+
+fn columns_from_json(text: &str) -> Result<Columns, String> {
+    let names: Vec<String> = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    names.iter().map(|name| name.parse()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Log;
+
+    fn slice(start: i64, name: &str) -> NewSlice {
+        NewSlice {
+            window: Window::new(Timestamp::from_secs(start), Timestamp::from_secs(start + 900)),
+            rev: 0,
+            as_of_seq: 7,
+            columns: Some(["a", "b,\"c"].iter().map(|n| n.parse().unwrap()).collect()),
+            format: "csv/1".into(),
+            count: start / 900,
+            name: name.into(),
+            ext: "csv".into(),
+            rows: 3,
+            bytes: 40,
+            sha256: "00".into(),
+            spool: "u/x.csv".into(),
+            destination: "file:///out".into(),
+        }
+    }
+
+    #[test]
+    fn rendered_placed_and_the_bookmark_never_moves_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
+        let mut ledger = log.ledger();
+        let job = ledger.make_job("utility").unwrap();
+        let gap = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(900));
+        let late = ledger.record_rendered(&job, Some(gap), &slice(900, "b.csv")).unwrap();
+        let early = ledger.record_rendered(&job, None, &slice(0, "a.csv")).unwrap();
+        assert_eq!(ledger.unfinished(&job).unwrap(), [early.clone(), late.clone()]);
+        assert_eq!(late.columns.as_deref().map(<[Point]>::len), Some(2));
+
+        ledger.sending(&late).unwrap();
+        ledger.failed(&late, "connection refused").unwrap();
+        assert_eq!(ledger.unfinished(&job).unwrap()[1].reason.as_deref(), Some("connection refused"));
+        let now = Timestamp::from_secs(5_000);
+        let bookmark = ledger.place(&job, &late, "{}", now).unwrap();
+        assert_eq!(bookmark, Some(Timestamp::from_secs(1_800)));
+        assert_eq!(ledger.place(&job, &early, "{}", now).unwrap(), bookmark);
+        assert_eq!(ledger.unfinished(&job).unwrap(), []);
+        let all = ledger.list(None, Window::new(Timestamp::MIN, Timestamp::MAX)).unwrap();
+        let states: Vec<_> = all.iter().map(|d| (d.state.as_str(), d.attempts)).collect();
+        assert_eq!(states, [("empty", 0), ("placed", 0), ("placed", 1)]);
+    }
+
+    #[test]
+    fn a_name_belongs_to_one_slice_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
+        let mut ledger = log.ledger();
+        let (one, two) = (ledger.make_job("one").unwrap(), ledger.make_job("two").unwrap());
+        let name = |d: Delivery| d.name.unwrap();
+        assert_eq!(name(ledger.record_rendered(&one, None, &slice(0, "a.csv")).unwrap()), "a.csv");
+        assert_eq!(name(ledger.record_rendered(&two, None, &slice(0, "a.csv")).unwrap()), "a_2.csv");
+        assert_eq!(name(ledger.record_rendered(&one, None, &slice(900, "a.csv")).unwrap()), "a_3.csv");
+        // A revision of the same slice takes its own name again.
+        let revision = NewSlice { rev: 1, ..slice(0, "a.csv") };
+        assert_eq!(name(ledger.record_rendered(&one, None, &revision).unwrap()), "a.csv");
+    }
+}

@@ -1,0 +1,136 @@
+//! Opening the log.
+
+use crate::error::StoreError;
+use crate::{Ledger, Snapshot, schema};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a writer waits for another one.
+pub const WRITE_WAIT: Duration = Duration::from_secs(30);
+
+/// An open log.
+#[derive(Debug)]
+pub struct Log {
+    pub(crate) conn: Connection,
+    pub(crate) path: PathBuf,
+}
+
+impl Log {
+    /// Opens the log, making it if there is none, and brings its schema up to date.
+    pub fn open(path: &Path) -> Result<Log, StoreError> {
+        let sql = |doing| move |source| StoreError::Sql { doing, path: path.to_owned(), source };
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut conn = Connection::open_with_flags(path, flags).map_err(sql("open a database"))?;
+        conn.busy_timeout(WRITE_WAIT).map_err(sql("set a time-out"))?;
+        conn.pragma_update(None, "foreign_keys", true).map_err(sql("set a pragma"))?;
+        // A receipt must outlive a power cut, and so must the rows that it speaks of.
+        conn.pragma_update(None, "synchronous", "full").map_err(sql("set a pragma"))?;
+        migrate(&mut conn, path)?;
+        Ok(Log { conn, path: path.to_owned() })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder beside the log for rendered files and locks: `ew.db` has `ew.db.spool`.
+    pub fn spool_dir(log: &Path) -> PathBuf {
+        let mut name = log.as_os_str().to_owned();
+        name.push(".spool");
+        PathBuf::from(name)
+    }
+
+    /// One consistent view of the log, whatever others write meanwhile.
+    pub fn snapshot(&self) -> Result<Snapshot<'_>, StoreError> {
+        Snapshot::begin(&self.conn, &self.path)
+    }
+
+    /// Jobs, slices and receipts.
+    pub fn ledger(&mut self) -> Ledger<'_> {
+        Ledger { conn: &mut self.conn, path: &self.path }
+    }
+}
+
+fn migrate(conn: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let sql = |doing| move |source| StoreError::Sql { doing, path: path.to_owned(), source };
+    let known = schema::STEPS.len() as i64;
+    let version = |conn: &Connection| {
+        conn.query_row("pragma user_version", [], |row| row.get::<_, i64>(0))
+            .map_err(sql("read the schema version"))
+    };
+    let found = version(conn)?;
+    if found > known {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known });
+    }
+    if found == known {
+        return Ok(());
+    }
+    if found == 0 {
+        // Once, for good: the mode is kept in the file. Two programs that start at once on a new log
+        // both ask for it, and the lock that this takes is not covered by the busy time-out.
+        set_wal(conn).map_err(sql("switch to write-ahead logging"))?;
+    }
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql("migrate"))?;
+    // Another program may have migrated while this one waited for the lock.
+    let found = version(&tx)?.max(0);
+    for step in schema::STEPS.iter().skip(found as usize) {
+        tx.execute_batch(step).map_err(sql("migrate"))?;
+    }
+    if found < known {
+        tx.pragma_update(None, "user_version", known).map_err(sql("migrate"))?;
+    }
+    tx.commit().map_err(sql("migrate"))
+}
+
+fn set_wal(conn: &Connection) -> rusqlite::Result<()> {
+    let mut tries = 0;
+    loop {
+        match conn.pragma_update(None, "journal_mode", "wal") {
+            Err(e) if tries < 100 && e.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                tries += 1;
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_schema_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ew.db");
+        drop(Log::open(&path).unwrap());
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        let error = Log::open(&path).unwrap_err();
+        assert!(matches!(error, StoreError::Newer { found: 99, known: 1, .. }), "{error}");
+        assert_eq!(error.exit(), ew_core::Exit::Io);
+    }
+
+    #[test]
+    fn a_file_that_is_no_log_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ew.db");
+        std::fs::write(&path, "timestamp,point,value\n".repeat(100)).unwrap();
+        let error = Log::open(&path).unwrap_err();
+        assert!(error.hint().unwrap().contains("not an ew log"), "{error:?}");
+    }
+
+    #[test]
+    fn many_open_a_new_log_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ew.db");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| Log::open(&path).unwrap());
+            }
+        });
+    }
+}

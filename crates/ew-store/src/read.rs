@@ -1,0 +1,423 @@
+//! Reading samples: every query works on one snapshot.
+
+use crate::append::quality;
+use crate::error::StoreError;
+use ew_core::{Columns, Grid, Occupied, Point, Quality, Row, Selection, Span, Timestamp, Window};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use std::path::Path;
+use std::sync::Arc;
+
+/// One consistent view of the log.
+#[derive(Debug)]
+pub struct Snapshot<'log> {
+    tx: Transaction<'log>,
+    path: &'log Path,
+}
+
+/// A point and what the log holds of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PointInfo {
+    /// Its name.
+    pub point: Point,
+    /// How many rows.
+    pub rows: u64,
+    /// The earliest row.
+    pub first: Timestamp,
+    /// The latest row.
+    pub last: Timestamp,
+    /// The unit of the latest row.
+    pub unit: String,
+}
+
+/// A stretch of time without any row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The last row before it.
+    pub from: Timestamp,
+    /// The first row after it.
+    pub to: Timestamp,
+}
+
+/// What the log holds in all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stats {
+    /// Rows.
+    pub rows: u64,
+    /// Points with at least one row.
+    pub points: u64,
+    /// The earliest and the latest row.
+    pub bounds: Option<(Timestamp, Timestamp)>,
+    /// Size of the database, bytes, without its write-ahead log.
+    pub bytes: u64,
+    /// How many stretches without any row are longer than asked.
+    pub gaps: u64,
+    /// The longest of them, at most [`GAPS_LISTED_MAX`], longest first.
+    pub longest_gaps: Vec<Gap>,
+}
+
+/// How many gaps [`Stats`] names.
+pub const GAPS_LISTED_MAX: usize = 10;
+
+/// The last total of a domain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Total {
+    /// When it was polled.
+    pub time: Timestamp,
+    /// Watts; none where no switch answered.
+    pub value: Option<f64>,
+    /// How good it is.
+    pub quality: Quality,
+    /// Switches asked.
+    pub expected: Option<u32>,
+    /// Switches that answered.
+    pub answered: Option<u32>,
+    /// The importance asked for.
+    pub importance: Option<u8>,
+}
+
+/// The names of points, by id, with their place in byte-wise order.
+struct Names {
+    /// Index is the id; none for an id that is not selected.
+    by_id: Vec<Option<Name>>,
+    /// The selected names in order.
+    sorted: Vec<Point>,
+}
+
+#[derive(Clone)]
+struct Name {
+    text: Arc<str>,
+    rank: usize,
+}
+
+/// A row in the buffer of one timestamp.
+struct Held {
+    rank: usize,
+    point: Arc<str>,
+    value: Option<f64>,
+    unit: usize,
+    quality: Quality,
+}
+
+impl<'log> Snapshot<'log> {
+    pub(crate) fn begin(conn: &'log Connection, path: &'log Path) -> Result<Snapshot<'log>, StoreError> {
+        let sql = |source| StoreError::Sql { doing: "begin to read", path: path.to_owned(), source };
+        let tx = conn.unchecked_transaction().map_err(sql)?;
+        let snapshot = Snapshot { tx, path };
+        // A deferred transaction takes its view at the first read.
+        snapshot.last_seq()?;
+        Ok(snapshot)
+    }
+
+    fn sql(&self, doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
+        let path = self.path.to_owned();
+        move |source| StoreError::Sql { doing, path: path.clone(), source }
+    }
+
+    fn unreadable(&self, what: String) -> StoreError {
+        StoreError::Unreadable { path: self.path.to_owned(), what }
+    }
+
+    /// The highest seq given so far.
+    pub fn last_seq(&self) -> Result<i64, StoreError> {
+        self.tx
+            .query_row("select last_seq from state", [], |row| row.get(0))
+            .map_err(self.sql("read the last seq"))
+    }
+
+    /// Calls `each` with the rows of the window in order of (time, point name); with `as_of`, as the log
+    /// was when that seq was the highest.
+    pub fn for_each_row<E: From<StoreError>>(
+        &self,
+        window: Window,
+        selection: &Selection,
+        as_of: Option<i64>,
+        each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let sql = self.sql("read samples");
+        let names = self.names(selection)?;
+        let units = self.units()?;
+        let mut select = self
+            .tx
+            .prepare_cached(
+                "select time, point, seq, value, unit, quality from sample
+                 where time >= ?1 and time < ?2 order by time",
+            )
+            .map_err(&sql)?;
+        let mut rows = select.query(params![window.start.micros(), window.end.micros()]).map_err(&sql)?;
+        let mut group: Vec<Held> = Vec::new();
+        let mut group_time = window.start;
+        while let Some(row) = rows.next().map_err(&sql)? {
+            let time = Timestamp::from_micros(row.get(0).map_err(&sql)?);
+            let point: i64 = row.get(1).map_err(&sql)?;
+            let Some(name) = names.get(point) else { continue };
+            let seq: i64 = row.get(2).map_err(&sql)?;
+            let mut kept: (Option<f64>, i64, i64) =
+                (row.get(3).map_err(&sql)?, row.get(4).map_err(&sql)?, row.get(5).map_err(&sql)?);
+            if as_of.is_some_and(|as_of| seq > as_of) {
+                match self.before(time, point, as_of.unwrap_or(seq))? {
+                    Some(old) => kept = old,
+                    None => continue,
+                }
+            }
+            if time != group_time {
+                flush(&mut group, group_time, &units, each)?;
+                group_time = time;
+            }
+            let quality =
+                quality(kept.2).ok_or_else(|| self.unreadable(format!("the quality {}", kept.2)))?;
+            let unit = usize::try_from(kept.1)
+                .ok()
+                .filter(|id| *id < units.len())
+                .ok_or_else(|| self.unreadable(format!("the unit {}", kept.1)))?;
+            group.push(Held { rank: name.rank, point: name.text.clone(), value: kept.0, unit, quality });
+        }
+        flush(&mut group, group_time, &units, each)
+    }
+
+    /// What a sample was when `as_of` was the highest seq, if it was there.
+    fn before(
+        &self,
+        time: Timestamp,
+        point: i64,
+        as_of: i64,
+    ) -> Result<Option<(Option<f64>, i64, i64)>, StoreError> {
+        let sql = self.sql("read corrections");
+        self.tx
+            .prepare_cached(
+                "select value, unit, quality from correction
+                 where time = ?1 and point = ?2 and seq <= ?3 order by seq desc limit 1",
+            )
+            .map_err(&sql)?
+            .query_row(params![time.micros(), point, as_of], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .optional()
+            .map_err(&sql)
+    }
+
+    /// The slots of the window that hold rows of the selection, each cut to the window.
+    pub fn occupied(
+        &self,
+        grid: &Grid,
+        window: Window,
+        selection: &Selection,
+    ) -> Result<Vec<Occupied>, StoreError> {
+        let sql = self.sql("read samples");
+        let names = self.names(selection)?;
+        let mut select = self
+            .tx
+            .prepare_cached("select time, point from sample where time >= ?1 and time < ?2 order by time")
+            .map_err(&sql)?;
+        let mut rows = select.query(params![window.start.micros(), window.end.micros()]).map_err(&sql)?;
+        let mut found: Vec<Occupied> = Vec::new();
+        let mut slot = Window::new(window.start, window.start);
+        let (mut count, mut seen) = (0, vec![false; names.sorted.len()]);
+        while let Some(row) = rows.next().map_err(&sql)? {
+            let time = Timestamp::from_micros(row.get(0).map_err(&sql)?);
+            let Some(name) = names.get(row.get(1).map_err(&sql)?) else { continue };
+            if !slot.contains(time) {
+                close(&mut found, slot, count, &mut seen, &names.sorted);
+                slot = grid.slot(time).intersect(&window);
+                count = 0;
+            }
+            count += 1;
+            seen[name.rank] = true;
+        }
+        close(&mut found, slot, count, &mut seen, &names.sorted);
+        Ok(found)
+    }
+
+    /// The earliest row of the selection at or after a time.
+    pub fn first_row(
+        &self,
+        since: Timestamp,
+        selection: &Selection,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.edge("select time, point from sample where time >= ?1 order by time", since, selection)
+    }
+
+    /// The latest row of the selection.
+    pub fn last_row(&self, selection: &Selection) -> Result<Option<Timestamp>, StoreError> {
+        self.edge(
+            "select time, point from sample where time <= ?1 order by time desc",
+            Timestamp::MAX,
+            selection,
+        )
+    }
+
+    fn edge(
+        &self,
+        query: &str,
+        bound: Timestamp,
+        selection: &Selection,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let sql = self.sql("read samples");
+        let names = self.names(selection)?;
+        let mut select = self.tx.prepare_cached(query).map_err(&sql)?;
+        let mut rows = select.query([bound.micros()]).map_err(&sql)?;
+        while let Some(row) = rows.next().map_err(&sql)? {
+            if names.get(row.get(1).map_err(&sql)?).is_some() {
+                return Ok(Some(Timestamp::from_micros(row.get(0).map_err(&sql)?)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The points of the selection that have a row, in order of their names.
+    pub fn points(&self, selection: &Selection) -> Result<Vec<PointInfo>, StoreError> {
+        let sql = self.sql("list points");
+        let mut select = self
+            .tx
+            .prepare_cached(
+                "select p.name, g.rows, g.first, g.last, u.name
+                 from (select point, count(*) as rows, min(time) as first, max(time) as last
+                       from sample group by point) g
+                 join point p on p.id = g.point
+                 join sample s on s.time = g.last and s.point = g.point
+                 join unit u on u.id = s.unit
+                 order by p.name",
+            )
+            .map_err(&sql)?;
+        let mut rows = select.query([]).map_err(&sql)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(&sql)? {
+            let name: String = row.get(0).map_err(&sql)?;
+            if !selection.matches(&name) {
+                continue;
+            }
+            found.push(PointInfo {
+                point: name.parse().map_err(|e| self.unreadable(e))?,
+                rows: row.get(1).map_err(&sql)?,
+                first: Timestamp::from_micros(row.get(2).map_err(&sql)?),
+                last: Timestamp::from_micros(row.get(3).map_err(&sql)?),
+                unit: row.get(4).map_err(&sql)?,
+            });
+        }
+        Ok(found)
+    }
+
+    /// What the log holds in all; a gap is a stretch without any row longer than `gap`.
+    pub fn stats(&self, gap: Span) -> Result<Stats, StoreError> {
+        let sql = self.sql("count samples");
+        let (rows, points) = self
+            .tx
+            .query_row("select count(*), count(distinct point) from sample", [], |row| {
+                Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?))
+            })
+            .map_err(&sql)?;
+        let bytes = self
+            .tx
+            .query_row("select page_count * page_size from pragma_page_count, pragma_page_size", [], |row| {
+                row.get(0)
+            })
+            .map_err(&sql)?;
+        let mut select = self.tx.prepare_cached("select time from sample order by time").map_err(&sql)?;
+        let mut times = select.query([]).map_err(&sql)?;
+        let mut bounds: Option<(Timestamp, Timestamp)> = None;
+        let (mut gaps, mut longest) = (0, Vec::new());
+        while let Some(row) = times.next().map_err(&sql)? {
+            let time = Timestamp::from_micros(row.get(0).map_err(&sql)?);
+            let (first, last) = bounds.unwrap_or((time, time));
+            if time.micros() - last.micros() > gap.micros() {
+                gaps += 1;
+                longest.push(Gap { from: last, to: time });
+                longest.sort_by_key(|gap: &Gap| gap.from.micros() - gap.to.micros());
+                longest.truncate(GAPS_LISTED_MAX);
+            }
+            bounds = Some((first, time));
+        }
+        Ok(Stats { rows, points, bounds, bytes, gaps, longest_gaps: longest })
+    }
+
+    /// The last total of a domain later than `after`, be it in the future.
+    pub fn last_total(&self, point: &str, after: Timestamp) -> Result<Option<Total>, StoreError> {
+        let sql = self.sql("read the last total");
+        let found = self
+            .tx
+            .prepare_cached(
+                "select s.time, s.value, s.quality, d.expected, d.answered, d.importance
+                 from sample s left join poll_detail d on d.time = s.time and d.point = s.point
+                 where s.time > ?2 and s.point = (select id from point where name = ?1)
+                 order by s.time desc limit 1",
+            )
+            .map_err(&sql)?
+            .query_row(params![point, after.micros()], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+            })
+            .optional()
+            .map_err(&sql)?;
+        let Some((time, value, number, expected, answered, importance)) = found else { return Ok(None) };
+        let quality = quality(number).ok_or_else(|| self.unreadable(format!("the quality {number}")))?;
+        let time = Timestamp::from_micros(time);
+        Ok(Some(Total { time, value, quality, expected, answered, importance }))
+    }
+
+    fn names(&self, selection: &Selection) -> Result<Names, StoreError> {
+        let sql = self.sql("read point names");
+        let mut select = self.tx.prepare_cached("select id, name from point order by name").map_err(&sql)?;
+        let mut rows = select.query([]).map_err(&sql)?;
+        let mut names = Names { by_id: Vec::new(), sorted: Vec::new() };
+        while let Some(row) = rows.next().map_err(&sql)? {
+            let id: usize = row.get(0).map_err(&sql)?;
+            let name: String = row.get(1).map_err(&sql)?;
+            if !selection.matches(&name) {
+                continue;
+            }
+            if names.by_id.len() <= id {
+                names.by_id.resize(id + 1, None);
+            }
+            names.by_id[id] = Some(Name { text: name.as_str().into(), rank: names.sorted.len() });
+            names.sorted.push(name.parse().map_err(|e| self.unreadable(e))?);
+        }
+        Ok(names)
+    }
+
+    /// Unit names by id.
+    fn units(&self) -> Result<Vec<String>, StoreError> {
+        let sql = self.sql("read units");
+        let mut select = self.tx.prepare_cached("select id, name from unit").map_err(&sql)?;
+        let mut rows = select.query([]).map_err(&sql)?;
+        let mut units = Vec::new();
+        while let Some(row) = rows.next().map_err(&sql)? {
+            let id: usize = row.get(0).map_err(&sql)?;
+            if units.len() <= id {
+                units.resize(id + 1, String::new());
+            }
+            units[id] = row.get(1).map_err(&sql)?;
+        }
+        Ok(units)
+    }
+}
+
+impl Names {
+    fn get(&self, id: i64) -> Option<&Name> {
+        self.by_id.get(usize::try_from(id).ok()?)?.as_ref()
+    }
+}
+
+/// Hands on the rows of one timestamp in order of their points and empties the buffer.
+fn flush<E>(
+    group: &mut Vec<Held>,
+    time: Timestamp,
+    units: &[String],
+    each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    group.sort_unstable_by_key(|held| held.rank);
+    for held in group.drain(..) {
+        let unit = units.get(held.unit).map_or("", String::as_str);
+        each(Row { time, point: &held.point, value: held.value, unit, quality: held.quality })?;
+    }
+    Ok(())
+}
+
+/// Ends a slot that holds rows; slots with the same columns share them.
+fn close(found: &mut Vec<Occupied>, slot: Window, rows: u64, seen: &mut [bool], names: &[Point]) {
+    if rows == 0 {
+        return;
+    }
+    let columns: Columns =
+        names.iter().zip(seen.iter()).filter(|(_, seen)| **seen).map(|(name, _)| name.clone()).collect();
+    seen.fill(false);
+    let shared = found.last().map(|last| last.columns.clone()).filter(|before| *before == columns);
+    found.push(Occupied { slot, rows, columns: shared.unwrap_or(columns) });
+}
