@@ -1,0 +1,154 @@
+//! The command line.
+
+use crate::snmp::FaultSpec;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ew_core::{Exit, Span};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Most switches with a socket, and so a thread, each.
+pub(crate) const SWITCHES_BY_PORT_MAX: u16 = 1000;
+
+/// The domain of generated switches.
+const DOMAIN: &str = "com.example.hq";
+
+/// The community of switches that are told apart by port.
+const COMMUNITY: &str = "public";
+
+/// `ew-sim`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ew-sim",
+    version,
+    about = "Simulators of site gear with faults, for trials and tests",
+    after_help = top_help(),
+)]
+pub(crate) struct Cli {
+    /// Which gear.
+    #[command(subcommand)]
+    pub(crate) simulator: Simulator,
+}
+
+/// One simulator a subcommand.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Simulator {
+    /// EnergyWise switches that answer SNMP v1 and v2c over UDP
+    #[command(after_help = snmp_help())]
+    Snmp(SnmpOptions),
+}
+
+/// How switches in one process are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    /// A socket each, on consecutive ports (port 0: any free ones); all have one community
+    Port,
+    /// One socket for all; switch n answers to the community of its name: sw0001, sw0002, …
+    Community,
+}
+
+/// `ew-sim snmp`.
+#[derive(Debug, Args)]
+pub(crate) struct SnmpOptions {
+    /// Where the first switch listens; port 0 takes any free one
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+
+    /// How many switches: sw0001, sw0002, … (up to 1000 by port, 9999 by community)
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9999))]
+    pub(crate) switches: u16,
+
+    /// How the switches are told apart
+    #[arg(long, value_enum, default_value_t = By::Port)]
+    pub(crate) by: By,
+
+    /// The community of every switch with `--by port` [default: public]
+    #[arg(long, value_name = "TEXT")]
+    community: Option<String>,
+
+    /// Serve these rows (snmpsim's .snmprec format: OID|TAG|VALUE) rather than generated ones; of several
+    /// switches each has its own name in sysName and all else alike
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["domain", "entities"])]
+    pub(crate) data: Option<PathBuf>,
+
+    /// The EnergyWise domain of generated switches [default: com.example.hq]
+    #[arg(long, value_name = "NAME")]
+    domain: Option<String>,
+
+    /// Entities of a generated switch besides itself
+    #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub(crate) entities: u32,
+
+    /// Let usage wander around its start with every second, and sysUpTime run
+    #[arg(long)]
+    pub(crate) drift: bool,
+
+    /// Other numbers, the same in each run for the same seed
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    /// A fault of one switch, or of `all`; may be repeated, later ones win
+    #[arg(long = "fault", value_name = "KIND=SWITCH[:ARG]")]
+    pub(crate) faults: Vec<FaultSpec>,
+
+    /// Stop after this time [default: serve until SIGINT or SIGTERM]
+    #[arg(long = "for", value_name = "DURATION")]
+    pub(crate) for_time: Option<Span>,
+
+    /// Announce the switches as one JSON document on one line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl SnmpOptions {
+    /// The community of every switch that has a port of its own; an error text where it would have no effect.
+    pub(crate) fn shared_community(&self) -> Result<&str, String> {
+        match (&self.community, self.by) {
+            (Some(_), By::Community) => {
+                Err("--community goes with --by port; by community each switch answers to its own name"
+                    .into())
+            }
+            (Some(community), By::Port) => Ok(community),
+            (None, _) => Ok(COMMUNITY),
+        }
+    }
+
+    /// The EnergyWise domain of generated switches.
+    pub(crate) fn domain(&self) -> &str {
+        self.domain.as_deref().unwrap_or(DOMAIN)
+    }
+}
+
+fn top_help() -> String {
+    format!(
+        "\
+Example:
+  ew-sim snmp --listen 127.0.0.1:16161
+
+`ew-sim snmp --help` tells more.
+
+{}",
+        Exit::HELP
+    )
+}
+
+fn snmp_help() -> String {
+    format!(
+        "\
+Faults:
+  silent=SWITCH         never answers
+  slow=SWITCH:DURATION  answers that much later; the other switches do not wait for it
+
+Once every switch answers, stdout has for each a line `NAME ADDRESS COMMUNITY DOMAIN`, then the
+line `ready`; with --json instead one line:
+  {{\"switches\":[{{\"name\":…,\"address\":…,\"community\":…,\"domain\":…}}]}}
+
+Examples:
+  ew-sim snmp --listen 127.0.0.1:16161
+  snmpbulkwalk -v2c -c public 127.0.0.1:16161 1.3.6.1.4.1.9.9.683
+  ew-sim snmp --listen 127.0.0.1:16161 --switches 100 --by community --drift \\
+      --fault silent=sw0002 --fault slow=sw0003:500ms
+
+{}",
+        Exit::HELP
+    )
+}

@@ -1,0 +1,58 @@
+//! Simulators of the gear that a site has, with its faults, for trials and tests.
+//!
+//! `ew-sim snmp` plays EnergyWise switches to SNMP v1 and v2c clients. It shares no protocol code with the
+//! programs that it is used to test.
+
+mod cli;
+mod error;
+mod snmp;
+
+use clap::Parser;
+use error::SimError;
+use ew_core::Exit;
+use std::ffi::OsString;
+use std::io::Write;
+use std::thread;
+
+/// The whole program: reads the command line `args` (its first item is the program's name), serves, and tells
+/// how it ended. Without `--for` a simulator that has started never returns; a signal ends the process, and
+/// nothing is left to clean up.
+pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+    let cli::Simulator::Snmp(options) = match cli::Cli::try_parse_from(args) {
+        Ok(cli) => cli.simulator,
+        Err(message) => {
+            // Help goes to stdout and complaints to stderr, which clap knows; a closed pipe is no news.
+            let _ = message.print();
+            return if message.use_stderr() { Exit::Usage } else { Exit::Ok };
+        }
+    };
+    match serve(&options, out) {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            // Where stderr itself fails there is nobody left to tell; the exit code still does.
+            let _ = writeln!(err, "ew-sim: {error}");
+            if let Some(hint) = error.hint() {
+                let _ = writeln!(err, "  hint: {hint}");
+            }
+            error.exit()
+        }
+    }
+}
+
+/// Starts the switches, announces them, and stays for as long as asked.
+fn serve(options: &cli::SnmpOptions, out: &mut dyn Write) -> Result<(), SimError> {
+    let running = snmp::start(options)?;
+    match snmp::announce(&running, options.json, out) {
+        // Whoever started us and no longer listens does not want the switches either.
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+        Err(source) => return Err(SimError::Output { source }),
+        Ok(()) => {}
+    }
+    match options.for_time {
+        Some(span) => thread::sleep(span.0),
+        None => loop {
+            thread::park();
+        },
+    }
+    Ok(())
+}
