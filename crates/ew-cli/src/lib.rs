@@ -1,1 +1,14 @@
-//! Not written yet.
+//! What every ew program shares: the report to stderr, failures with hints, exit codes, locks, the clock.
+
+pub mod clock;
+mod common;
+mod failure;
+mod lock;
+mod report;
+mod run;
+
+pub use common::Common;
+pub use failure::Failure;
+pub use lock::{Busy, Lock, LockRequest};
+pub use report::Report;
+pub use run::{Output, run};

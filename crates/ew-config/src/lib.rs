@@ -1,1 +1,15 @@
-//! Not written yet.
+//! `ew.toml` to a checked configuration.
+//!
+//! Every value is parsed while it is deserialized, so every error has file, line and column. What one
+//! formatter, transporter, domain or bus understands lives with it, in its own crate.
+
+mod check;
+mod error;
+mod file;
+mod options;
+mod secret;
+
+pub use error::ConfigError;
+pub use file::find;
+pub use options::{Config, ExportOptions, Late, LogOptions};
+pub use secret::resolve;

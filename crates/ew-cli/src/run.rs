@@ -1,0 +1,64 @@
+//! From `main` to the exit code.
+
+use crate::{Failure, Report};
+use ew_core::Exit;
+use serde::Serialize;
+use std::io::{BufWriter, StdoutLock, Write};
+use std::process::ExitCode;
+
+/// Data on stdout. A reader that has gone ends the program quietly.
+#[derive(Debug)]
+pub struct Output {
+    out: BufWriter<StdoutLock<'static>>,
+}
+
+impl Output {
+    /// One line.
+    pub fn line(&mut self, line: std::fmt::Arguments<'_>) -> Result<(), Failure> {
+        writeln!(self.out, "{line}").map_err(|e| Failure::stdout(&e))
+    }
+
+    /// One JSON document, on lines of its own.
+    pub fn json(&mut self, document: &impl Serialize) -> Result<(), Failure> {
+        serde_json::to_writer_pretty(&mut self.out, document).map_err(|e| Failure::stdout(&e.into()))?;
+        self.line(format_args!(""))
+    }
+
+    /// The stream itself, for a formatter.
+    pub fn writer(&mut self) -> &mut dyn Write {
+        &mut self.out
+    }
+
+    /// Writes out what is buffered.
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        self.out.flush().map_err(|e| Failure::stdout(&e))
+    }
+
+    /// Columns padded to their widest cell, two spaces between; the first row is the heading.
+    pub fn table(&mut self, rows: &[Vec<String>]) -> Result<(), Failure> {
+        let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        for row in rows {
+            let cells: Vec<String> =
+                row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            self.line(format_args!("{}", cells.join("  ").trim_end()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs a program: calls it with stdout, reports its failure, maps the outcome to an exit code.
+pub fn run(report: Report, program: impl FnOnce(&mut Output) -> Result<Exit, Failure>) -> ExitCode {
+    let mut out = Output { out: BufWriter::with_capacity(1 << 16, std::io::stdout().lock()) };
+    let ended = program(&mut out).and_then(|exit| out.flush().map(|()| exit));
+    let exit = ended.unwrap_or_else(|failure| {
+        // What was printed before the failure is still data.
+        let _ = out.flush();
+        report.failure(&failure);
+        failure.exit
+    });
+    ExitCode::from(exit.code())
+}

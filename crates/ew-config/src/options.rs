@@ -1,0 +1,285 @@
+//! The tables of `ew.toml` that belong to no other crate.
+
+use crate::check;
+use crate::error::ConfigError;
+use ew_bus::BusOptions;
+use ew_core::{
+    Grid, NameTemplate, Period, Point, PointGlob, Secret, SecretSource, Selection, Span, TimeOfDay,
+};
+use ew_core::{Timestamp, Zone};
+use ew_energy::{DomainOptions, SnmpOptions};
+use ew_format::FormatOptions;
+use ew_transport::TransportOptions;
+use serde::{Deserialize, Deserializer, de};
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+/// A configuration that was read and checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file that it was read from; paths inside it are relative to its folder.
+    pub file: PathBuf,
+    /// `site`.
+    pub site: String,
+    /// `[log]`.
+    pub log: LogOptions,
+    /// `[snmp]`.
+    pub snmp: SnmpOptions,
+    /// `[[domain]]`.
+    pub domains: Vec<DomainOptions>,
+    /// `[[cbus]]`.
+    pub buses: Vec<BusOptions>,
+    /// `[[export]]`.
+    pub exports: Vec<ExportOptions>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tables {
+    #[serde(default)]
+    pub(crate) site: FileSafe,
+    #[serde(default)]
+    pub(crate) log: LogOptions,
+    #[serde(default)]
+    pub(crate) snmp: SnmpOptions,
+    #[serde(default)]
+    pub(crate) domain: Vec<DomainOptions>,
+    #[serde(default)]
+    pub(crate) cbus: Vec<BusOptions>,
+    #[serde(default)]
+    pub(crate) export: Vec<Spanned<ExportOptions>>,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogOptions {
+    /// The SQLite file.
+    #[serde(deserialize_with = "sqlite_url")]
+    pub url: PathBuf,
+    /// How long delivered rows are kept by `ew-log trim --retention`.
+    pub retention: Option<Span>,
+    /// How long delivered files are kept.
+    pub keep_files: Span,
+    /// A lock held longer than this is reported, each minute.
+    pub lock_warn_after: Span,
+}
+
+impl Default for LogOptions {
+    fn default() -> LogOptions {
+        LogOptions {
+            url: "ew.db".into(),
+            retention: None,
+            keep_files: Span::from_secs(400 * 86_400),
+            lock_warn_after: Span::from_secs(60),
+        }
+    }
+}
+
+/// A name that also stands in file names: no slash, no control character, no leading dot, 1 to 64 bytes.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct FileSafe(pub(crate) String);
+
+impl TryFrom<String> for FileSafe {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<FileSafe, String> {
+        let bad = name.is_empty()
+            || name.len() > 64
+            || name.starts_with('.')
+            || name.chars().any(|c| c == '/' || c.is_control());
+        match bad {
+            true => Err(format!(
+                "the name {name:?} must have 1 to 64 bytes and no slash, control character or leading dot"
+            )),
+            false => Ok(FileSafe(name)),
+        }
+    }
+}
+
+/// What becomes of a row that arrives for a placed slice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Late {
+    /// The whole slice is sent again.
+    #[default]
+    Replace,
+    /// Only the new rows are sent.
+    Delta,
+    /// It waits for `ew-ledger release`.
+    Hold,
+}
+
+/// One `[[export]]` table: one selection of points, one formatter, one transporter, one bookmark.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportOptions {
+    /// The job's name.
+    #[serde(deserialize_with = "file_safe")]
+    pub name: String,
+    /// Globs of the points to export.
+    pub points: Vec<PointGlob>,
+    /// Fixed columns, in this order.
+    #[serde(default, deserialize_with = "columns")]
+    pub columns: Option<Vec<Point>>,
+    /// How long a slot is.
+    #[serde(default = "period")]
+    pub period: Period,
+    /// The time of day at which slots begin.
+    #[serde(default = "midnight")]
+    pub synchronize_on: TimeOfDay,
+    /// Of slots, file names and timestamps.
+    #[serde(default = "Zone::utc")]
+    pub zone: Zone,
+    /// A slot is closed this long after its end.
+    #[serde(default)]
+    pub delay: Delay,
+    /// One slice per slot, else one for the window.
+    #[serde(default)]
+    pub breakup_on_period: bool,
+    /// Empty slots are sent too.
+    #[serde(default)]
+    pub always_export: bool,
+    /// Rows before it are never due.
+    #[serde(default, deserialize_with = "since")]
+    pub since: Option<Timestamp>,
+    /// What becomes of late rows.
+    #[serde(default)]
+    pub late: Late,
+    /// Attempts in a row in which no slice was placed.
+    #[serde(default = "attempts", deserialize_with = "at_least_one")]
+    pub connection_attempts: u32,
+    /// Of inactivity.
+    #[serde(default = "timeout")]
+    pub timeout: Span,
+    /// The name of a file.
+    #[serde(default)]
+    pub filename: NameTemplate,
+    /// `[export.format.KIND]`.
+    pub format: FormatOptions,
+    /// `[export.transport.KIND]`.
+    pub transport: TransportOptions,
+}
+
+/// A duration that is zero where absent.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(transparent)]
+pub struct Delay(pub Span);
+
+impl Default for Delay {
+    fn default() -> Delay {
+        Delay(Span::from_secs(0))
+    }
+}
+
+impl ExportOptions {
+    /// The job's slots.
+    pub fn grid(&self) -> Grid {
+        Grid { zone: self.zone.clone(), period: self.period, synchronize_on: self.synchronize_on }
+    }
+
+    /// The job's points.
+    pub fn selection(&self) -> Selection {
+        Selection(self.points.clone())
+    }
+
+    /// The points of the file are what the rows have: a wide layout without fixed columns.
+    pub fn columns_follow_rows(&self) -> bool {
+        self.format.is_wide() && self.columns.is_none()
+    }
+}
+
+impl Config {
+    /// Reads and checks a configuration.
+    pub fn load(file: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+        Config::parse(file, &text)
+    }
+
+    /// Parses and checks the text of a configuration file.
+    pub fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
+        let tables: Tables = toml::from_str(text).map_err(|e| ConfigError::from_toml(file, text, &e))?;
+        check::check(file, text, &tables)?;
+        let mut config = Config {
+            file: file.to_owned(),
+            site: tables.site.0,
+            log: tables.log,
+            snmp: tables.snmp,
+            domains: tables.domain,
+            buses: tables.cbus,
+            exports: tables.export.into_iter().map(Spanned::into_inner).collect(),
+        };
+        config.log.url = config.base().join(&config.log.url);
+        Ok(config)
+    }
+
+    /// The folder that paths inside the file are relative to.
+    pub fn base(&self) -> &Path {
+        base(&self.file)
+    }
+
+    /// Fetches a secret; the error says why, never what.
+    pub fn secret(&self, source: &SecretSource) -> Result<Secret, String> {
+        crate::resolve(source, self.base())
+    }
+}
+
+pub(crate) fn base(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn period() -> Period {
+    Period::Seconds(900)
+}
+fn midnight() -> TimeOfDay {
+    TimeOfDay::MIDNIGHT
+}
+fn attempts() -> u32 {
+    3
+}
+fn timeout() -> Span {
+    Span::from_secs(60)
+}
+
+fn file_safe<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    FileSafe::deserialize(deserializer).map(|name| name.0)
+}
+
+fn columns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Point>>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    let mut points: Vec<Point> = Vec::new();
+    for name in names {
+        let point: Point = name.parse().map_err(de::Error::custom)?;
+        if points.contains(&point) {
+            return Err(de::Error::custom(format!("the column {name:?} stands twice")));
+        }
+        points.push(point);
+    }
+    Ok(Some(points))
+}
+
+fn since<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(de::Error::custom)
+}
+
+fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        0 => Err(de::Error::custom("there must be at least one attempt")),
+        n => Ok(n),
+    }
+}
+
+fn sqlite_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    let url = String::deserialize(deserializer)?;
+    let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).unwrap_or(&url);
+    if path.is_empty() || path.contains("://") {
+        return Err(de::Error::custom(format!("{url:?} is not a path; the log is an SQLite file")));
+    }
+    Ok(PathBuf::from(path))
+}
