@@ -1,0 +1,359 @@
+//! What no single value of the configuration shows.
+
+use crate::config::{PROFILE_BUILT, check_domain_name};
+use crate::{AuthProtocol, DomainOptions, PrivProtocol, Protocol, SnmpOptions, SnmpVersion, SwitchOptions};
+use ew_core::{Exit, PART_BYTES_MAX, POINT_BYTES_MAX, point_part};
+use std::collections::HashMap;
+
+/// A configuration that cannot be polled. `domain` and `switch` are names as written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named as the keys of ew.toml")]
+pub enum EnergyConfigError {
+    /// A name that is no point.
+    #[error("domain {domain:?}: {cause}")]
+    DomainName { domain: String, cause: String },
+    /// One name twice.
+    #[error("the domain {domain} is listed twice")]
+    DuplicateDomain { domain: String },
+    /// Two sources would write one point.
+    #[error("{first} and {second} both give the point {point}")]
+    DuplicatePoint { point: String, first: String, second: String },
+    /// No room for the parts below it.
+    #[error("{source_name}: its points can be {bytes} bytes long, more than {POINT_BYTES_MAX}")]
+    LongPoint { source_name: String, bytes: usize },
+    /// Planned, but not there.
+    #[error("switch {switch:?} of {domain}: {key} = {value:?} is not built yet")]
+    NotBuilt { domain: String, switch: String, key: &'static str, value: String },
+    /// The keys of SNMPv3 do not fit together.
+    #[error("switch {switch:?} of {domain}: {cause}")]
+    Credentials { domain: String, switch: String, cause: &'static str, hint: &'static str },
+}
+
+impl EnergyConfigError {
+    /// Always 78.
+    pub fn exit(&self) -> Exit {
+        Exit::Config
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> String {
+        match self {
+            EnergyConfigError::DomainName { .. } => {
+                "write the domain as the switches do, such as \"com.example.hq\"".into()
+            }
+            EnergyConfigError::DuplicateDomain { .. } => "put all its switches under one [[domain]]".into(),
+            EnergyConfigError::DuplicatePoint { .. } => "give one of them another name".into(),
+            EnergyConfigError::LongPoint { .. } => "shorten the domain's or the switch's name".into(),
+            EnergyConfigError::NotBuilt { key, .. } => {
+                let built = if *key == "protocol" { "snmp" } else { PROFILE_BUILT };
+                format!("write {key} = {built:?}, or leave {key} out")
+            }
+            EnergyConfigError::Credentials { hint, .. } => (*hint).into(),
+        }
+    }
+}
+
+/// Checks the domains against one another and each switch with the defaults it falls back on.
+pub fn check(snmp: &SnmpOptions, domains: &[DomainOptions]) -> Result<(), EnergyConfigError> {
+    // Every point that the configuration alone settles, with the source that gives it.
+    let mut points: HashMap<String, String> = HashMap::new();
+    for domain in domains {
+        let name = &domain.name;
+        check_domain_name(name)
+            .map_err(|cause| EnergyConfigError::DomainName { domain: name.clone(), cause })?;
+        if points.insert(name.clone(), format!("domain {name}")).is_some() {
+            return Err(EnergyConfigError::DuplicateDomain { domain: name.clone() });
+        }
+    }
+    for domain in domains {
+        for (switch, number) in domain.switches.iter().zip(1..) {
+            check_switch(snmp, domain, switch)?;
+            let point = format!("{}.{}", domain.name, point_part(&switch.name, number));
+            let source = format!("switch {:?} of {}", switch.name, domain.name);
+            let entity_bytes = if domain.entities { 1 + PART_BYTES_MAX } else { 0 };
+            let bytes = point.len() + entity_bytes;
+            if bytes > POINT_BYTES_MAX {
+                return Err(EnergyConfigError::LongPoint { source_name: source, bytes });
+            }
+            if let Some(first) = points.insert(point.clone(), source.clone()) {
+                return Err(EnergyConfigError::DuplicatePoint { point, first, second: source });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_switch(
+    snmp: &SnmpOptions,
+    domain: &DomainOptions,
+    switch: &SwitchOptions,
+) -> Result<(), EnergyConfigError> {
+    let not_built = |key, value: &str| EnergyConfigError::NotBuilt {
+        domain: domain.name.clone(),
+        switch: switch.name.clone(),
+        key,
+        value: value.to_owned(),
+    };
+    if switch.protocol == Protocol::Native {
+        return Err(not_built("protocol", "native"));
+    }
+    if switch.profile != PROFILE_BUILT {
+        return Err(not_built("profile", &switch.profile));
+    }
+    check_v3(&switch.snmp(snmp)).map_err(|(cause, hint)| EnergyConfigError::Credentials {
+        domain: domain.name.clone(),
+        switch: switch.name.clone(),
+        cause,
+        hint,
+    })
+}
+
+fn check_v3(snmp: &SnmpOptions) -> Result<(), (&'static str, &'static str)> {
+    if snmp.version != SnmpVersion::V3 {
+        return Ok(());
+    }
+    if snmp.user.as_deref().unwrap_or_default().is_empty() {
+        return Err(("version 3 needs a user", "write user = \"…\" in [snmp] or at the switch"));
+    }
+    match (snmp.auth, &snmp.auth_password) {
+        (Some(_), None) => {
+            return Err(("auth needs auth_password", "write auth_password, or leave auth out"));
+        }
+        (None, Some(_)) => {
+            return Err(("auth_password needs auth", "write auth = \"sha256\", or as the agent has it"));
+        }
+        _ => {}
+    }
+    match (snmp.privacy, &snmp.priv_password) {
+        (Some(_), None) => {
+            return Err(("priv needs priv_password", "write priv_password, or leave priv out"));
+        }
+        (None, Some(_)) => {
+            return Err(("priv_password needs priv", "write priv = \"aes\", or as the agent has it"));
+        }
+        _ => {}
+    }
+    let Some(privacy) = snmp.privacy else { return Ok(()) };
+    let Some(auth) = snmp.auth else {
+        return Err(("priv needs auth", "SNMPv3 encrypts only what it signs: write auth and auth_password"));
+    };
+    if snmp.key_extension.is_none() && needs_extension(auth, privacy) {
+        return Err((
+            "this auth makes keys too short for this priv",
+            "write key_extension = \"reeder\" (Cisco) or \"blumenthal\", or a longer auth such as \"sha256\"",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether the signature's key is shorter than the cipher's.
+fn needs_extension(auth: AuthProtocol, privacy: PrivProtocol) -> bool {
+    let key_bytes = match auth {
+        AuthProtocol::Md5 => 16,
+        AuthProtocol::Sha => 20,
+        AuthProtocol::Sha224 => 28,
+        AuthProtocol::Sha256 => 32,
+        AuthProtocol::Sha384 => 48,
+        AuthProtocol::Sha512 => 64,
+    };
+    let needed_bytes = match privacy {
+        PrivProtocol::Des | PrivProtocol::Aes => 16,
+        PrivProtocol::Aes192 => 24,
+        PrivProtocol::Aes256 => 32,
+    };
+    key_bytes < needed_bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        #[serde(default)]
+        snmp: SnmpOptions,
+        #[serde(default)]
+        domain: Vec<DomainOptions>,
+    }
+
+    fn checked(text: &str) -> Result<(), EnergyConfigError> {
+        let file: File = toml::from_str(text).unwrap();
+        check(&file.snmp, &file.domain)
+    }
+
+    const ALL_KEYS: &str = r#"
+        [snmp]
+        version = "3"
+        community = { env = "COMMUNITY" }
+        port = 1161
+        timeout = "500ms"
+        retries = 0
+        deadline = "5s"
+        parallel = 1000
+        max_repetitions = 100
+        user = "ew"
+        auth = "sha256"
+        auth_password = "authpass123"
+        priv = "aes256"
+        priv_password = { file = "priv" }
+        key_extension = "reeder"
+        context = "c"
+        [[domain]]
+        name = "com.example.hq"
+        importance = 50
+        ttl = "0s"
+        check_domain_name = false
+        entities = true
+        [[domain.switch]]
+        name = "sw1"
+        address = "[2001:db8::1]"
+        protocol = "snmp"
+        profile = "energywise"
+        primary = true
+        version = "2c"
+        community = "c2"
+        port = 162
+        timeout = "1s"
+        retries = 10
+        deadline = "2s"
+        parallel = 1
+        max_repetitions = 1
+        user = "u"
+        auth = "md5"
+        auth_password = "x"
+        priv = "des"
+        priv_password = "y"
+        key_extension = "blumenthal"
+        context = ""
+        [[domain.switch]]
+        name = "sw2"
+        address = "sw2.example.com"
+    "#;
+
+    #[test]
+    fn every_key_is_read_and_a_switch_overrides() {
+        let file: File = toml::from_str(ALL_KEYS).unwrap();
+        check(&file.snmp, &file.domain).unwrap();
+        let [sw1, sw2] = &file.domain[0].switches[..] else { panic!() };
+        assert_eq!(sw1.address.as_str(), "2001:db8::1");
+        assert_eq!(sw1.address.with_port(162), "[2001:db8::1]:162");
+        let own = sw1.snmp(&file.snmp);
+        assert_eq!((own.version, own.port.get(), own.retries.get()), (SnmpVersion::V2c, 162, 10));
+        assert_eq!(own.privacy, Some(PrivProtocol::Des));
+        assert_eq!(sw2.snmp(&file.snmp), file.snmp);
+        assert_eq!((sw2.protocol, sw2.profile.as_str()), (Protocol::Snmp, "energywise"));
+        assert!(!format!("{file:?}").contains("authpass123"));
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_contract() {
+        let file: File = toml::from_str("[[domain]]\nname = \"a\"").unwrap();
+        let snmp = &file.snmp;
+        assert_eq!(snmp.community, ew_core::SecretSource::Plain(ew_core::Secret::new("public")));
+        assert_eq!((snmp.timeout, snmp.deadline), (crate::Wait::from_secs(2), crate::Wait::from_secs(20)));
+        assert_eq!((snmp.retries.get(), snmp.parallel.get(), snmp.max_repetitions.get()), (2, 200, 25));
+        assert!(file.domain[0].check_domain_name && !file.domain[0].entities);
+    }
+
+    #[test]
+    fn a_bad_value_is_shown_where_it_stands() {
+        let switch = |key: &str| format!("[[domain]]\nname = \"a\"\n[[domain.switch]]\nname = \"s\"\n{key}");
+        for (text, place, word) in [
+            ("[snmp]\nretrys = 2".to_owned(), "line 2, column 1", "unknown field `retrys`"),
+            ("[snmp]\nretries = 11".to_owned(), "line 2, column 11", "from 0 to 10"),
+            ("[snmp]\nretries = -1".to_owned(), "line 2, column 11", "from 0 to 10"),
+            ("[snmp]\nparallel = 0".to_owned(), "line 2, column 12", "from 1 to 1000"),
+            ("[snmp]\nmax_repetitions = 101".to_owned(), "line 2, column 19", "from 1 to 100"),
+            ("[snmp]\nport = 65536".to_owned(), "line 2, column 8", "from 1 to 65535"),
+            ("[snmp]\ntimeout = \"0s\"".to_owned(), "line 2, column 11", "zero"),
+            ("[snmp]\ndeadline = \"1 month\"".to_owned(), "line 2, column 12", "months"),
+            ("[snmp]\nversion = \"2\"".to_owned(), "line 2, column 11", "`2c`"),
+            ("[snmp]\nauth = \"sha1\"".to_owned(), "line 2, column 8", "`sha256`"),
+            ("[[domain]]\nname = \"a..b\"".to_owned(), "line 2, column 8", "empty part"),
+            ("[[domain]]\nname = \"\"".to_owned(), "line 2, column 8", "needs a name"),
+            ("[[domain]]\nname = \"a\"\nimportance = 101".to_owned(), "line 3, column 14", "from 1 to 100"),
+            ("[[domain]]\nname = \"a\"\nttl = 30".to_owned(), "line 3, column 7", "string"),
+            (switch("address = \"192.0.2.1:161\""), "line 5, column 11", "port = 161"),
+            (switch("address = \"\""), "line 5, column 11", "host name"),
+            (switch("address = \"h\"\nprotocol = \"ssh\""), "line 6, column 12", "`native`"),
+            (switch("address = \"h\"\ndeadlin = \"1s\""), "line 6, column 1", "unknown field `deadlin`"),
+            (switch("address = \"h\"\nretries = 11"), "line 6, column 11", "from 0 to 10"),
+        ] {
+            let error = toml::from_str::<File>(&text).unwrap_err().to_string();
+            assert!(error.contains(place) && error.contains(word), "{text}\n{error}");
+        }
+    }
+
+    fn domains(list: &[(&str, &[&str])]) -> String {
+        let mut text = String::new();
+        for (name, switches) in list {
+            text += &format!("[[domain]]\nname = {name:?}\nentities = true\n");
+            for switch in *switches {
+                text += &format!("[[domain.switch]]\nname = {switch:?}\naddress = \"h\"\n");
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn one_point_has_one_source() {
+        assert_eq!(checked(&domains(&[("a.b", &["c"]), ("a.b.d", &["c"]), ("x", &["c"])])), Ok(()));
+        for (text, point) in [
+            (domains(&[("a.b", &["c"]), ("a.b.c", &[])]), "a.b.c"),
+            (domains(&[("a.b.c", &[]), ("a.b", &["c"])]), "a.b.c"),
+            (domains(&[("a", &["s", "s"])]), "a.s"),
+            (domains(&[("a", &["s.1", "s_1"])]), "a.s_1"),
+        ] {
+            let error = checked(&text).unwrap_err();
+            assert!(
+                matches!(&error, EnergyConfigError::DuplicatePoint { point: p, .. } if p == point),
+                "{error}"
+            );
+        }
+        let twice = checked(&domains(&[("a", &[]), ("a", &[])])).unwrap_err();
+        assert_eq!(twice.to_string(), "the domain a is listed twice");
+        assert_eq!(twice.exit(), Exit::Config);
+        let long = "x".repeat(200);
+        assert!(matches!(checked(&domains(&[(&long, &["s"])])), Err(EnergyConfigError::LongPoint { .. })));
+    }
+
+    #[test]
+    fn what_is_not_built_says_what_to_write() {
+        for (line, hint) in [
+            ("protocol = \"native\"", "write protocol = \"snmp\", or leave protocol out"),
+            ("profile = \"ups\"", "write profile = \"energywise\", or leave profile out"),
+        ] {
+            let error = checked(&format!("{}{line}", domains(&[("a", &["s"])]))).unwrap_err();
+            assert!(error.to_string().ends_with("is not built yet"), "{error}");
+            assert_eq!(error.hint(), hint);
+        }
+    }
+
+    #[test]
+    fn v3_keys_fit_together() {
+        let v3 = |keys: &str| {
+            checked(&format!("[snmp]\nversion = \"3\"\n{keys}\n{}", domains(&[("a", &["s"])])))
+                .map_err(|e| e.to_string())
+        };
+        let auth = "user = \"u\"\nauth = \"sha\"\nauth_password = \"12345678\"";
+        for good in [
+            "user = \"u\"".to_owned(),
+            auth.to_owned(),
+            format!("{auth}\npriv = \"aes\"\npriv_password = \"p\""),
+            format!("{auth}\npriv = \"aes256\"\npriv_password = \"p\"\nkey_extension = \"reeder\""),
+        ] {
+            assert_eq!(v3(&good), Ok(()), "{good}");
+        }
+        for (bad, word) in [
+            (String::new(), "needs a user"),
+            ("user = \"u\"\nauth = \"sha\"".to_owned(), "auth needs auth_password"),
+            ("user = \"u\"\nauth_password = \"p\"".to_owned(), "auth_password needs auth"),
+            ("user = \"u\"\npriv = \"aes\"\npriv_password = \"p\"".to_owned(), "priv needs auth"),
+            (format!("{auth}\npriv = \"aes256\"\npriv_password = \"p\""), "too short"),
+        ] {
+            assert!(v3(&bad).unwrap_err().contains(word), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Who asks: the community or the SNMPv3 user, in the clear, for the time of a poll.
+
+use crate::{AuthProtocol, KeyExtension, PrivProtocol, SnmpOptions, SnmpVersion};
+use ew_core::{Secret, SecretSource};
+
+/// What an agent wants to see before it answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// SNMPv1 and its community.
+    V1(Secret),
+    /// SNMPv2c and its community.
+    V2c(Secret),
+    /// SNMPv3.
+    V3(User),
+}
+
+/// An SNMPv3 user. The security level follows from what is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Its name.
+    pub name: String,
+    /// How it signs, and with which pass phrase.
+    pub auth: Option<(AuthProtocol, Secret)>,
+    /// How it encrypts, and with which pass phrase.
+    pub privacy: Option<(PrivProtocol, Secret)>,
+    /// For a cipher whose key is longer than the signature's.
+    pub key_extension: Option<KeyExtension>,
+    /// The context name, empty for the default one.
+    pub context: String,
+}
+
+impl Credentials {
+    /// Reads the secrets that the options name; on failure the key and why, without the secret.
+    pub fn resolve(
+        options: &SnmpOptions,
+        secret: &dyn Fn(&SecretSource) -> Result<Secret, String>,
+    ) -> Result<Credentials, (&'static str, String)> {
+        let read = |key, source: &SecretSource| secret(source).map_err(|cause| (key, cause));
+        // An empty pass phrase has no key, and the SNMP crate does not survive one.
+        let phrase = |key, source: &Option<SecretSource>| {
+            let Some(source) = source else { return Err((key, "it is not there".to_owned())) };
+            match read(key, source)? {
+                text if text.expose().is_empty() => Err((key, "it is empty".to_owned())),
+                text => Ok(text),
+            }
+        };
+        Ok(match options.version {
+            SnmpVersion::V1 => Credentials::V1(read("community", &options.community)?),
+            SnmpVersion::V2c => Credentials::V2c(read("community", &options.community)?),
+            SnmpVersion::V3 => Credentials::V3(User {
+                name: options.user.clone().unwrap_or_default(),
+                auth: match options.auth {
+                    Some(auth) => Some((auth, phrase("auth_password", &options.auth_password)?)),
+                    None => None,
+                },
+                privacy: match options.privacy {
+                    Some(cipher) => Some((cipher, phrase("priv_password", &options.priv_password)?)),
+                    None => None,
+                },
+                key_extension: options.key_extension,
+                context: options.context.clone().unwrap_or_default(),
+            }),
+        })
+    }
+}

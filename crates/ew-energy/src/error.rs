@@ -1,0 +1,182 @@
+//! What can go wrong with a switch, and what to do about it.
+
+use ew_core::{Exit, Span};
+
+/// Why a switch has no value. `peer` is the far side (`192.0.2.10:161`), `object` what was asked of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EnergyError {
+    /// The name server gave no address.
+    #[error("cannot find an address for {host}: {cause}")]
+    Resolve {
+        /// The name as configured.
+        host: String,
+        /// What the resolver said.
+        cause: String,
+    },
+    /// Nothing came back, or the way there is closed.
+    #[error("no answer from {peer} to {object}: {cause} (attempts: {attempts})")]
+    NoAnswer {
+        /// The far side.
+        peer: String,
+        /// What was asked.
+        object: String,
+        /// How often, the first included.
+        attempts: u32,
+        /// Silence, a closed port or no route.
+        cause: String,
+        /// SNMPv3 with privacy: a wrong privacy key is silence too.
+        privacy: bool,
+    },
+    /// The switch's own time was up.
+    #[error("{peer} was not done within its deadline of {deadline}, at {object}")]
+    Deadline {
+        /// The far side.
+        peer: String,
+        /// What was asked last.
+        object: String,
+        /// The limit.
+        deadline: Span,
+    },
+    /// The agent knows the user not, or not with these keys.
+    #[error("{peer} refused {object}: {cause}")]
+    Refused {
+        /// The far side.
+        peer: String,
+        /// What was asked.
+        object: String,
+        /// What the agent, or its answer, said.
+        cause: String,
+    },
+    /// The agent answered with an error status.
+    #[error("{peer} answered {object} with the error {status}")]
+    Device {
+        /// The far side.
+        peer: String,
+        /// What was asked.
+        object: String,
+        /// SNMP's word for it, such as `genErr`.
+        status: &'static str,
+    },
+    /// The answer is none that SNMP or the MIB allows.
+    #[error("{peer} broke the protocol at {object}: {cause}")]
+    Breach {
+        /// The far side.
+        peer: String,
+        /// What was asked.
+        object: String,
+        /// What is wrong with the answer.
+        cause: String,
+    },
+    /// `cewDomainName.0` is another domain's.
+    #[error("{peer} is in the EnergyWise domain {found:?}, not in {expected:?}")]
+    WrongDomain {
+        /// The far side.
+        peer: String,
+        /// What the switch says.
+        found: String,
+        /// The domain it is configured in.
+        expected: String,
+    },
+    /// `cewEntTable` is empty.
+    #[error("{peer} has no EnergyWise entities")]
+    NoEntities {
+        /// The far side.
+        peer: String,
+    },
+    /// `cewEntTable` has rows, but none that gives a power.
+    #[error("none of the {rows} EnergyWise entities of {peer} is usable: {first}")]
+    NoUsableRows {
+        /// The far side.
+        peer: String,
+        /// Rows that should have counted.
+        rows: usize,
+        /// What is wrong with the first of them.
+        first: String,
+    },
+    /// No socket, no thread: this side's fault.
+    #[error("cannot ask {peer}: {cause}")]
+    Local {
+        /// The far side.
+        peer: String,
+        /// What the system said.
+        cause: String,
+    },
+    /// A secret could not be had.
+    #[error("cannot ask {peer}: its {key} cannot be read: {cause}")]
+    Secret {
+        /// The far side.
+        peer: String,
+        /// The key of ew.toml.
+        key: &'static str,
+        /// Why, without the secret.
+        cause: String,
+    },
+    /// Something that the configuration check refuses.
+    #[error("cannot ask {peer}: {what} is not built yet")]
+    NotBuilt {
+        /// The far side.
+        peer: String,
+        /// The protocol or profile.
+        what: String,
+    },
+}
+
+impl EnergyError {
+    /// The exit code that a run ends with when every part failed like this.
+    pub fn exit(&self) -> Exit {
+        match self {
+            EnergyError::Resolve { .. } | EnergyError::NoAnswer { .. } | EnergyError::Deadline { .. } => {
+                Exit::Unavailable
+            }
+            EnergyError::Refused { .. } => Exit::Refused,
+            EnergyError::Device { .. }
+            | EnergyError::Breach { .. }
+            | EnergyError::WrongDomain { .. }
+            | EnergyError::NoEntities { .. }
+            | EnergyError::NoUsableRows { .. } => Exit::Protocol,
+            EnergyError::Local { .. } => Exit::Io,
+            EnergyError::Secret { .. } | EnergyError::NotBuilt { .. } => Exit::Config,
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> String {
+        match self {
+            EnergyError::Resolve { .. } => {
+                "check the switch's address in ew.toml, or write its IP address".into()
+            }
+            EnergyError::NoAnswer { privacy: true, .. } => "check address and port, and whether the agent \
+                is on; to a wrong priv_password or priv an agent does not answer at all"
+                .into(),
+            EnergyError::NoAnswer { .. } => "check address, port and community, and whether the agent lets \
+                this host in; to a wrong community an agent does not answer at all"
+                .into(),
+            EnergyError::Deadline { .. } => {
+                "raise deadline, or lower timeout, retries or max_repetitions, for this switch".into()
+            }
+            EnergyError::Refused { .. } => "check version, user, auth, auth_password, priv, priv_password \
+                and context against the agent's own user and view"
+                .into(),
+            EnergyError::Device { status: "tooBig", .. } => "lower max_repetitions for this switch".into(),
+            EnergyError::Device { .. } => {
+                "ask the agent the same with snmpbulkwalk; its own log says why".into()
+            }
+            EnergyError::Breach { .. } => {
+                "see the answer with snmpbulkwalk; an agent update may mend it".into()
+            }
+            EnergyError::WrongDomain { found, .. } => format!(
+                "put the switch under the domain {found:?} in ew.toml, or set check_domain_name = false"
+            ),
+            EnergyError::NoEntities { .. } | EnergyError::NoUsableRows { .. } => {
+                "check that EnergyWise is on (\"show energywise\" on the switch) and that the agent's view \
+                 holds 1.3.6.1.4.1.9.9.683"
+                    .into()
+            }
+            EnergyError::Local { .. } => {
+                "check the limit of open files (ulimit -n) and of threads, or lower parallel".into()
+            }
+            EnergyError::Secret { key, .. } => format!("check the source of {key} in ew.toml"),
+            EnergyError::NotBuilt { .. } => "write protocol = \"snmp\" and profile = \"energywise\"".into(),
+        }
+    }
+}

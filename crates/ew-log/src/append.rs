@@ -1,0 +1,65 @@
+//! `ew-log append`.
+
+use crate::rows::Rows;
+use ew_cli::{Failure, Output, Report, clock};
+use ew_core::Exit;
+use ew_store::{AppendError, Log};
+use std::fs::File;
+use std::io::{BufReader, Seek};
+use std::path::Path;
+
+/// Appends a file, or stdin where there is none.
+pub(crate) fn append(
+    log: &mut Log,
+    file: Option<&Path>,
+    replace: bool,
+    json: bool,
+    report: Report,
+    out: &mut Output,
+) -> Result<Exit, Failure> {
+    let file = file.filter(|path| *path != Path::new("-"));
+    let name = file.map_or("stdin".to_owned(), |path| path.display().to_string());
+    let input = open(file).map_err(|e| Failure::new(Exit::Io, format!("cannot read {name}: {e}")))?;
+    let bad = |reason: String| {
+        Failure::new(Exit::Data, format!("{name}: {reason}"))
+            .hint("nothing was appended; mend the row and run again")
+    };
+    let rows = Rows::new(BufReader::with_capacity(1 << 16, input)).map_err(|e| bad(e.to_string()))?;
+    let line = rows.line();
+    let done = log.append(rows, replace, clock::now()).map_err(|e| match e {
+        AppendError::Source(row) => bad(row.to_string()),
+        AppendError::Store(e) => e.into(),
+        differs @ AppendError::Differs { .. } => bad(format!("line {}: {differs}", line.get()))
+            .hint("nothing was appended; --replace makes it a correction and keeps the old value in history"),
+    })?;
+    if json {
+        let document = serde_json::json!({
+            "appended": done.appended, "skipped": done.skipped, "corrected": done.corrected,
+        });
+        out.json(&document)?;
+    }
+    report.note(format_args!(
+        "{} appended, {} equal ones skipped, {} corrected",
+        done.appended, done.skipped, done.corrected
+    ));
+    Ok(Exit::Ok)
+}
+
+/// A regular file as it is. Anything that can stall is copied first, so that the log's write lock never
+/// waits for whoever fills the pipe.
+fn open(file: Option<&Path>) -> std::io::Result<File> {
+    let mut source: Box<dyn std::io::Read> = match file {
+        None => Box::new(std::io::stdin().lock()),
+        Some(path) => {
+            let file = File::open(path)?;
+            if file.metadata()?.is_file() {
+                return Ok(file);
+            }
+            Box::new(file)
+        }
+    };
+    let mut copy = tempfile::tempfile()?;
+    std::io::copy(&mut source, &mut copy)?;
+    copy.rewind()?;
+    Ok(copy)
+}

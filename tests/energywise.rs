@@ -1,0 +1,440 @@
+//! Energy domains against a real SNMP agent.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/snmpd.rs"]
+mod snmpd;
+
+use ew_core::{Exit, Quality, Sample, Secret, SecretSource, Timestamp};
+use ew_energy::{
+    CachedTotal, Domain, DomainOptions, DomainReading, Failure, Importance, PollOptions, SnmpOptions,
+    SwitchReading, Total, TreeReading, check, poll, trees,
+};
+use serde::Deserialize;
+use snmpd::{Relay, Silent, Snmpd};
+use std::cell::Cell;
+use std::collections::HashMap;
+
+const START: i64 = 1_700_000_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    snmp: SnmpOptions,
+    #[serde(default)]
+    domain: Vec<DomainOptions>,
+}
+
+/// A poll in the making.
+struct Poll {
+    trees: Vec<Domain>,
+    options: PollOptions,
+    cached: HashMap<String, CachedTotal>,
+}
+
+impl Poll {
+    fn new(config: &str) -> Poll {
+        let file: File = toml::from_str(config).unwrap();
+        check(&file.snmp, &file.domain).unwrap();
+        Poll {
+            trees: trees(&file.domain, &file.snmp),
+            options: PollOptions::new(&file.snmp),
+            cached: HashMap::new(),
+        }
+    }
+
+    fn importance(mut self, importance: u32) -> Poll {
+        self.options.importance = Some(Importance::new(importance).unwrap());
+        self
+    }
+
+    fn cached(mut self, domain: &str, cached: CachedTotal) -> Poll {
+        self.cached.insert(domain.to_owned(), cached);
+        self
+    }
+
+    /// The trees in the order they came.
+    fn run(&self) -> Vec<TreeReading> {
+        self.run_with(&|source| match source {
+            SecretSource::Plain(secret) => Ok(secret.clone()),
+            other => Err(format!("{other:?} is not for tests")),
+        })
+    }
+
+    fn run_with(&self, secret: &dyn Fn(&SecretSource) -> Result<Secret, String>) -> Vec<TreeReading> {
+        let mut came = Vec::new();
+        let trees: Vec<&Domain> = self.trees.iter().collect();
+        let start = Timestamp::from_secs(START);
+        poll(&trees, self.options, start, &self.cached, secret, &mut |tree| came.push(tree));
+        came
+    }
+
+    /// The only switch of the only domain.
+    fn switch(&self) -> SwitchReading {
+        let [tree] = <[TreeReading; 1]>::try_from(self.run()).unwrap();
+        let [domain] = <[DomainReading; 1]>::try_from(tree.domains).unwrap();
+        let [switch] = <[SwitchReading; 1]>::try_from(domain.switches).unwrap();
+        switch
+    }
+
+    fn failure(&self) -> Failure {
+        let switch = self.switch();
+        assert_eq!((switch.value, switch.quality), (None, Quality::Missing));
+        switch.failure.unwrap()
+    }
+}
+
+fn domain(name: &str) -> String {
+    format!("[[domain]]\nname = {name:?}\n")
+}
+
+fn switch(name: &str, address: &str, port: u16) -> String {
+    format!("[[domain.switch]]\nname = {name:?}\naddress = {address:?}\nport = {port}\n")
+}
+
+/// One switch `sw` in one domain; `keys` are the switch's.
+fn one(domain_name: &str, port: u16, keys: &str) -> Poll {
+    Poll::new(&format!("{}{}{keys}\n", domain(domain_name), switch("sw", "127.0.0.1", port)))
+}
+
+/// (point, value, quality) in the order logged.
+fn rows(samples: &[Sample]) -> Vec<(&str, Option<f64>, &str)> {
+    samples.iter().map(|s| (s.point().as_str(), s.value(), s.quality().as_str())).collect()
+}
+
+const QUICK: &str = "[snmp]\ntimeout = \"200ms\"\nretries = 1\n";
+
+#[test]
+fn a_switch_of_eleven_entities_in_two_requests() {
+    let agent = Snmpd::start("switch");
+    let reading = one("com.cisco.bldg19", agent.port(), "").switch();
+    assert_eq!((reading.value, reading.quality), (Some(145.1), Quality::Presumed));
+    assert_eq!((reading.requests, reading.failure), (2, None));
+    let watts: Vec<_> = reading.entities.iter().map(|e| (e.index, e.part.as_str(), e.watts)).collect();
+    assert_eq!(watts.len(), 11);
+    assert_eq!(watts[..3], [(1001, "sw0001", 76.0), (1002, "sw0001-p01", 6.4), (1003, "sw0001-p02", 8.0)]);
+    assert!(reading.entity_points.is_empty());
+
+    let narrow = one("com.cisco.bldg19", agent.port(), "max_repetitions = 5").switch();
+    assert_eq!((narrow.value, narrow.requests), (Some(145.1), 4));
+}
+
+#[test]
+fn samples_of_domain_switch_and_entities() {
+    let agent = Snmpd::start("units");
+    let config =
+        format!("{}entities = true\n{}", domain("com.cisco"), switch("sw.1", "127.0.0.1", agent.port()));
+    let [tree] = <[TreeReading; 1]>::try_from(Poll::new(&config).run()).unwrap();
+    let samples = tree.samples();
+    let expect = [
+        ("com.cisco", Some(2135.4), "actual"),
+        ("com.cisco.sw_1", Some(2135.4), "actual"),
+        ("com.cisco.sw_1.chassis", Some(120.0), "actual"),
+        ("com.cisco.sw_1.stack", Some(2000.0), "actual"),
+        ("com.cisco.sw_1.port", Some(15.4), "actual"),
+    ];
+    assert_eq!(rows(&samples), expect);
+    assert!(samples.iter().all(|s| s.time() == Timestamp::from_secs(START) && &**s.unit() == "W"));
+    let detail = &tree.entries()[0].detail;
+    assert_eq!((detail.expected, detail.answered, detail.importance), (Some(1), Some(1), Some(100)));
+}
+
+#[test]
+fn tables_as_agents_have_them() {
+    for (fixture, value, quality, reason) in [
+        ("units", 2135.4, Quality::Actual, None),
+        ("units-missing", 135.4, Quality::Partial, Some("entity 7 has no units")),
+        (
+            "units-bad",
+            10.0,
+            Quality::Partial,
+            Some(
+                "entity 2 has the units 25, outside -24 to 24; entity 3 has the units -25, outside -24 to 24; \
+                 entity 4 has a usage that is no number; \
+                 entity 5 has the usage 4294967295, outside 0 to 2147483647",
+            ),
+        ),
+        ("importance", 30.0, Quality::Actual, None),
+        ("categories", 44.0, Quality::Actual, None),
+        ("usage-max", 2_147_483_647.0, Quality::Actual, None),
+        ("agent-2009", 35.4, Quality::Unknown, None),
+        ("names", 31.0, Quality::Actual, None),
+    ] {
+        let agent = Snmpd::start(fixture);
+        let reading = one("com.cisco", agent.port(), "").switch();
+        assert_eq!((reading.value, reading.quality), (Some(value), quality), "{fixture}: {reading:?}");
+        assert_eq!(reading.reason().as_deref(), reason, "{fixture}");
+        assert_eq!(reading.requests, 2, "{fixture}");
+    }
+}
+
+#[test]
+fn only_what_is_not_too_important() {
+    let agent = Snmpd::start("importance");
+    let ask = |importance| one("com.cisco", agent.port(), "").importance(importance).switch().value;
+    assert_eq!((ask(1), ask(49), ask(50)), (Some(10.0), Some(10.0), Some(30.0)));
+}
+
+#[test]
+fn names_that_clash_get_numbers() {
+    let agent = Snmpd::start("names");
+    // The listed domain has the first claim to the name of an entity.
+    let config = format!(
+        "{}{}entities = true\n{}",
+        domain("com.cisco.sw.Gi1_0/5"),
+        domain("com.cisco"),
+        switch("sw", "127.0.0.1", agent.port())
+    );
+    let [tree] = <[TreeReading; 1]>::try_from(Poll::new(&config).run()).unwrap();
+    let expect = [
+        ("com.cisco", Some(31.0), "actual"),
+        ("com.cisco.sw", Some(31.0), "actual"),
+        ("com.cisco.sw.#1", Some(1.0), "actual"),
+        ("com.cisco.sw.#2", Some(2.0), "actual"),
+        ("com.cisco.sw.#3", Some(4.0), "actual"),
+        ("com.cisco.sw.#4", Some(8.0), "actual"),
+        ("com.cisco.sw.#5", Some(16.0), "actual"),
+        ("com.cisco.sw.Gi1_0/5", Some(0.0), "unknown"),
+    ];
+    assert_eq!(rows(&tree.samples()), expect);
+    let warning = "two sources give the point com.cisco.sw.Gi1_0/5; one is logged as com.cisco.sw.#5";
+    assert_eq!(tree.warnings, [warning]);
+}
+
+#[test]
+fn another_domain_is_refused_by_name() {
+    let agent = Snmpd::start("units");
+    let failure = one("COM.cisco", agent.port(), "").failure();
+    assert_eq!(failure.exit, Exit::Protocol);
+    assert!(
+        failure.reason.ends_with(r#"is in the EnergyWise domain "com.cisco", not in "COM.cisco""#),
+        "{failure:?}"
+    );
+    assert!(failure.hint.contains("check_domain_name = false"), "{failure:?}");
+
+    let config = format!("{}check_domain_name = false\n", domain("elsewhere"));
+    let unchecked = Poll::new(&(config + &switch("sw", "127.0.0.1", agent.port()))).switch();
+    assert_eq!((unchecked.value, unchecked.requests), (Some(2135.4), 1));
+}
+
+#[test]
+fn an_agent_without_entities_has_no_value() {
+    let agent = Snmpd::start("empty");
+    let failure = one("com.cisco", agent.port(), "").failure();
+    assert_eq!(failure.exit, Exit::Protocol);
+    assert!(failure.reason.ends_with("has no EnergyWise entities"), "{failure:?}");
+}
+
+#[test]
+fn silence_closed_ports_and_unknown_names() {
+    let agent = Snmpd::start("units");
+    let quick = "timeout = \"200ms\"\nretries = 1\n";
+    let wrong = one("com.cisco", agent.port(), &format!("{quick}community = \"guess\"")).failure();
+    assert_eq!(wrong.exit, Exit::Unavailable);
+    assert!(wrong.reason.contains("to cewDomainName.0: silence for 200ms (attempts: 2)"), "{wrong:?}");
+    assert!(wrong.hint.contains("community") && !format!("{wrong:?}").contains("guess"), "{wrong:?}");
+
+    let silent = Silent::new("127.0.0.1");
+    let reading = one("com.cisco", silent.port(), quick).switch();
+    assert_eq!((reading.requests, reading.failure.unwrap().exit), (2, Exit::Unavailable));
+    assert_eq!(silent.heard(), 2);
+
+    let port = Silent::new("127.0.0.1").port();
+    let closed = one("com.cisco", port, "timeout = \"5s\"\nretries = 0").failure();
+    assert_eq!(closed.exit, Exit::Unavailable);
+    assert!(closed.reason.contains("closed"), "{closed:?}");
+
+    let config = domain("com.cisco") + &switch("sw", "no-such-host.invalid", 161);
+    let unknown = Poll::new(&config).failure();
+    assert_eq!(unknown.exit, Exit::Unavailable);
+    assert!(unknown.reason.contains("no-such-host.invalid"), "{unknown:?}");
+
+    let named = domain("com.cisco") + &switch("sw", "localhost", agent.port());
+    assert_eq!(Poll::new(&named).switch().value, Some(2135.4));
+}
+
+#[test]
+fn lost_requests_are_repeated_and_doubled_answers_ignored() {
+    let agent = Snmpd::start("units");
+    let quick = "timeout = \"300ms\"\nretries = 2\nmax_repetitions = 1";
+    // The name and three rows, one by one, and the end of the table.
+    let whole = one("com.cisco", agent.port(), quick).switch().requests;
+    assert_eq!(whole, 5);
+    let relay = Relay::start(&agent, 2, 1);
+    let lossy = one("com.cisco", relay.port(), quick).switch();
+    assert_eq!((lossy.value, lossy.requests), (Some(2135.4), whole + 2));
+    let relay = Relay::start(&agent, 0, 2);
+    let doubling = one("com.cisco", relay.port(), quick).switch();
+    assert_eq!((doubling.value, doubling.requests), (Some(2135.4), whole));
+}
+
+#[test]
+fn the_deadline_ends_a_switch() {
+    let silent = Silent::new("127.0.0.1");
+    let keys = "timeout = \"10s\"\nretries = 10\ndeadline = \"300ms\"";
+    let failure = one("com.cisco", silent.port(), keys).failure();
+    assert_eq!(failure.exit, Exit::Unavailable);
+    assert!(failure.reason.contains("within its deadline of 300ms, at cewDomainName.0"), "{failure:?}");
+}
+
+#[test]
+fn version_1() {
+    let agent = Snmpd::start("units");
+    let reading = one("com.cisco", agent.port(), "version = \"1\"").switch();
+    assert_eq!((reading.value, reading.failure), (Some(2135.4), None));
+    // The name, six columns of three rows, and each column's end.
+    assert_eq!(reading.requests, 1 + 6 * 4);
+}
+
+#[test]
+fn version_3_at_every_level() {
+    let agent = Snmpd::start("units");
+    let auth = "auth = \"sha\"\nauth_password = \"authpass123\"\n";
+    let privacy = "priv = \"aes\"\npriv_password = \"privpass123\"\n";
+    for keys in [
+        "user = \"ewopen\"".to_owned(),
+        format!("user = \"ewpoll\"\n{auth}"),
+        format!("user = \"ewpoll\"\n{auth}{privacy}"),
+        format!("user = \"ew256\"\n{}{privacy}", auth.replace("sha", "sha256")),
+        format!("user = \"ewdes\"\n{}{}", auth.replace("sha", "md5"), privacy.replace("aes", "des")),
+    ] {
+        let reading = one("com.cisco", agent.port(), &format!("version = \"3\"\n{keys}")).switch();
+        assert_eq!(reading.value, Some(2135.4), "{keys}\n{reading:?}");
+        assert_eq!(reading.requests, 3, "{keys}: discovery, name, table");
+    }
+    let quick = "version = \"3\"\ntimeout = \"1s\"\nretries = 1\n";
+    for (keys, exit) in [
+        ("user = \"nobody\"".to_owned(), Exit::Refused),
+        (format!("user = \"nobody\"\n{auth}"), Exit::Refused),
+        (format!("user = \"ewpoll\"\n{}", auth.replace("authpass", "wrong")), Exit::Refused),
+        (format!("user = \"ewdes\"\n{}", auth.replace("sha", "md5")), Exit::Refused),
+        (format!("user = \"ewpoll\"\n{auth}{}", privacy.replace("privpass", "wrong")), Exit::Unavailable),
+    ] {
+        let failure = one("com.cisco", agent.port(), &format!("{quick}{keys}")).failure();
+        assert_eq!(failure.exit, exit, "{keys}\n{failure:?}");
+        assert!(failure.hint.contains("priv_password") && !format!("{failure:?}").contains("pass123"));
+    }
+}
+
+#[test]
+fn one_silent_switch_of_sixty() {
+    let addresses: Vec<String> = (1..60).map(|n| format!("127.0.1.{n}")).collect();
+    let listening: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let agent = Snmpd::start_on("switch", &listening);
+    let silent = Silent::new("127.0.2.1");
+    let mut config = QUICK.to_owned() + &domain("com.cisco.bldg19");
+    for (n, address) in addresses.iter().enumerate() {
+        config += &switch(&format!("sw{n}"), address, agent.port());
+    }
+    config += &switch("dead", "127.0.2.1", silent.port());
+    let [tree] = <[TreeReading; 1]>::try_from(Poll::new(&config).run()).unwrap();
+    let total = tree.domains[0].total;
+    assert_eq!((total.value, total.quality), (Some(8560.9), Quality::Partial));
+    assert_eq!((total.expected, total.answered), (60, 59));
+    let failed: Vec<_> = tree.switches().filter(|(_, s)| s.failure.is_some()).map(|(_, s)| &s.name).collect();
+    assert_eq!(failed, ["dead"]);
+    assert_eq!((silent.heard(), tree.entries().len()), (2, 61));
+    let dead = &tree.entries()[60];
+    assert_eq!((dead.sample.value(), dead.sample.quality()), (None, Quality::Missing));
+    assert!(dead.detail.reason.as_ref().unwrap().starts_with("no answer from 127.0.2.1:"), "{dead:?}");
+}
+
+#[test]
+fn a_silent_switch_delays_only_its_own_tree() {
+    let agent = Snmpd::start("switch");
+    let silent = Silent::new("127.0.0.1");
+    let config = QUICK.to_owned()
+        + &domain("com.cisco.dead")
+        + &switch("sw", "127.0.0.1", silent.port())
+        + &domain("com.cisco.bldg19")
+        + &switch("sw", "127.0.0.1", agent.port())
+        + &domain("com.empty");
+    let order: Vec<_> = Poll::new(&config).run().iter().map(|tree| tree.root().to_owned()).collect();
+    assert_eq!(order, ["com.empty", "com.cisco.bldg19", "com.cisco.dead"]);
+    // One after the other every tree comes, too.
+    assert_eq!(Poll::new(&config.replace("retries = 1", "retries = 0\nparallel = 1")).run().len(), 3);
+}
+
+/// com.cisco has a good switch, and below it one domain with a good one and one with a dead one.
+fn nested(agent: &Snmpd, silent: &Silent) -> Poll {
+    let inherit = "check_domain_name = false\n";
+    let good = || switch("good", "127.0.0.1", agent.port());
+    Poll::new(
+        &(QUICK.to_owned()
+            + &(domain("com.cisco") + inherit + "importance = 60\n" + &good())
+            + &(domain("com.cisco.hq.f1") + inherit + &good())
+            + &(domain("com.cisco.hq.f2") + inherit + &switch("dead", "127.0.0.1", silent.port()))
+            + &(domain("com.cisco.hq.f2.lab") + inherit)),
+    )
+}
+
+fn totals(tree: &TreeReading) -> Vec<(&str, Option<f64>, &str, u32, u32)> {
+    let row = |d: &DomainReading| {
+        let Total { value, quality, expected, answered } = d.total;
+        (value, quality.as_str(), expected, answered)
+    };
+    tree.domains.iter().map(|d| (d.name.as_str(), row(d))).map(|(n, (v, q, e, a))| (n, v, q, e, a)).collect()
+}
+
+#[test]
+fn nested_totals_say_what_is_missing() {
+    let (agent, silent) = (Snmpd::start("importance"), Silent::new("127.0.0.1"));
+    let [tree] = <[TreeReading; 1]>::try_from(nested(&agent, &silent).run()).unwrap();
+    let expect = [
+        ("com.cisco", Some(60.0), "partial", 3, 2),
+        ("com.cisco.hq.f1", Some(30.0), "actual", 1, 1),
+        ("com.cisco.hq.f2", None, "missing", 1, 0),
+        ("com.cisco.hq.f2.lab", Some(0.0), "unknown", 0, 0),
+    ];
+    assert_eq!(totals(&tree), expect);
+    assert_eq!(tree.entries()[0].detail.importance, Some(60));
+}
+
+#[test]
+fn cached_totals_are_used_and_not_logged() {
+    let (agent, silent) = (Snmpd::start("importance"), Silent::new("127.0.0.1"));
+    let cached = CachedTotal { value: 7.5, quality: Quality::Presumed, expected: 1, answered: 1 };
+    let poll = nested(&agent, &silent).cached("com.cisco.hq.f2", cached);
+    let [tree] = <[TreeReading; 1]>::try_from(poll.run()).unwrap();
+    assert_eq!(totals(&tree)[0], ("com.cisco", Some(67.5), "presumed", 3, 3));
+    assert_eq!(totals(&tree)[2], ("com.cisco.hq.f2", Some(7.5), "presumed", 1, 1));
+    assert_eq!(silent.heard(), 0);
+    let samples = tree.samples();
+    let points: Vec<_> = samples.iter().map(|s| s.point().as_str()).collect();
+    let expect =
+        ["com.cisco", "com.cisco.good", "com.cisco.hq.f1", "com.cisco.hq.f1.good", "com.cisco.hq.f2.lab"];
+    assert_eq!(points, expect);
+
+    // All that a cached root needs is there; what is below it is asked for itself.
+    let root = CachedTotal { value: 99.0, quality: Quality::Actual, expected: 3, answered: 3 };
+    let [tree] = <[TreeReading; 1]>::try_from(poll.cached("com.cisco", root).run()).unwrap();
+    assert_eq!(totals(&tree)[0], ("com.cisco", Some(99.0), "actual", 3, 3));
+    assert!(tree.domains[0].cached && tree.domains[0].switches.is_empty());
+    assert_eq!(totals(&tree)[1], ("com.cisco.hq.f1", Some(30.0), "actual", 1, 1));
+}
+
+#[test]
+fn a_secret_is_read_once_and_its_lack_is_a_fault_of_the_configuration() {
+    let agent = Snmpd::start("units");
+    let secret = "community = { env = \"COMMUNITY\" }\n";
+    let config = format!(
+        "[snmp]\n{secret}{}{}{}",
+        domain("com.cisco"),
+        switch("a", "127.0.0.1", agent.port()),
+        switch("b", "127.0.0.1", agent.port())
+    );
+    let asked = Cell::new(0);
+    let trees = Poll::new(&config).run_with(&|_| {
+        asked.set(asked.get() + 1);
+        Ok(Secret::new("public"))
+    });
+    assert_eq!((asked.get(), trees[0].domains[0].total.value), (1, Some(4270.8)));
+
+    let trees = Poll::new(&config).run_with(&|_| Err("COMMUNITY is not set".into()));
+    let total = trees[0].domains[0].total;
+    assert_eq!((total.value, total.expected, total.answered), (None, 2, 0));
+    let (_, switch) = trees[0].switches().next().unwrap();
+    let failure = switch.failure.as_ref().unwrap();
+    assert_eq!((failure.exit, switch.requests), (Exit::Config, 0));
+    assert!(failure.reason.ends_with("its community cannot be read: COMMUNITY is not set"), "{failure:?}");
+}

@@ -1,0 +1,586 @@
+//! Every transporter through one body, the SFTP one against a real OpenSSH server.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/proxy.rs"]
+mod proxy;
+#[path = "support/sshd.rs"]
+mod sshd;
+
+use ew_core::{Exit, Secret, SecretSource, Span};
+use ew_transport::{Checked, Context, ErrorKind, How, Parcel, TransportError, TransportOptions, Transporter};
+use proxy::{Plan, Proxy};
+use sha2::{Digest, Sha256};
+use sshd::{KEY_PASSWORD, Sshd};
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// A file to be sent.
+struct Spool {
+    _dir: tempfile::TempDir,
+    file: PathBuf,
+    bytes: Vec<u8>,
+    sha256: String,
+}
+
+impl Spool {
+    fn new(bytes: impl Into<Vec<u8>>) -> Spool {
+        let (dir, bytes) = (tempfile::tempdir().unwrap(), bytes.into());
+        let file = dir.path().join("slice");
+        fs::write(&file, &bytes).unwrap();
+        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Spool { _dir: dir, file, bytes, sha256 }
+    }
+
+    /// Bytes in which no piece is like another.
+    fn large(bytes: usize) -> Spool {
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        Spool::new(
+            (0..bytes)
+                .map(|_| {
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
+                    state.to_le_bytes()[3]
+                })
+                .collect::<Vec<u8>>(),
+        )
+    }
+
+    fn parcel<'a>(&'a self, name: &'a str) -> Parcel<'a> {
+        let (bytes, sha256) = (self.bytes.len() as u64, self.sha256.as_str());
+        Parcel { name, file: &self.file, bytes, sha256, sent_before: false }
+    }
+}
+
+fn options(toml: &str) -> TransportOptions {
+    toml::from_str(toml).unwrap_or_else(|e| panic!("{toml}\n{e}"))
+}
+
+fn open_with(options: &TransportOptions, timeout: Duration) -> Result<Box<dyn Transporter>, TransportError> {
+    let resolve = |source: &SecretSource| match source {
+        SecretSource::Plain(secret) => Ok(secret.clone()),
+        SecretSource::Env(name) if name == "KEY_PASSWORD" => Ok(Secret::new(KEY_PASSWORD)),
+        _ => Err("there is no such secret".to_owned()),
+    };
+    options.open(&Context { base: Path::new("/nowhere"), timeout: Span(timeout), resolve: &resolve })
+}
+
+fn open(options: &TransportOptions) -> Box<dyn Transporter> {
+    open_with(options, Duration::from_secs(20)).unwrap()
+}
+
+/// How to reach a server, part by part.
+struct Way<'a> {
+    port: u16,
+    key: PathBuf,
+    known_hosts: PathBuf,
+    directory: &'a str,
+    more: &'a str,
+}
+
+impl<'a> Way<'a> {
+    fn to(sshd: &Sshd) -> Way<'a> {
+        Way {
+            port: sshd.port(),
+            key: sshd.key(),
+            known_hosts: sshd.known_hosts(&["ed25519", "ecdsa", "rsa"], sshd.port()),
+            directory: "",
+            more: "",
+        }
+    }
+
+    fn through(sshd: &Sshd, proxy: &Proxy) -> Way<'a> {
+        let known_hosts = sshd.known_hosts(&["ed25519"], proxy.port());
+        Way { port: proxy.port(), known_hosts, ..Way::to(sshd) }
+    }
+
+    fn options(&self, sshd: &Sshd) -> TransportOptions {
+        options(&format!(
+            "[sftp]\nhost = \"127.0.0.1\"\nport = {}\nuser = \"{}\"\nkey_file = {:?}\nknown_hosts = {:?}\n\
+             directory = {:?}\n{}",
+            self.port,
+            sshd.user(),
+            self.key,
+            self.known_hosts,
+            self.directory,
+            self.more
+        ))
+    }
+
+    fn open(&self, sshd: &Sshd) -> Box<dyn Transporter> {
+        open(&self.options(sshd))
+    }
+}
+
+/// The names at the receiver; a `.part` among them is a failure of the one who asks.
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// What holds for every transporter, when `dir` is what its far side shows.
+fn conforms(transporter: &mut dyn Transporter, destination: &str, dir: &Path) {
+    let first = Spool::new("timestamp,a\n2023-11-14T22:13:20Z,12.5\n");
+    let parcel = first.parcel("u_1.csv");
+
+    let receipt = transporter.deliver(&parcel).unwrap();
+    assert_eq!((receipt.how, receipt.checked, receipt.bytes), (How::Sent, Checked::Size, parcel.bytes));
+    assert_eq!(receipt.destination, destination);
+    assert!(receipt.path.ends_with("u_1.csv"), "{}", receipt.path);
+    assert_eq!(fs::read(dir.join("u_1.csv")).unwrap(), first.bytes);
+
+    // The same again: looked at, not sent; also when a killed attempt has left its part.
+    let receipt = transporter.deliver(&parcel).unwrap();
+    assert_eq!((receipt.how, receipt.checked), (How::Found, Checked::Sha256));
+    fs::write(dir.join(".u_1.csv.part"), "half").unwrap();
+    let receipt = transporter.deliver(&Parcel { sent_before: true, ..parcel }).unwrap();
+    assert_eq!(receipt.how, How::Found);
+    assert_eq!(names(dir), ["u_1.csv"]);
+    let json = serde_json::to_value(&receipt).unwrap();
+    assert_eq!((json["how"].as_str(), json["checked"].as_str()), (Some("found"), Some("sha256")));
+
+    // Other content, of another size and of the same.
+    let longer = Spool::new("timestamp,a\n2023-11-14T22:13:20Z,12.5\n2023-11-14T22:28:20Z,13\n");
+    let mut same_size = longer.bytes.clone();
+    same_size[40] ^= 1;
+    for spool in [longer, Spool::new(same_size)] {
+        let receipt = transporter.deliver(&spool.parcel("u_1.csv")).unwrap();
+        assert_eq!((receipt.how, receipt.checked), (How::Replaced, Checked::Size));
+        assert_eq!(fs::read(dir.join("u_1.csv")).unwrap(), spool.bytes);
+    }
+
+    // A part left behind, longer than the file, is written over.
+    fs::write(dir.join(".u_2.csv.part"), vec![b'x'; 10_000]).unwrap();
+    let receipt = transporter.deliver(&first.parcel("u_2.csv")).unwrap();
+    assert_eq!(receipt.how, How::Sent);
+    assert_eq!(fs::read(dir.join("u_2.csv")).unwrap(), first.bytes);
+
+    // Nothing, a name out of the ordinary, and more than the window.
+    let empty = Spool::new("");
+    assert_eq!(transporter.deliver(&empty.parcel("empty")).unwrap().how, How::Sent);
+    assert_eq!(transporter.deliver(&empty.parcel("empty")).unwrap().how, How::Found);
+    let odd = "Zähler 7; \"a\" $(x) *.csv";
+    assert_eq!(transporter.deliver(&first.parcel(odd)).unwrap().how, How::Sent);
+    let large = Spool::large(9 * 1024 * 1024 + 1);
+    assert_eq!(transporter.deliver(&large.parcel("large")).unwrap().how, How::Sent);
+    assert!(fs::read(dir.join("large")).unwrap() == large.bytes, "9 MiB are equal byte for byte");
+    assert_eq!(transporter.deliver(&large.parcel("large")).unwrap().how, How::Found);
+    assert_eq!(names(dir), [odd, "empty", "large", "u_1.csv", "u_2.csv"]);
+
+    // What is ours to get wrong: the file is gone, or is not what was recorded.
+    let gone = Parcel { file: Path::new("/nowhere/slice"), ..first.parcel("gone") };
+    let error = transporter.deliver(&gone).unwrap_err();
+    assert_eq!((error.exit(), error.is_retryable()), (Exit::Io, false));
+    assert!(error.to_string().contains("/nowhere/slice"), "{error}");
+    for altered in [
+        Parcel { sha256: &large.sha256, ..first.parcel("altered") },
+        Parcel { bytes: 10, ..first.parcel("altered") },
+        Parcel { bytes: 10_000, ..first.parcel("altered") },
+    ] {
+        let error = transporter.deliver(&altered).unwrap_err();
+        assert_eq!(error.exit(), Exit::Io, "{error}");
+    }
+    let error = transporter.deliver(&first.parcel("../escape")).unwrap_err();
+    assert_eq!(error.exit(), Exit::Config, "{error}");
+
+    // A directory in the way is left alone.
+    fs::create_dir(dir.join("taken")).unwrap();
+    let error = transporter.deliver(&first.parcel("taken")).unwrap_err();
+    assert!(error.to_string().contains("taken is there"), "{error}");
+    assert_eq!(names(dir), [odd, "empty", "large", "taken", "u_1.csv", "u_2.csv"]);
+
+    // And after all these failures it still works.
+    assert_eq!(transporter.deliver(&first.parcel("u_3.csv")).unwrap().how, How::Sent);
+}
+
+#[test]
+fn file_conforms() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let options = options(&format!("[file]\ndirectory = {out:?}"));
+    let destination = options.destination(Path::new("/"));
+    assert_eq!(destination, format!("file://{}", out.display()));
+    options.check(Path::new("/")).unwrap();
+    // `out` is made: only its last part is missing.
+    conforms(&mut *open(&options), &destination, &out);
+}
+
+#[test]
+fn sftp_conforms() {
+    let sshd = Sshd::start();
+    fs::create_dir(sshd.root().join("incoming")).unwrap();
+    let way = Way { directory: "incoming", ..Way::to(&sshd) };
+    let options = way.options(&sshd);
+    options.check(Path::new("/")).unwrap();
+    let destination = format!("sftp://{}@127.0.0.1:{}/~/incoming", sshd.user(), sshd.port());
+    assert_eq!(options.destination(Path::new("/")), destination);
+    conforms(&mut *open(&options), &destination, &sshd.root().join("incoming"));
+}
+
+#[test]
+fn one_connection_serves_many() {
+    let sshd = Sshd::start();
+    let proxy = Proxy::start(sshd.address(), Plan::open());
+    let mut transporter = Way::through(&sshd, &proxy).open(&sshd);
+    let spool = Spool::new("x");
+    for name in ["a", "b", "c"] {
+        transporter.deliver(&spool.parcel(name)).unwrap();
+    }
+    assert_eq!(proxy.connections(), 1);
+}
+
+#[test]
+fn relative_and_absolute_directories() {
+    let sshd = Sshd::start();
+    let spool = Spool::new("x");
+    let absolute = sshd.root().join("abs");
+    for (directory, file) in
+        [("", "a".into()), ("new/", "new/a".to_owned()), (absolute.to_str().unwrap(), "abs/a".into())]
+    {
+        let way = Way { directory, more: "create_directory = true", ..Way::to(&sshd) };
+        assert_eq!(way.open(&sshd).deliver(&spool.parcel("a")).unwrap().how, How::Sent);
+        assert_eq!(fs::read(sshd.root().join(file)).unwrap(), b"x");
+    }
+}
+
+#[test]
+fn missing_directories_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = Spool::new("x");
+    let local = options(&format!("[file]\ndirectory = {:?}", dir.path().join("no/such")));
+    assert!(local.check(Path::new("/")).unwrap_err().to_string().contains("no/such"));
+    let sshd = Sshd::start();
+    let remote = |directory, more| Way { directory, more, ..Way::to(&sshd) }.options(&sshd);
+    for options in [local, remote("no/such", ""), remote("no/such", "create_directory = true")] {
+        let error = open(&options).deliver(&spool.parcel("a")).unwrap_err();
+        assert_eq!((error.exit(), error.is_retryable()), (Exit::Unavailable, false), "{error}");
+        assert!(error.to_string().contains("no/such") && error.to_string().contains("send a"), "{error}");
+        assert!(error.hint().is_some(), "{error}");
+    }
+    assert!(names(&sshd.root()).is_empty());
+}
+
+#[test]
+fn strangers_are_refused() {
+    let sshd = Sshd::start();
+    let way = Way { key: sshd.stranger_key(), ..Way::to(&sshd) };
+    let error = way.open(&sshd).deliver(&Spool::new("x").parcel("a.csv")).unwrap_err();
+    assert_eq!((error.exit(), error.is_retryable()), (Exit::Refused, false), "{error}");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot send a.csv to sftp {user}@127.0.0.1:{}: log in as {user}: the server refuses",
+            sshd.port(),
+            user = sshd.user()
+        )
+    );
+    assert!(error.hint().unwrap().contains("authorized keys"));
+    // Also when the server ends the connection with its no.
+    let strict = Sshd::start_with("MaxAuthTries 1");
+    let way = Way { key: strict.stranger_key(), ..Way::to(&strict) };
+    let error = way.open(&strict).deliver(&Spool::new("x").parcel("a.csv")).unwrap_err();
+    assert_eq!(error.exit(), Exit::Refused, "{error}");
+}
+
+#[test]
+fn unknown_and_changed_host_keys_are_refused() {
+    let (sshd, other) = (Sshd::start(), Sshd::start());
+    let spool = Spool::new("secret reading");
+    let proxy = Proxy::start(sshd.address(), Plan::open());
+    let dir = tempfile::tempdir().unwrap();
+    let known_hosts = |name: &str, text: String| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let unknown = known_hosts("unknown", "elsewhere ssh-ed25519 AAAA\n".into());
+    let changed =
+        known_hosts("changed", format!("# first\n{}\n", other.known_hosts_line("ed25519", proxy.port())));
+    let line = sshd.known_hosts_line("ed25519", proxy.port());
+    let revoked = known_hosts("revoked", format!("{line}\n@revoked {line}\n"));
+    for (file, word) in
+        [(unknown, "unknown host key"), (changed, "changed host key"), (revoked, "revoked host key")]
+    {
+        let way = Way { known_hosts: file.clone(), ..Way::through(&sshd, &proxy) };
+        let error = way.open(&sshd).deliver(&spool.parcel("a")).unwrap_err();
+        assert_eq!((error.exit(), error.kind()), (Exit::Refused, ErrorKind::Refused), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(word) && text.contains(&sshd.fingerprint("ed25519")), "{text}");
+        assert!(text.contains(file.to_str().unwrap()), "{text}");
+        if word != "revoked host key" {
+            assert!(error.hint().unwrap().ends_with(&line), "{:?}", error.hint());
+        }
+        if word == "changed host key" {
+            assert!(text.contains("line 2 of"), "{text}");
+        }
+    }
+    assert!(!sshd.log().contains("Accepted"), "nobody has logged in: {}", sshd.log());
+    assert!(names(&sshd.root()).is_empty());
+
+    // The line of the hint makes it right.
+    let pasted = known_hosts("pasted", format!("{line}\n"));
+    let way = Way { known_hosts: pasted, ..Way::through(&sshd, &proxy) };
+    assert_eq!(way.open(&sshd).deliver(&spool.parcel("a")).unwrap().how, How::Sent);
+}
+
+#[test]
+fn each_kind_of_held_key_is_asked_for() {
+    let sshd = Sshd::start();
+    let spool = Spool::new("x");
+    for kind in ["rsa", "ecdsa", "ed25519"] {
+        let way = Way { known_hosts: sshd.known_hosts(&[kind], sshd.port()), ..Way::to(&sshd) };
+        way.open(&sshd).deliver(&spool.parcel(kind)).unwrap();
+    }
+    // Hashed names, as Debian writes them.
+    let hashed = sshd.known_hosts(&["rsa", "ecdsa"], sshd.port());
+    let status = Command::new("ssh-keygen").arg("-qHf").arg(&hashed).status().unwrap();
+    assert!(status.success() && fs::read_to_string(&hashed).unwrap().starts_with("|1|"));
+    let way = Way { known_hosts: hashed, ..Way::to(&sshd) };
+    way.open(&sshd).deliver(&spool.parcel("hashed")).unwrap();
+    // A user's RSA key, which has to be signed with SHA-2.
+    let way = Way { key: sshd.rsa_key(), ..Way::to(&sshd) };
+    way.open(&sshd).deliver(&spool.parcel("rsa user")).unwrap();
+}
+
+#[test]
+fn a_pinned_fingerprint_is_enough() {
+    let sshd = Sshd::start();
+    let spool = Spool::new("x");
+    let pinned = |fingerprint: &str, more: &str| {
+        options(&format!(
+            "[sftp]\nhost = \"127.0.0.1\"\nport = {}\nuser = \"{}\"\nkey_file = {:?}\nhost_key = \"{fingerprint}\"\n{more}",
+            sshd.port(),
+            sshd.user(),
+            sshd.key()
+        ))
+    };
+    for kind in ["ed25519", "ecdsa", "rsa"] {
+        let receipt = open(&pinned(&sshd.fingerprint(kind), "")).deliver(&spool.parcel(kind)).unwrap();
+        assert_eq!(receipt.how, How::Sent);
+    }
+    let wrong = "SHA256:uNiVztksCsDhcc0u9e8BrPFVGQ6LiSQhV+BmL7NNNNg";
+    let both = format!("known_hosts = {:?}", sshd.known_hosts(&["ed25519"], sshd.port()));
+    for more in ["", both.as_str()] {
+        let error = open(&pinned(wrong, more)).deliver(&spool.parcel("a")).unwrap_err();
+        assert_eq!(error.exit(), Exit::Refused, "{error}");
+        let text = error.to_string();
+        assert!(text.contains(wrong) && text.contains(&sshd.fingerprint("ed25519")), "{text}");
+        assert!(error.hint().unwrap().contains(&sshd.fingerprint("ed25519")));
+    }
+    assert_eq!(names(&sshd.root()), ["ecdsa", "ed25519", "rsa"]);
+}
+
+#[test]
+fn encrypted_keys() {
+    let sshd = Sshd::start();
+    let spool = Spool::new("x");
+    let with = |more| Way { key: sshd.encrypted_key(), more, ..Way::to(&sshd) }.options(&sshd);
+    let receipt =
+        open(&with("key_password = { env = \"KEY_PASSWORD\" }")).deliver(&spool.parcel("a")).unwrap();
+    assert_eq!(receipt.how, How::Sent);
+    for (more, hint) in
+        [("", "is it encrypted?"), ("key_password = \"hunter2\"", "key_password may be wrong")]
+    {
+        let error = open(&with(more)).deliver(&spool.parcel("b")).unwrap_err();
+        assert_eq!(error.exit(), Exit::Config, "{error}");
+        assert!(error.to_string().contains("user_encrypted"), "{error}");
+        assert!(error.hint().unwrap().contains(hint), "{:?}", error.hint());
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+    let error = open_with(&with("key_password = { env = \"NONE\" }"), Duration::from_secs(1)).err().unwrap();
+    assert_eq!(error.exit(), Exit::Config, "{error}");
+    assert!(error.to_string().contains("key_password: there is no such secret"), "{error}");
+}
+
+#[test]
+fn files_that_are_not_there_fail_the_check() {
+    let sshd = Sshd::start();
+    for way in [
+        Way { key: "missing_key".into(), ..Way::to(&sshd) },
+        Way { known_hosts: "missing_hosts".into(), ..Way::to(&sshd) },
+    ] {
+        let options = way.options(&sshd);
+        let base = Path::new("/nowhere");
+        let error = options.check(base).unwrap_err();
+        assert_eq!(error.exit(), Exit::Config);
+        assert!(error.to_string().contains("/nowhere/missing_"), "{error}");
+        assert!(open_with(&options, Duration::from_secs(1)).is_err());
+    }
+}
+
+#[test]
+fn no_one_listens() {
+    let sshd = Sshd::start();
+    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let way = Way { port, ..Way::to(&sshd) };
+    let error = way.open(&sshd).deliver(&Spool::new("x").parcel("a")).unwrap_err();
+    assert_eq!((error.exit(), error.is_retryable()), (Exit::Unavailable, true), "{error}");
+    assert!(
+        error.to_string().ends_with(&format!("connect to 127.0.0.1:{port}: connection refused")),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_connection_lost_before_the_login_is_never_a_refusal() {
+    let sshd = Sshd::start();
+    let proxy = Proxy::start(sshd.address(), Plan::open());
+    let options = Way::through(&sshd, &proxy).options(&sshd);
+    let spool = Spool::new("x");
+    open(&options).deliver(&spool.parcel("a")).unwrap();
+    let whole = proxy.bytes_up();
+    assert!((1000..20_000).contains(&whole), "{whole}");
+    for plan in [Plan::cut_after, Plan::deafen_after] {
+        for cut in (0..whole - 100).step_by(61) {
+            proxy.set_plan(plan(cut));
+            let name = format!("b{cut}");
+            match open(&options).deliver(&spool.parcel(&name)) {
+                Ok(_) => assert!(cut > whole / 2, "{cut}"),
+                Err(error) => {
+                    assert_eq!(
+                        (error.exit(), error.is_retryable()),
+                        (Exit::Unavailable, true),
+                        "{cut}: {error}"
+                    );
+                }
+            }
+        }
+    }
+    // Each of the names holds the whole file or is not there; parts are for the next attempt to write over.
+    proxy.set_plan(Plan::open());
+    for cut in (0..whole - 100).step_by(61) {
+        let name = format!("b{cut}");
+        let there = fs::read(sshd.root().join(&name));
+        assert!(there.is_err() || there.unwrap() == b"x");
+    }
+}
+
+#[test]
+fn interrupted_midway_then_whole() {
+    let sshd = Sshd::start();
+    let proxy = Proxy::start(sshd.address(), Plan::open());
+    let mut transporter = Way::through(&sshd, &proxy).open(&sshd);
+    let spool = Spool::large(9 * 1024 * 1024);
+    for cut in [10_000, 1_000_000, 5_000_000, 9_400_000] {
+        let name = format!("cut_{cut}");
+        proxy.set_plan(Plan::cut_after(cut));
+        let error = transporter.deliver(&spool.parcel(&name)).unwrap_err();
+        assert_eq!((error.exit(), error.is_retryable()), (Exit::Unavailable, true), "{error}");
+        assert!(error.to_string().contains("connection was lost"), "{error}");
+        assert!(!sshd.root().join(&name).exists(), "nothing partial under the name");
+        proxy.set_plan(Plan::open());
+        let receipt = transporter.deliver(&Parcel { sent_before: true, ..spool.parcel(&name) }).unwrap();
+        assert_eq!(receipt.how, How::Sent);
+        assert!(fs::read(sshd.root().join(&name)).unwrap() == spool.bytes);
+        assert!(!sshd.root().join(format!(".{name}.part")).exists());
+        // The next round starts with a connection that is cut.
+        transporter = Way::through(&sshd, &proxy).open(&sshd);
+    }
+}
+
+#[test]
+fn a_lost_reply_is_resolved_by_looking() {
+    let sshd = Sshd::start();
+    let proxy = Proxy::start(sshd.address(), Plan::open());
+    let options = Way::through(&sshd, &proxy).options(&sshd);
+    let spool = Spool::new("x".repeat(1000));
+    open(&options).deliver(&spool.parcel("measure")).unwrap();
+    let whole = proxy.bytes_up();
+    // Somewhere near the end the rename is carried out and its answer is lost.
+    let mut found = 0;
+    for back in (0..700).step_by(20) {
+        let name = format!("r{back}");
+        proxy.set_plan(Plan::deafen_after(whole - back));
+        let first = open(&options).deliver(&spool.parcel(&name));
+        let was_there = sshd.root().join(&name).exists();
+        proxy.set_plan(Plan::open());
+        let receipt = open(&options).deliver(&Parcel { sent_before: true, ..spool.parcel(&name) }).unwrap();
+        assert_eq!(receipt.how == How::Found, was_there, "{back}");
+        found += usize::from(first.is_err() && was_there);
+        assert_eq!(fs::read(sshd.root().join(&name)).unwrap(), spool.bytes);
+        assert!(!sshd.root().join(format!(".{name}.part")).exists());
+    }
+    assert!(found > 0, "no answer to a rename was lost");
+}
+
+#[test]
+fn silence_ends_at_the_deadline() {
+    let sshd = Sshd::start();
+    let proxy = Proxy::start(sshd.address(), Plan::open());
+    let options = Way::through(&sshd, &proxy).options(&sshd);
+    let spool = Spool::large(3 * 1024 * 1024);
+    for stall in [0, 1500, 2_000_000] {
+        proxy.set_plan(Plan::stall_after(stall));
+        let start = Instant::now();
+        let mut transporter = open_with(&options, Duration::from_secs(1)).unwrap();
+        let error = transporter.deliver(&spool.parcel("a")).unwrap_err();
+        drop(transporter);
+        assert_eq!((error.exit(), error.is_retryable()), (Exit::Unavailable, true), "{error}");
+        assert!(error.to_string().contains("no answer in time"), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(3), "{stall}: {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn slow_is_not_silent() {
+    let sshd = Sshd::start();
+    let proxy = Proxy::start(sshd.address(), Plan::rate(1_000_000));
+    let options = Way::through(&sshd, &proxy).options(&sshd);
+    let spool = Spool::large(6 * 1024 * 1024);
+    let start = Instant::now();
+    let mut transporter = open_with(&options, Duration::from_secs(2)).unwrap();
+    assert_eq!(transporter.deliver(&spool.parcel("a")).unwrap().how, How::Sent);
+    assert!(start.elapsed() > Duration::from_secs(4), "longer than the deadline of one wait");
+    assert!(fs::read(sshd.root().join("a")).unwrap() == spool.bytes);
+}
+
+#[test]
+fn what_the_receiver_forbids_is_a_refusal() {
+    let sshd = Sshd::start_with("ForceCommand internal-sftp -R -d %h");
+    let way = Way { directory: "/tmp", ..Way::to(&sshd) };
+    let error = way.open(&sshd).deliver(&Spool::new("x").parcel("ew-read-only")).unwrap_err();
+    assert_eq!(error.exit(), Exit::Refused, "{error}");
+    assert!(error.to_string().contains("create /tmp/.ew-read-only.part: permission denied"), "{error}");
+
+    // A drop box that takes files and shows none: looked at by size, never trusted by size.
+    let blind = Sshd::start_with(&format!("ForceCommand internal-sftp -P read,fsync -d {}", "/tmp"));
+    let dir = blind.root();
+    let way = Way { directory: dir.to_str().unwrap(), ..Way::to(&blind) };
+    let mut transporter = way.open(&blind);
+    let spool = Spool::new("x");
+    for how in [How::Sent, How::Replaced] {
+        assert_eq!(transporter.deliver(&spool.parcel("a")).unwrap().how, how);
+    }
+    assert_eq!(names(&dir), ["a"]);
+}
+
+#[test]
+fn servers_without_sftp_or_common_methods_are_protocol() {
+    let sshd = Sshd::start_with("ForceCommand /bin/false");
+    let error = Way::to(&sshd).open(&sshd).deliver(&Spool::new("x").parcel("a")).unwrap_err();
+    assert!(matches!(error.exit(), Exit::Protocol | Exit::Unavailable), "{error}");
+
+    let old = Sshd::start_with("KexAlgorithms diffie-hellman-group14-sha1");
+    let error = Way::to(&old).open(&old).deliver(&Spool::new("x").parcel("a")).unwrap_err();
+    assert_eq!((error.exit(), error.is_retryable()), (Exit::Protocol, false), "{error}");
+    assert!(error.hint().unwrap().contains("SHA-1"), "{error}");
+}
+
+#[test]
+fn mistyped_keys_are_shown_with_their_place() {
+    for (toml, expect) in [
+        ("[file]\ndirectory = \"\"\n", "line 2"),
+        ("[file]\ndirectroy = \"x\"\n", "line 2"),
+        ("[sftp]\nhost = \"h\"\nuser = \"u\"\nprot = 22\n", "line 4"),
+        ("[sftp]\nhost = \"h h\"\nuser = \"u\"\n", "line 2"),
+        ("[sftp]\nhost = \"h\"\nuser = \"u\"\nagent = true\n", "known_hosts or host_key"),
+    ] {
+        let error = toml::from_str::<TransportOptions>(toml).unwrap_err().to_string();
+        assert!(error.contains(expect), "{toml}\n{error}");
+    }
+}
