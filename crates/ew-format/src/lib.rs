@@ -1,1 +1,95 @@
-//! Not written yet.
+//! Formatters: the rows of a slice as the text that a receiver reads.
+//!
+//! A formatter is pushed one row at a time and writes as it goes: no slice is ever held in memory. The
+//! same slice gives the same bytes, on any machine and at any time. No formatter knows where its text goes.
+
+mod csv;
+mod error;
+mod jsonl;
+mod options;
+mod output;
+mod xml;
+
+pub use crate::csv::{CsvOptions, Layout, LineEnding};
+pub use crate::error::FormatError;
+pub use crate::jsonl::JsonlOptions;
+pub use crate::options::{Decimals, Strftime};
+pub use crate::xml::XmlOptions;
+
+use ew_core::{Point, Row, Window, Zone};
+use serde::Deserialize;
+use std::io::Write;
+
+/// Takes the rows of one slice, in order of time and then of point name byte-wise.
+pub trait Formatter {
+    /// One row. Text may be kept back until its timestamp is complete.
+    fn row(&mut self, row: Row<'_>) -> Result<(), FormatError>;
+
+    /// Writes what is left, and flushes. The document is whole only after this.
+    fn finish(&mut self) -> Result<(), FormatError>;
+}
+
+/// What is known of a slice before its first row.
+#[derive(Debug, Clone, Copy)]
+pub struct SliceHeader<'a> {
+    /// The job's name.
+    pub job: &'a str,
+    /// The site's name.
+    pub site: &'a str,
+    /// Whose wall clock the timestamps show.
+    pub zone: &'a Zone,
+    /// The time that the slice covers.
+    pub window: Window,
+    /// The columns of a wide format, in their order there; other formats do not look at them.
+    pub columns: &'a [Point],
+}
+
+/// The format of a job; in ew.toml the kind is the table's name, as in `[export.format.csv]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FormatOptions {
+    /// Comma-separated values, RFC 4180.
+    Csv(CsvOptions),
+    /// XML 1.0, valid against `fixtures/data.dtd`.
+    Xml(XmlOptions),
+    /// JSON lines: one object (RFC 8259) per row.
+    Jsonl(JsonlOptions),
+}
+
+impl FormatOptions {
+    /// Writes what comes before the first row and gives the formatter for the rows.
+    pub fn start<'a>(
+        &'a self,
+        header: &SliceHeader<'a>,
+        out: impl Write + 'a,
+    ) -> Result<Box<dyn Formatter + 'a>, FormatError> {
+        Ok(match self {
+            FormatOptions::Csv(options) => options.start(header, out)?,
+            FormatOptions::Xml(options) => Box::new(xml::Xml::start(options, header, out)?),
+            FormatOptions::Jsonl(options) => Box::new(jsonl::Jsonl::start(options, header, out)),
+        })
+    }
+
+    /// `{ext}` of a file name.
+    pub fn extension(&self) -> &'static str {
+        match self {
+            FormatOptions::Csv(_) => "csv",
+            FormatOptions::Xml(_) => "xml",
+            FormatOptions::Jsonl(_) => "jsonl",
+        }
+    }
+
+    /// Whether the header names the columns, so that they must be known before the first row.
+    pub fn is_wide(&self) -> bool {
+        matches!(self, FormatOptions::Csv(options) if options.layout == Layout::Wide)
+    }
+
+    /// The format and the version of its rules: it changes when the same slice would give other bytes.
+    pub fn name_and_version(&self) -> &'static str {
+        match self {
+            FormatOptions::Csv(_) => "csv/1",
+            FormatOptions::Xml(_) => "xml/1",
+            FormatOptions::Jsonl(_) => "jsonl/1",
+        }
+    }
+}

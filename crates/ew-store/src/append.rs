@@ -28,7 +28,7 @@ pub struct PollDetail {
     /// A domain: how many answered.
     pub answered: Option<u32>,
     /// A domain: the importance asked for, 1..100.
-    pub importance: Option<u8>,
+    pub importance: Option<u32>,
     /// A switch: why it failed.
     pub reason: Option<String>,
 }

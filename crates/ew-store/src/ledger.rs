@@ -299,16 +299,16 @@ impl Ledger<'_> {
         })
     }
 
-    /// Notes that bytes may leave now; counts the attempt.
-    pub fn sending(&mut self, slice: &Delivery) -> Result<(), StoreError> {
+    /// Notes that bytes may leave now, and where to; counts the attempt.
+    pub fn sending(&mut self, slice: &Delivery, destination: &str) -> Result<(), StoreError> {
         // A slice that is placed and sent again by hand stays placed.
         let sql = self.sql("note an attempt");
         self.conn
             .execute(
-                "update slice set attempts = attempts + 1,
+                "update slice set attempts = attempts + 1, destination = ?2,
                      state = case when state in ('rendered', 'failed') then 'sending' else state end
                  where id = ?1",
-                [slice.id],
+                params![slice.id, destination],
             )
             .map_err(&sql)?;
         Ok(())
@@ -473,7 +473,7 @@ mod tests {
         assert_eq!(ledger.unfinished(&job).unwrap(), [early.clone(), late.clone()]);
         assert_eq!(late.columns.as_deref().map(<[Point]>::len), Some(2));
 
-        ledger.sending(&late).unwrap();
+        ledger.sending(&late, "file:///out").unwrap();
         ledger.failed(&late, "connection refused").unwrap();
         assert_eq!(ledger.unfinished(&job).unwrap()[1].reason.as_deref(), Some("connection refused"));
         let now = Timestamp::from_secs(5_000);

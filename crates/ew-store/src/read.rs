@@ -72,7 +72,7 @@ pub struct Total {
     /// Switches that answered.
     pub answered: Option<u32>,
     /// The importance asked for.
-    pub importance: Option<u8>,
+    pub importance: Option<u32>,
 }
 
 /// The names of points, by id, with their place in byte-wise order.
@@ -195,11 +195,12 @@ impl<'log> Snapshot<'log> {
             .map_err(&sql)
     }
 
-    /// The slots of the window that hold rows of the selection, each cut to the window.
+    /// The slots of the window that hold rows of the selection at or after `since`, each cut to the window.
     pub fn occupied(
         &self,
         grid: &Grid,
         window: Window,
+        since: Timestamp,
         selection: &Selection,
     ) -> Result<Vec<Occupied>, StoreError> {
         let sql = self.sql("read samples");
@@ -208,7 +209,8 @@ impl<'log> Snapshot<'log> {
             .tx
             .prepare_cached("select time, point from sample where time >= ?1 and time < ?2 order by time")
             .map_err(&sql)?;
-        let mut rows = select.query(params![window.start.micros(), window.end.micros()]).map_err(&sql)?;
+        let mut rows =
+            select.query(params![window.start.max(since).micros(), window.end.micros()]).map_err(&sql)?;
         let mut found: Vec<Occupied> = Vec::new();
         let mut slot = Window::new(window.start, window.start);
         let (mut count, mut seen) = (0, vec![false; names.sorted.len()]);
@@ -225,6 +227,24 @@ impl<'log> Snapshot<'log> {
         }
         close(&mut found, slot, count, &mut seen, &names.sorted);
         Ok(found)
+    }
+
+    /// The points of the selection that have a row in the window, in order of their names.
+    pub fn columns(&self, window: Window, selection: &Selection) -> Result<Columns, StoreError> {
+        let sql = self.sql("read samples");
+        let names = self.names(selection)?;
+        let mut seen = vec![false; names.sorted.len()];
+        let mut select = self
+            .tx
+            .prepare_cached("select distinct point from sample where time >= ?1 and time < ?2")
+            .map_err(&sql)?;
+        let mut rows = select.query(params![window.start.micros(), window.end.micros()]).map_err(&sql)?;
+        while let Some(row) = rows.next().map_err(&sql)? {
+            if let Some(name) = names.get(row.get(0).map_err(&sql)?) {
+                seen[name.rank] = true;
+            }
+        }
+        Ok(names.sorted.iter().zip(seen).filter(|(_, seen)| *seen).map(|(name, _)| name.clone()).collect())
     }
 
     /// The earliest row of the selection at or after a time.

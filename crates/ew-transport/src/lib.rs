@@ -1,1 +1,154 @@
-//! Not written yet.
+//! Transporters: a finished file to its receiver, whole or not at all.
+//!
+//! When [`Transporter::deliver`] says Ok, the whole file is at the receiver under its name; when it says
+//! Err, nothing partial is under that name. The same parcel twice is harmless. No transporter knows what
+//! is in the file.
+
+mod error;
+mod file;
+mod sftp;
+mod source;
+
+pub use error::{ErrorKind, TransportError};
+pub use file::FileOptions;
+pub use sftp::{Fingerprint, HostName, Login, SftpOptions};
+
+use error::Fault;
+use ew_core::{Secret, SecretSource, Span};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// One file to deliver.
+#[derive(Debug, Clone, Copy)]
+pub struct Parcel<'a> {
+    /// Its name at the receiver: one path component, at most 255 bytes.
+    pub name: &'a str,
+    /// Where its bytes are.
+    pub file: &'a Path,
+    /// How many there are.
+    pub bytes: u64,
+    /// Their SHA-256, 64 lower-case hexadecimal digits.
+    pub sha256: &'a str,
+    /// An earlier attempt may have placed it, or a part of it.
+    pub sent_before: bool,
+}
+
+/// How a file came to be at the receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// It was sent; its name was free.
+    Sent,
+    /// It was there already, byte for byte; nothing was sent.
+    Found,
+    /// It took the place of a file with other content.
+    Replaced,
+}
+
+/// What was compared at the receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Checked {
+    /// The number of bytes.
+    Size,
+    /// The SHA-256 of the bytes read back.
+    Sha256,
+}
+
+/// What the receiver has now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    /// Which receiver: the text of [`TransportOptions::destination`].
+    pub destination: String,
+    /// The file's path there.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// How it came there.
+    pub how: How,
+    /// How that is known.
+    pub checked: Checked,
+}
+
+/// Delivers files to one receiver, several one after the other over one connection. After an error the
+/// next call starts afresh.
+pub trait Transporter {
+    /// Delivers one file and says what the receiver has.
+    fn deliver(&mut self, parcel: &Parcel<'_>) -> Result<Receipt, TransportError>;
+}
+
+/// What a transporter needs beside its options.
+pub struct Context<'a> {
+    /// What relative paths start from.
+    pub base: &'a Path,
+    /// The longest wait without progress.
+    pub timeout: Span,
+    /// Reads a secret, or says why it cannot.
+    pub resolve: &'a dyn Fn(&SecretSource) -> Result<Secret, String>,
+}
+
+/// The receiver of a job; in ew.toml the kind is the table's name, as in `[export.transport.sftp]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransportOptions {
+    /// A directory of this machine.
+    File(FileOptions),
+    /// SFTP, version 3, over SSH 2.
+    Sftp(SftpOptions),
+}
+
+impl TransportOptions {
+    /// The receiver as a URL that stays the same from run to run and holds no secret:
+    /// `file:///srv/outgoing`, `sftp://user@host:22/directory`, and `sftp://user@host:22/~/directory`
+    /// for a directory below the one where the login starts.
+    pub fn destination(&self, base: &Path) -> String {
+        match self {
+            TransportOptions::File(options) => options.destination(base),
+            TransportOptions::Sftp(options) => options.destination(),
+        }
+    }
+
+    /// Whether the files that the options name are there and can be read. Reaches no far side.
+    pub fn check(&self, base: &Path) -> Result<(), TransportError> {
+        match self {
+            TransportOptions::File(options) => options.check(base),
+            TransportOptions::Sftp(options) => options.check(base),
+        }
+    }
+
+    /// Makes the transporter and reads its secrets and keys. It connects when it delivers.
+    pub fn open(&self, context: &Context<'_>) -> Result<Box<dyn Transporter>, TransportError> {
+        Ok(match self {
+            TransportOptions::File(options) => Box::new(options.open(context)),
+            TransportOptions::Sftp(options) => Box::new(options.open(context)?),
+        })
+    }
+}
+
+/// The longest file name, bytes, here and with most receivers.
+const NAME_BYTES_MAX: usize = 255;
+
+/// The name under which a file grows: `.NAME.part`, beside the final one.
+fn part_name(name: &str) -> Result<String, Fault> {
+    let is_component =
+        !matches!(name, "" | "." | "..") && !name.contains('/') && !name.chars().any(char::is_control);
+    let part = format!(".{name}.part");
+    if !is_component || part.len() > NAME_BYTES_MAX {
+        return Err(Fault::new(ErrorKind::Config, format!("{name:?} cannot be a file name at the receiver"))
+            .hint("names are one path component without control characters, at most 249 bytes"));
+    }
+    Ok(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_one_component() {
+        assert_eq!(part_name("u.csv").unwrap(), ".u.csv.part");
+        for bad in ["", ".", "..", "a/b", "/a", "a\0", "a\nb", &"x".repeat(250)] {
+            assert!(part_name(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! From the spool to the receiver: look, send, check, and commit receipt and bookmark together.
+
+use crate::due;
+use crate::job::JobRun;
+use crate::render::{self, Piece};
+use crate::report::{Outcome, SliceReport};
+use ew_cli::{Failure, clock};
+use ew_core::{Contents, Exit, PartOutcome};
+use ew_store::{Delivery, Job};
+use ew_transport::{Context, Parcel, Receipt, TransportError, Transporter};
+use sha2::{Digest, Sha256};
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+const BACK_OFF_FIRST: Duration = Duration::from_millis(500);
+const BACK_OFF_MAX: Duration = Duration::from_secs(10);
+
+/// The way to the receiver: one connection as long as it lasts, and attempts in a row without success.
+pub(crate) struct Courier {
+    transporter: Option<Box<dyn Transporter>>,
+    failures: u32,
+    back_off: Duration,
+}
+
+impl Courier {
+    pub(crate) fn new() -> Courier {
+        Courier { transporter: None, failures: 0, back_off: BACK_OFF_FIRST }
+    }
+
+    fn send(&mut self, job: &JobRun<'_>, parcel: &Parcel<'_>) -> Result<Receipt, TransportError> {
+        let transporter = match &mut self.transporter {
+            Some(transporter) => transporter,
+            none => {
+                let context = Context {
+                    base: job.config.base(),
+                    timeout: job.options.timeout,
+                    resolve: &|source| job.config.secret(source),
+                };
+                none.insert(job.options.transport.open(&context)?)
+            }
+        };
+        transporter.deliver(parcel)
+    }
+}
+
+/// Finishes what earlier runs left, then sends what is due, in order of time.
+pub(crate) fn due(job: &mut JobRun<'_>) -> Result<(), Failure> {
+    let mut known = job.log.ledger().make_job(&job.options.name)?;
+    let mut courier = Courier::new();
+    if !finish_recorded(job, &mut courier, &known)? {
+        return Ok(());
+    }
+    known = job.known()?.unwrap_or(known);
+    job.stage("looking for what is due");
+    let plan = due::due(job, Some(&known))?;
+    let mut passed_over = None;
+    for piece in &plan.due {
+        if piece.contents == Contents::Empty {
+            passed_over = Some(piece.window);
+            job.result.slices.push(SliceReport::empty(piece.window));
+            continue;
+        }
+        job.stage(&format!("rendering the slice from {}", piece.window.start));
+        let columns = due::columns(job, &piece.contents);
+        let to_render = Piece {
+            window: piece.window,
+            columns: columns.as_deref().unwrap_or_default(),
+            as_of_seq: plan.as_of_seq,
+        };
+        let slice = render::to_spool(job, &to_render, columns.clone(), 0, known.slices + 1)?;
+        let slice = job.log.ledger().record_rendered(&known, passed_over.take(), &slice)?;
+        known.slices += 1;
+        if !deliver(job, &mut courier, &known, &slice)? {
+            return Ok(());
+        }
+    }
+    let sent = job.result.slices.iter().any(|slice| slice.outcome == Outcome::Delivered);
+    if !sent && job.result.part == PartOutcome::Done && plan.window.is_none_or(|window| !window.is_empty()) {
+        let what = match plan.window {
+            None => "the log has no row of its points".to_owned(),
+            Some(window) => format!("no row from {} to {}", window.start, window.end),
+        };
+        job.report.note(format_args!("{}: no data: {what}", job.options.name));
+        job.result.part = PartOutcome::Idle(Exit::NoData);
+    }
+    Ok(())
+}
+
+/// Delivers the slices that an earlier run rendered and did not place, as recorded. A failed one ends those
+/// after it, but a revision holds back only its own slot. Whether the ordinary ones are all placed.
+pub(crate) fn finish_recorded(
+    job: &mut JobRun<'_>,
+    courier: &mut Courier,
+    known: &Job,
+) -> Result<bool, Failure> {
+    let unfinished = job.log.ledger().unfinished(known)?;
+    let owned: Vec<String> = unfinished.iter().filter_map(|slice| slice.spool.clone()).collect();
+    render::clean_spool(job, &owned)?;
+    for slice in unfinished {
+        let is_revision = known.bookmark.is_some_and(|bookmark| slice.window.end <= bookmark);
+        restore_spool(job, &slice)?;
+        if !deliver(job, courier, known, &slice)? && !is_revision {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Makes sure that the spool holds the file as recorded: a missing or damaged one is rendered again, and
+/// must come out the same.
+fn restore_spool(job: &JobRun<'_>, slice: &Delivery) -> Result<(), Failure> {
+    let Some(spool) = &slice.spool else { return Ok(()) };
+    let path = render::spool_file(job, spool);
+    if sha256_of(&path).is_ok_and(|hash| Some(&hash) == slice.sha256.as_ref()) {
+        return Ok(());
+    }
+    let columns = slice.columns.clone();
+    let piece = Piece {
+        window: slice.window,
+        columns: columns.as_deref().unwrap_or_default(),
+        as_of_seq: slice.as_of_seq,
+    };
+    let again = render::to_spool(job, &piece, columns.clone(), slice.rev, slice.count.unwrap_or(0))?;
+    if Some(&again.sha256) == slice.sha256.as_ref() {
+        return Ok(());
+    }
+    let name = slice.name.as_deref().unwrap_or("the slice");
+    Err(Failure::new(
+        Exit::Io,
+        format!(
+            "{name} was recorded with sha256 {}, and its file {} is gone",
+            slice.sha256.as_deref().unwrap_or("?"),
+            path.display()
+        ),
+    )
+    .hint("rendered again it differs: the job or its rows changed; restore the spool folder from a backup"))
+}
+
+fn sha256_of(path: &Path) -> std::io::Result<String> {
+    let mut file = std::fs::File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            n => hash.update(&buffer[..n]),
+        }
+    }
+}
+
+/// Sends one recorded slice, with as many attempts as the job allows. False when it failed, which is then
+/// noted in the ledger and in the report; an error is one of this side.
+pub(crate) fn deliver(
+    job: &mut JobRun<'_>,
+    courier: &mut Courier,
+    known: &Job,
+    slice: &Delivery,
+) -> Result<bool, Failure> {
+    let name = slice.name.clone().unwrap_or_default();
+    let sha256 = slice.sha256.clone().unwrap_or_default();
+    let spool = slice.spool.clone().unwrap_or_default();
+    let path = render::spool_file(job, &spool);
+    let destination = job.destination();
+    let mut sent_before = slice.attempts > 0;
+    loop {
+        job.stage(&format!("sending {name} to {destination}"));
+        job.log.ledger().sending(slice, &destination)?;
+        let parcel = Parcel {
+            name: &name,
+            file: &path,
+            bytes: slice.bytes.unwrap_or(0),
+            sha256: &sha256,
+            sent_before,
+        };
+        let error = match courier.send(job, &parcel) {
+            Ok(receipt) => {
+                let receipt = serde_json::to_string(&receipt)
+                    .map_err(|e| Failure::of(Exit::Io, &e).of_part("receipt"))?;
+                job.log.ledger().place(known, slice, &receipt, clock::now())?;
+                (courier.failures, courier.back_off) = (0, BACK_OFF_FIRST);
+                // A run killed here leaves the file; the next one cleans the spool.
+                let _ = std::fs::remove_file(&path);
+                job.report.note(format_args!(
+                    "{}: {name} delivered: {} rows, {} bytes",
+                    job.options.name,
+                    slice.rows,
+                    slice.bytes.unwrap_or(0)
+                ));
+                job.result.slices.push(SliceReport::of(slice, Outcome::Delivered, None));
+                return Ok(true);
+            }
+            Err(error) => error,
+        };
+        sent_before = true;
+        courier.failures += 1;
+        let failure = Failure::of(error.exit(), &error)
+            .maybe_hint(error.hint())
+            .of_part(&format!("cannot send {name}"));
+        job.log.ledger().failed(slice, &failure.message)?;
+        if !error.is_retryable() || courier.failures >= job.options.connection_attempts {
+            job.result.slices.push(SliceReport::of(slice, Outcome::Failed, Some(failure.message.clone())));
+            job.result.fail(&failure);
+            job.report.failure(&failure.of_part(&job.options.name));
+            return Ok(false);
+        }
+        job.report.detail(format_args!("{}: {}; trying again", job.options.name, failure.message));
+        job.stage(&format!("waiting to send {name} again"));
+        std::thread::sleep(courier.back_off);
+        courier.back_off = (courier.back_off * 2).min(BACK_OFF_MAX);
+    }
+}

@@ -1,0 +1,91 @@
+//! What is due.
+
+use crate::job::JobRun;
+use ew_cli::Failure;
+use ew_core::{Columns, Contents, Due, Exit, PlanError, PlanRequest, When, Window, plan};
+use ew_store::Job;
+
+/// What the log holds for a job now.
+pub(crate) struct Plan {
+    /// From the bookmark to the end asked for; none where the selection has no row at all.
+    pub(crate) window: Option<Window>,
+    /// The pieces, in order of time.
+    pub(crate) due: Vec<Due>,
+    /// The highest seq when they were planned.
+    pub(crate) as_of_seq: i64,
+}
+
+/// Plans the due window on one snapshot of the log.
+pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Failure> {
+    let options = job.options;
+    let (grid, selection, since) = (options.grid(), options.selection(), job.since());
+    let end = end(job)?;
+    let columns_before = match known {
+        Some(known) => job.log.ledger().last_columns(known)?,
+        None => Columns::default(),
+    };
+    let snapshot = job.log.snapshot()?;
+    let as_of_seq = snapshot.last_seq()?;
+    let bookmark = known.and_then(|job| job.bookmark);
+    let first = match bookmark {
+        Some(_) => None,
+        None => snapshot.first_row(since, &selection)?,
+    };
+    let Some(start) = bookmark.or(first.map(|first| grid.slot(first).start)) else {
+        return Ok(Plan { window: None, due: Vec::new(), as_of_seq });
+    };
+    if end < start && bookmark.is_some() {
+        // By itself an end lies before the bookmark after `--end` in mid-slot; that is no news.
+        if job.end.is_some() || job.now < start {
+            let what = if job.end.is_some() { "the end asked for" } else { "the clock" };
+            job.report.warning(format_args!(
+                "{}: {what} is before the last export, which reached to {start}; nothing is sent again",
+                options.name
+            ));
+        }
+    }
+    let window = Window::new(start, end);
+    let occupied = snapshot.occupied(&grid, window, since, &selection)?;
+    let request = PlanRequest {
+        window,
+        grid: &grid,
+        breakup: job.breakup,
+        always_export: options.always_export,
+        cut_on_columns: options.columns_follow_rows(),
+        columns_before,
+    };
+    let due = plan(&request, &occupied).map_err(|PlanError::TooManyEmpty| {
+        let earliest = occupied.first().map_or(start, |slot| slot.slot.start);
+        Failure::new(
+            Exit::Data,
+            format!("{} from {start}, the earliest row near {earliest}", PlanError::TooManyEmpty),
+        )
+        .hint("set since in the job to where its data begins, or always_export = false")
+    })?;
+    Ok(Plan { window: Some(window), due, as_of_seq })
+}
+
+/// The end of the window: `--end`, or that of the last closed slot.
+fn end(job: &JobRun<'_>) -> Result<ew_core::Timestamp, Failure> {
+    let Some(when) = job.end else {
+        return Ok(job.options.grid().last_closed_end(job.now, job.options.delay.0));
+    };
+    let end = job.resolve(when)?;
+    if end > job.now {
+        return Err(Failure::new(Exit::Usage, format!("--end {end} is in the future"))
+            .hint("write --end now to export all there is"));
+    }
+    Ok(if when == When::Now { end.floor_to_second() } else { end })
+}
+
+/// The header of a piece's file: fixed columns, or those of its rows.
+pub(crate) fn columns(job: &JobRun<'_>, contents: &Contents) -> Option<Columns> {
+    if !job.options.format.is_wide() {
+        return None;
+    }
+    let of_rows = match contents {
+        Contents::Rows { columns, .. } | Contents::HeaderOnly { columns } => columns.clone(),
+        Contents::Empty => Columns::default(),
+    };
+    Some(job.options.columns.as_ref().map_or(of_rows, |fixed| fixed.as_slice().into()))
+}

@@ -1,0 +1,161 @@
+//! Exports slices since the persisted last-export time: log → slice → formatter → spool → transporter →
+//! ledger.
+//!
+//! One job at a time: [`due`] says what is due, [`render`] makes its file in the spool, [`deliver`] brings
+//! it to the receiver and commits receipt and bookmark. [`manual`] sends a range again; [`preview`] shows
+//! what would be sent.
+
+mod deliver;
+mod due;
+mod job;
+mod manual;
+mod preview;
+mod render;
+mod report;
+
+use clap::Parser;
+use ew_cli::{Common, Failure, Lock, LockRequest, Output, Report, clock};
+use ew_config::{Config, ExportOptions};
+use ew_core::{Exit, Span, When};
+use ew_store::Log;
+use job::JobRun;
+use report::{JobReport, RunReport};
+
+const EXAMPLES: &str = "\
+Examples:
+  ew-export                                   all jobs, as from cron
+  ew-export utility --breakup-on-period       one file per slot
+  ew-export utility --from 2026-03-01 --to 2026-04-01    send March again
+  ew-export utility --stdout | column -ts,    look at what is due";
+
+/// Export what is due: each job's slices since its last export, through its formatter and transporter
+#[derive(Debug, Parser)]
+#[command(version, after_help = format!("{EXAMPLES}\n\n{}", Exit::HELP))]
+pub struct Args {
+    /// What every program has.
+    #[command(flatten)]
+    pub common: Common,
+    /// Only these jobs [default: all]
+    #[arg(value_name = "JOB")]
+    pub jobs: Vec<String>,
+    /// Export up to this time instead of the end of the last closed slot: RFC 3339, epoch seconds, local
+    /// date or date-time, now-2h, or now (cut to the second)
+    #[arg(long, value_name = "T")]
+    pub end: Option<When>,
+    /// Send the slices of a range again, from here …
+    #[arg(long, value_name = "T", requires = "to", conflicts_with = "end")]
+    pub from: Option<When>,
+    /// … to here; the bookmark stays where it is
+    #[arg(long, value_name = "T", requires = "from")]
+    pub to: Option<When>,
+    /// One slice per slot
+    #[arg(long, overrides_with = "no_breakup_on_period")]
+    pub breakup_on_period: bool,
+    /// One slice for the whole window
+    #[arg(long, overrides_with = "breakup_on_period")]
+    pub no_breakup_on_period: bool,
+    /// Print the due window, or --from to --to exactly, as one document; nothing is sent or recorded
+    #[arg(long, conflicts_with = "dry_run")]
+    pub stdout: bool,
+    /// List slices, names, rows, bytes and why each is due; nothing is sent or recorded
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    pub dry_run: bool,
+    /// Wait so long for another run of the same job
+    #[arg(long, value_name = "DURATION", default_value = "0s")]
+    pub wait: Span,
+}
+
+/// Runs the program.
+pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let report = args.common.report("ew-export");
+    let config = args.common.load()?;
+    let jobs = select_jobs(&config, &args.jobs)?;
+    if args.common.check {
+        return args.common.checked(&config, out);
+    }
+    if jobs.is_empty() {
+        let file = config.file.display();
+        return Err(Failure::new(
+            Exit::Config,
+            format!("{file} has no [[export]] table, so there is no job"),
+        )
+        .hint("fixtures/ew.toml shows one"));
+    }
+    let mut log = Log::open(&config.log.url)?;
+    if args.stdout {
+        let [job] = jobs.as_slice() else {
+            return Err(
+                Failure::new(Exit::Usage, "--stdout prints one job").hint("name it: ew-export JOB --stdout")
+            );
+        };
+        return preview::print(&mut JobRun::new(&config, job, &mut log, args, report), out);
+    }
+    if args.from.is_some() && args.jobs.len() != 1 {
+        return Err(Failure::new(Exit::Usage, "--from and --to send one job again")
+            .hint("name it: ew-export JOB --from T --to T"));
+    }
+    if args.end.is_some() && args.end == Some(When::First) {
+        return Err(Failure::new(Exit::Usage, "--end first would export nothing"));
+    }
+    let mut run = RunReport::default();
+    for options in jobs {
+        let job = JobRun::new(&config, options, &mut log, args, report);
+        run.jobs.push(one_job(job, args, report));
+    }
+    if args.common.json {
+        out.json(&run)?;
+    } else if args.dry_run {
+        preview::list(&run, out)?;
+    }
+    Ok(Exit::of_parts(run.jobs.iter().map(|job| job.part)))
+}
+
+/// Runs one job; whatever happens to it, the others go on.
+fn one_job(mut job: JobRun<'_>, args: &Args, report: Report) -> JobReport {
+    let ended = if args.dry_run {
+        preview::plan(&mut job)
+    } else {
+        take_lock(&job, args, report).and_then(|lock| {
+            job.lock = Some(lock);
+            match (args.from, args.to) {
+                (Some(from), Some(to)) => manual::send_again(&mut job, from, to),
+                _ => deliver::due(&mut job),
+            }
+        })
+    };
+    if let Err(failure) = ended {
+        job.result.fail(&failure);
+        report.failure(&failure.of_part(&job.options.name));
+    }
+    job.finish()
+}
+
+fn take_lock(job: &JobRun<'_>, args: &Args, report: Report) -> Result<Lock, Failure> {
+    let request = LockRequest {
+        dir: &Log::spool_dir(job.log.path()),
+        name: &format!("export-{}", job.options.name),
+        activity: "export",
+        wait: args.wait,
+        warn_after: job.config.log.lock_warn_after,
+    };
+    Lock::acquire(&request, report)
+}
+
+/// The jobs named, or all; in the order of the configuration.
+fn select_jobs<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a ExportOptions>, Failure> {
+    let all = &config.exports;
+    if let Some(unknown) = names.iter().find(|name| !all.iter().any(|job| job.name == **name)) {
+        let known: Vec<_> = all.iter().map(|job| job.name.as_str()).collect();
+        return Err(Failure::new(Exit::Usage, format!("there is no job {unknown:?}")).hint(format!(
+            "{} has: {}",
+            config.file.display(),
+            known.join(" ")
+        )));
+    }
+    Ok(all.iter().filter(|job| names.is_empty() || names.contains(&job.name)).collect())
+}
+
+/// The present, read once per job.
+fn now() -> ew_core::Timestamp {
+    clock::now()
+}

@@ -1,0 +1,89 @@
+//! `--from --to`: a range again, on demand. The bookmark stays where it is.
+
+use crate::deliver::{self, Courier};
+use crate::due;
+use crate::job::JobRun;
+use crate::render::{self, Piece};
+use ew_cli::Failure;
+use ew_core::{Contents, Exit, PartOutcome, Timestamp, When, Window};
+use ew_store::{Delivery, Job};
+
+/// Renders the present content of the slices that the range touches and sends it: unchanged content under
+/// its name, changed content as the next revision.
+pub(crate) fn send_again(job: &mut JobRun<'_>, from: When, to: When) -> Result<(), Failure> {
+    let (from, to) = (job.resolve(from)?, job.resolve(to)?);
+    let range = checked_range(job, from, to)?;
+    let known = job.log.ledger().make_job(&job.options.name)?;
+    let mut courier = Courier::new();
+    // What an earlier run recorded comes first: it is older than what is sent now.
+    deliver::finish_recorded(job, &mut courier, &known)?;
+    let touched = job.log.ledger().placed(&known, range)?;
+    let (Some(first), Some(last)) = (touched.first(), touched.last()) else {
+        job.report.note(format_args!("{}: no slice was ever sent from {from} to {to}", job.options.name));
+        job.result.part = PartOutcome::Idle(Exit::NoData);
+        return Ok(());
+    };
+    if first.window.start < range.start || range.end < last.window.end {
+        job.report.note(format_args!(
+            "{}: the range is widened to whole slices: {} to {}",
+            job.options.name,
+            first.window.start.min(range.start),
+            last.window.end.max(range.end)
+        ));
+    }
+    for slice in &touched {
+        if !send_slice(job, &mut courier, &known, slice)? {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn checked_range(job: &mut JobRun<'_>, from: Timestamp, to: Timestamp) -> Result<Window, Failure> {
+    if from >= to {
+        return Err(
+            Failure::new(Exit::Usage, format!("--from {from} is not before --to {to}")).hint("swap them")
+        );
+    }
+    let bookmark = job.known()?.and_then(|known| known.bookmark);
+    match bookmark {
+        Some(bookmark) if to <= bookmark => Ok(Window::new(from, to)),
+        Some(bookmark) => Err(Failure::new(
+            Exit::Usage,
+            format!("the part from {bookmark} to {to} was never exported, so it cannot be sent again"),
+        )
+        .hint(format!("write --to {bookmark}, or leave --from and --to out to export what is due"))),
+        None => Err(Failure::new(Exit::Usage, "nothing was exported yet, so nothing can be sent again")
+            .hint("leave --from and --to out to export what is due")),
+    }
+}
+
+/// Sends the present content of one placed slice.
+fn send_slice(
+    job: &mut JobRun<'_>,
+    courier: &mut Courier,
+    known: &Job,
+    slice: &Delivery,
+) -> Result<bool, Failure> {
+    job.stage(&format!("rendering the slice from {}", slice.window.start));
+    let snapshot = job.log.snapshot()?;
+    let as_of_seq = snapshot.last_seq()?;
+    let rows = Window::new(slice.window.start.max(job.since()), slice.window.end);
+    let present = snapshot.columns(rows, &job.options.selection())?;
+    drop(snapshot);
+    let contents = match present.is_empty() {
+        // Header only, as it was sent.
+        true => Contents::HeaderOnly { columns: slice.columns.clone().unwrap_or_default() },
+        false => Contents::Rows { rows: 0, columns: present },
+    };
+    let columns = due::columns(job, &contents);
+    let piece = Piece { window: slice.window, columns: columns.as_deref().unwrap_or_default(), as_of_seq };
+    let count = slice.count.unwrap_or(0);
+    let again = render::to_spool(job, &piece, columns.clone(), slice.rev + 1, count)?;
+    if Some(&again.sha256) == slice.sha256.as_ref() {
+        let same = Delivery { spool: Some(again.spool), ..slice.clone() };
+        return deliver::deliver(job, courier, known, &same);
+    }
+    let revision = job.log.ledger().record_rendered(known, None, &again)?;
+    deliver::deliver(job, courier, known, &revision)
+}

@@ -1,0 +1,136 @@
+//! What would be sent: `--dry-run` and `--stdout`. Nothing is sent, recorded or locked.
+
+use crate::due;
+use crate::job::JobRun;
+use crate::render::{self, Piece};
+use crate::report::{Outcome, RunReport, SliceReport};
+use ew_cli::{Failure, Output};
+use ew_core::{Contents, Exit, NameFields, PartOutcome, Window};
+
+/// `--dry-run`: the slices of one job into its report.
+pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
+    let known = job.known()?;
+    let unfinished = match &known {
+        Some(known) => job.log.ledger().unfinished(known)?,
+        None => Vec::new(),
+    };
+    let mut bookmark = known.clone();
+    for slice in &unfinished {
+        let why = match &slice.reason {
+            Some(reason) => format!("recorded by an earlier run, not placed: {reason}"),
+            None => "recorded by an earlier run, not placed".to_owned(),
+        };
+        let report = SliceReport::of(slice, Outcome::Planned, None);
+        job.result.slices.push(SliceReport { why: Some(why), ..report });
+        // What follows is planned as if it were placed.
+        if let Some(known) = &mut bookmark {
+            known.bookmark = known.bookmark.max(Some(slice.window.end));
+        }
+    }
+    let plan = due::due(job, bookmark.as_ref())?;
+    let mut count = known.map_or(0, |known| known.slices);
+    for piece in &plan.due {
+        if piece.contents == Contents::Empty {
+            let why = Some("no row; passed over because later slots have some".to_owned());
+            job.result.slices.push(SliceReport { why, ..SliceReport::empty(piece.window) });
+            continue;
+        }
+        count += 1;
+        let columns = due::columns(job, &piece.contents);
+        let to_render = Piece {
+            window: piece.window,
+            columns: columns.as_deref().unwrap_or_default(),
+            as_of_seq: plan.as_of_seq,
+        };
+        let rendered = render::write(job, &to_render, std::io::sink())?;
+        let fields = NameFields {
+            job: &job.options.name,
+            site: &job.config.site,
+            zone: &job.options.zone,
+            window: piece.window,
+            rev: 0,
+            seq: plan.as_of_seq,
+            count,
+            ext: job.options.format.extension(),
+        };
+        let name = job.options.filename.render(&fields).map_err(|e| Failure::of(Exit::Config, &e))?;
+        let why = match piece.contents {
+            Contents::HeaderOnly { .. } => "no row, but always_export is on",
+            _ if job.end.is_some() => "it lies between the last export and --end",
+            _ => "its slots are closed and were not exported yet",
+        };
+        job.result.slices.push(SliceReport {
+            name: Some(name),
+            rows: rendered.rows,
+            bytes: Some(rendered.bytes),
+            sha256: Some(rendered.sha256),
+            outcome: Outcome::Planned,
+            why: Some(why.to_owned()),
+            ..SliceReport::empty(piece.window)
+        });
+    }
+    let planned = job.result.slices.iter().any(|slice| slice.outcome == Outcome::Planned);
+    if planned {
+        job.result.outcome = Outcome::Planned;
+    } else if plan.window.is_none_or(|window| !window.is_empty()) {
+        job.result.part = PartOutcome::Idle(Exit::NoData);
+    }
+    Ok(())
+}
+
+/// The plan as a table for people.
+pub(crate) fn list(run: &RunReport, out: &mut Output) -> Result<(), Failure> {
+    let heading = ["JOB", "NAME", "START", "END", "ROWS", "BYTES", "WHY"];
+    let mut table = vec![heading.map(str::to_owned).to_vec()];
+    for job in &run.jobs {
+        for slice in &job.slices {
+            table.push(vec![
+                job.job.clone(),
+                slice.name.clone().unwrap_or_else(|| "-".to_owned()),
+                slice.start.to_string(),
+                slice.end.to_string(),
+                slice.rows.to_string(),
+                slice.bytes.map_or("-".to_owned(), |bytes| bytes.to_string()),
+                slice.why.clone().unwrap_or_default(),
+            ]);
+        }
+    }
+    out.table(&table)
+}
+
+/// `--stdout`: the due window, or `--from --to` exactly, as one document.
+pub(crate) fn print(job: &mut JobRun<'_>, out: &mut Output) -> Result<Exit, Failure> {
+    let known = job.known()?;
+    let (window, as_of_seq) = match job.range {
+        Some((from, to)) => {
+            let (from, to) = (job.resolve(from)?, job.resolve(to)?);
+            if from > to {
+                return Err(
+                    Failure::new(Exit::Usage, format!("--from {from} is after --to {to}")).hint("swap them")
+                );
+            }
+            (Window::new(from, to), job.log.snapshot()?.last_seq()?)
+        }
+        None => {
+            let plan = due::due(job, known.as_ref())?;
+            let window = plan.window.ok_or_else(|| {
+                Failure::new(Exit::NoData, format!("{}: the log has no row of its points", job.options.name))
+            })?;
+            (window, plan.as_of_seq)
+        }
+    };
+    let rows = Window::new(window.start.max(job.since()), window.end);
+    let present = job.log.snapshot()?.columns(rows, &job.options.selection())?;
+    if present.is_empty() {
+        if window.is_empty() && job.range.is_none() {
+            job.report.note(format_args!("{}: nothing is due", job.options.name));
+            return Ok(Exit::Ok);
+        }
+        let why = format!("{}: no row from {} to {}", job.options.name, window.start, window.end);
+        return Err(Failure::new(Exit::NoData, why));
+    }
+    let columns = due::columns(job, &Contents::Rows { rows: 0, columns: present });
+    let piece = Piece { window, columns: columns.as_deref().unwrap_or_default(), as_of_seq };
+    render::write(job, &piece, out.writer())?;
+    Ok(Exit::Ok)
+}

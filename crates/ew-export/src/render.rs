@@ -1,0 +1,176 @@
+//! From a window of the log to a file in the spool.
+
+use crate::job::JobRun;
+use ew_cli::Failure;
+use ew_core::{Exit, NameFields, Point, Row, Window};
+use ew_format::{FormatError, SliceHeader};
+use ew_store::{Log, NewSlice, StoreError};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// What to render.
+pub(crate) struct Piece<'a> {
+    pub(crate) window: Window,
+    pub(crate) columns: &'a [Point],
+    pub(crate) as_of_seq: i64,
+}
+
+/// What came out.
+pub(crate) struct Rendered {
+    /// Samples.
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    pub(crate) sha256: String,
+}
+
+/// Either side of the pipe from log to file.
+pub(crate) enum RenderError {
+    Store(StoreError),
+    Format(FormatError),
+}
+
+impl From<StoreError> for RenderError {
+    fn from(error: StoreError) -> RenderError {
+        RenderError::Store(error)
+    }
+}
+
+impl From<RenderError> for Failure {
+    fn from(error: RenderError) -> Failure {
+        match error {
+            RenderError::Store(e) => e.into(),
+            RenderError::Format(e) if e.is_closed_pipe() => Failure::closed_pipe(),
+            RenderError::Format(e) => {
+                Failure::new(e.exit(), e.to_string()).maybe_hint(e.hint())
+            }
+        }
+    }
+}
+
+/// Counts and hashes what passes through.
+struct Meter<W> {
+    out: W,
+    bytes: u64,
+    hash: Sha256,
+}
+
+impl<W: Write> Write for Meter<W> {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        let n = self.out.write(buffer)?;
+        self.hash.update(&buffer[..n]);
+        self.bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Renders a piece into any writer: the bytes are a function of the window, the columns, as_of_seq and the
+/// job, of nothing else.
+pub(crate) fn write(job: &JobRun<'_>, piece: &Piece<'_>, out: impl Write) -> Result<Rendered, RenderError> {
+    let options = job.options;
+    let header = SliceHeader {
+        job: &options.name,
+        site: &job.config.site,
+        zone: &options.zone,
+        window: piece.window,
+        columns: piece.columns,
+    };
+    let mut meter = Meter { out, bytes: 0, hash: Sha256::new() };
+    let mut rows = 0;
+    {
+        let buffered = BufWriter::with_capacity(1 << 16, &mut meter);
+        let mut formatter = options.format.start(&header, buffered).map_err(RenderError::Format)?;
+        let mut each = |row: Row<'_>| {
+            rows += 1;
+            formatter.row(row).map_err(RenderError::Format)
+        };
+        let due = Window::new(piece.window.start.max(job.since()), piece.window.end);
+        job.log.snapshot()?.for_each_row(due, &options.selection(), Some(piece.as_of_seq), &mut each)?;
+        formatter.finish().map_err(RenderError::Format)?;
+    }
+    let sha256 = meter.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Rendered { rows, bytes: meter.bytes, sha256 })
+}
+
+/// The job's folder in the spool.
+pub(crate) fn spool_dir(job: &JobRun<'_>) -> PathBuf {
+    Log::spool_dir(job.log.path()).join(&job.options.name)
+}
+
+/// A file of the ledger in the spool.
+pub(crate) fn spool_file(job: &JobRun<'_>, spool: &str) -> PathBuf {
+    spool_dir(job).join(spool)
+}
+
+/// Renders a piece into the spool and describes the slice, ready to be committed.
+pub(crate) fn to_spool(
+    job: &JobRun<'_>,
+    piece: &Piece<'_>,
+    columns: Option<ew_core::Columns>,
+    rev: u32,
+    count: i64,
+) -> Result<NewSlice, Failure> {
+    let options = job.options;
+    let ext = options.format.extension();
+    let fields = NameFields {
+        job: &options.name,
+        site: &job.config.site,
+        zone: &options.zone,
+        window: piece.window,
+        rev,
+        seq: piece.as_of_seq,
+        count,
+        ext,
+    };
+    let name = options.filename.render(&fields).map_err(|e| Failure::of(Exit::Config, &e))?;
+    let spool = format!("{}-{}-r{rev}.{ext}", piece.window.start.micros(), piece.window.end.micros());
+    let dir = spool_dir(job);
+    let path = dir.join(&spool);
+    let temporary = dir.join(format!("{spool}.part"));
+    let io = |doing: &str, path: &Path, e: std::io::Error| {
+        Failure::new(Exit::Io, format!("cannot {doing} {}: {e}", path.display()))
+            .hint("nothing was sent; the next run renders it again")
+    };
+    std::fs::create_dir_all(&dir).map_err(|e| io("make the spool folder", &dir, e))?;
+    let file = File::create(&temporary).map_err(|e| io("write", &temporary, e))?;
+    let rendered = write(job, piece, &file)?;
+    file.sync_all().map_err(|e| io("write", &temporary, e))?;
+    std::fs::rename(&temporary, &path).map_err(|e| io("rename", &temporary, e))?;
+    File::open(&dir).and_then(|dir| dir.sync_all()).map_err(|e| io("write", &dir, e))?;
+    Ok(NewSlice {
+        window: piece.window,
+        rev,
+        as_of_seq: piece.as_of_seq,
+        columns,
+        format: options.format.name_and_version().to_owned(),
+        count,
+        name,
+        ext: ext.to_owned(),
+        rows: rendered.rows,
+        bytes: rendered.bytes,
+        sha256: rendered.sha256,
+        spool,
+        destination: job.destination(),
+    })
+}
+
+/// Removes what a killed run left in the spool: every file that no unfinished slice owns.
+pub(crate) fn clean_spool(job: &JobRun<'_>, owned: &[String]) -> Result<(), Failure> {
+    let dir = spool_dir(job);
+    let Ok(entries) = std::fs::read_dir(&dir) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if owned.iter().any(|owned| name == owned.as_str()) {
+            continue;
+        }
+        let path = entry.path();
+        std::fs::remove_file(&path)
+            .map_err(|e| Failure::new(Exit::Io, format!("cannot remove {}: {e}", path.display())))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! What can go wrong while a slice is written.
+
+use ew_core::{Exit, Timestamp};
+use std::io;
+
+/// Why a slice has no text.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// The text could not be written.
+    #[error("cannot write the {format}: {source}")]
+    Write {
+        /// The format.
+        format: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// A wide format got a row of a point that has no column.
+    #[error("{point} at {time} has no column in the {format}")]
+    NoColumn {
+        /// The format.
+        format: &'static str,
+        /// The row's point.
+        point: String,
+        /// The row's time.
+        time: Timestamp,
+    },
+    /// Two columns of one name.
+    #[error("the {format} has two columns {point}")]
+    SameColumn {
+        /// The format.
+        format: &'static str,
+        /// The name.
+        point: String,
+    },
+    /// Rows out of their order, or two of one point and time.
+    #[error("{point} at {time} is out of order, or there twice, in the {format}")]
+    Order {
+        /// The format.
+        format: &'static str,
+        /// The row's point.
+        point: String,
+        /// The row's time.
+        time: Timestamp,
+    },
+    /// A character that the format has no way to write.
+    #[error("{} at {time} cannot be in the {format}: its name holds {character:?}", point.escape_debug())]
+    Character {
+        /// The format.
+        format: &'static str,
+        /// The row's point.
+        point: String,
+        /// The row's time.
+        time: Timestamp,
+        /// What XML 1.0 forbids.
+        character: char,
+    },
+}
+
+impl FormatError {
+    /// How a program ends on it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            FormatError::Write { .. } => Exit::Io,
+            _ => Exit::Data,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            FormatError::Write { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull => Some("free some space and run it again; nothing was sent"),
+                _ => None,
+            },
+            FormatError::NoColumn { .. } => {
+                Some("add the point to the job's columns, narrow its points, or use layout = \"long\"")
+            }
+            FormatError::SameColumn { .. } => Some("name each column once"),
+            FormatError::Order { .. } => None,
+            FormatError::Character { .. } => {
+                Some("XML 1.0 has no such character; leave the point out of the job, or use csv or jsonl")
+            }
+        }
+    }
+
+    /// Whether the reader closed its end, as `head` does: no failure worth a message.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, FormatError::Write { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+}

@@ -1,0 +1,78 @@
+//! JSON lines: one object (RFC 8259) per row, each on its own line.
+
+use crate::output::{Output, Times, push_number};
+use crate::{Decimals, FormatError, Formatter, SliceHeader, Strftime};
+use ew_core::Row;
+use serde::Deserialize;
+use std::io::Write;
+
+const FORMAT: &str = "jsonl";
+
+/// `[export.format.jsonl]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JsonlOptions {
+    /// Digits after the point; left out: the shortest text that reads back as the same number.
+    pub decimals: Option<Decimals>,
+    /// strftime in the job's zone; left out: RFC 3339 with its offset.
+    pub timestamp_format: Option<Strftime>,
+}
+
+/// `{"timestamp":"…","point":"…","value":12.5,"unit":"W","quality":"actual"}`, a null as `null`.
+pub(crate) struct Jsonl<'a, W> {
+    output: Output<W>,
+    times: Times<'a>,
+    decimals: Option<Decimals>,
+    /// The present timestamp as a JSON string.
+    timestamp: String,
+}
+
+impl<'a, W: Write> Jsonl<'a, W> {
+    pub(crate) fn start(options: &'a JsonlOptions, header: &SliceHeader<'a>, out: W) -> Jsonl<'a, W> {
+        Jsonl {
+            output: Output::new(FORMAT, out),
+            times: Times::new(FORMAT, header.zone, options.timestamp_format.as_ref()),
+            decimals: options.decimals,
+            timestamp: String::new(),
+        }
+    }
+}
+
+impl<W: Write> Formatter for Jsonl<'_, W> {
+    fn row(&mut self, row: Row<'_>) -> Result<(), FormatError> {
+        if self.times.step(&row)? {
+            self.timestamp.clear();
+            push_string(self.times.text(), &mut self.timestamp);
+        }
+        let text = &mut self.output.text;
+        text.push_str("{\"timestamp\":");
+        text.push_str(&self.timestamp);
+        text.push_str(",\"point\":");
+        push_string(row.point, text);
+        text.push_str(",\"value\":");
+        match row.value {
+            Some(value) => push_number(value, self.decimals, text),
+            None => text.push_str("null"),
+        }
+        text.push_str(",\"unit\":");
+        push_string(row.unit, text);
+        text.push_str(",\"quality\":\"");
+        text.push_str(row.quality.as_str());
+        text.push_str("\"}\n");
+        self.output.drain()
+    }
+
+    fn finish(&mut self) -> Result<(), FormatError> {
+        self.output.flush()
+    }
+}
+
+fn push_string(text: &str, out: &mut String) {
+    if text.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\') {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    } else {
+        out.push_str(&serde_json::Value::from(text).to_string());
+    }
+}

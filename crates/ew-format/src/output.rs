@@ -1,0 +1,130 @@
+//! Text on its way out: what every format does alike.
+
+use crate::{Decimals, FormatError, Strftime};
+use ew_core::{Row, Timestamp, Zone, format_number};
+use std::io::Write;
+
+/// Text is handed on in pieces of about this size, bytes.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// The text of one document. Writers add to [`Output::text`] and offer it with [`Output::drain`].
+pub(crate) struct Output<W> {
+    format: &'static str,
+    /// Not yet handed on.
+    pub(crate) text: String,
+    out: W,
+}
+
+impl<W: Write> Output<W> {
+    pub(crate) fn new(format: &'static str, out: W) -> Output<W> {
+        Output { format, text: String::with_capacity(PIECE_BYTES + 4096), out }
+    }
+
+    /// Hands the text on once there is enough of it.
+    pub(crate) fn drain(&mut self) -> Result<(), FormatError> {
+        if self.text.len() < PIECE_BYTES {
+            return Ok(());
+        }
+        self.write()
+    }
+
+    /// Hands everything on.
+    pub(crate) fn flush(&mut self) -> Result<(), FormatError> {
+        self.write()?;
+        self.out.flush().map_err(|source| FormatError::Write { format: self.format, source })
+    }
+
+    fn write(&mut self) -> Result<(), FormatError> {
+        self.out
+            .write_all(self.text.as_bytes())
+            .map_err(|source| FormatError::Write { format: self.format, source })?;
+        self.text.clear();
+        Ok(())
+    }
+}
+
+/// The timestamps of a document, each made once, and the watch over the order of its rows.
+pub(crate) struct Times<'a> {
+    format: &'static str,
+    zone: &'a Zone,
+    template: Option<&'a Strftime>,
+    time: Option<Timestamp>,
+    text: String,
+    point: String,
+}
+
+impl<'a> Times<'a> {
+    pub(crate) fn new(format: &'static str, zone: &'a Zone, template: Option<&'a Strftime>) -> Times<'a> {
+        Times { format, zone, template, time: None, text: String::new(), point: String::new() }
+    }
+
+    /// Takes the next row's time and point; true when the time is a new one.
+    pub(crate) fn step(&mut self, row: &Row<'_>) -> Result<bool, FormatError> {
+        let is_new = self.time != Some(row.time);
+        let in_order = self.time.is_none_or(|last| match is_new {
+            true => last < row.time,
+            false => self.point.as_str() < row.point,
+        });
+        if !in_order {
+            let (point, time) = (row.point.to_owned(), row.time);
+            return Err(FormatError::Order { format: self.format, point, time });
+        }
+        if is_new {
+            self.time = Some(row.time);
+            self.text = match self.template {
+                Some(template) => self.zone.format(row.time, template.as_str()),
+                None => self.zone.rfc3339(row.time),
+            };
+        }
+        self.point.clear();
+        self.point.push_str(row.point);
+        Ok(is_new)
+    }
+
+    /// Whether this time is not the present one, so that the present line is complete.
+    pub(crate) fn is_after(&self, time: Timestamp) -> bool {
+        self.time.is_some_and(|present| present != time)
+    }
+
+    /// The present timestamp; empty before the first row.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Appends a number with a point as its decimal mark. What rounds to zero is `0`, never `-0`.
+pub(crate) fn push_number(value: f64, decimals: Option<Decimals>, out: &mut String) {
+    let start = out.len();
+    format_number(value, decimals.map(Decimals::get), out);
+    let is_negative_zero =
+        out[start..].strip_prefix('-').is_some_and(|digits| digits.bytes().all(|b| matches!(b, b'0' | b'.')));
+    if is_negative_zero {
+        out.remove(start);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_negative_zero() {
+        for (value, decimals, expect) in [
+            (-0.001, Some(2), "0.00"),
+            (-0.4, Some(0), "0"),
+            (-0.001, None, "-0.001"),
+            (-0.01, Some(2), "-0.01"),
+        ] {
+            let mut text = String::from("x");
+            push_number(value, decimals.map(|n| Decimals::try_from(n).unwrap()), &mut text);
+            assert_eq!(text, format!("x{expect}"));
+        }
+    }
+
+    #[test]
+    fn format_number_appends() {
+        let mut text = String::from("9.0,");
+        push_number(3.0, None, &mut text);
+        assert_eq!(text, "9.0,3");
+    }
+}

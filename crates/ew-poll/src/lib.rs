@@ -1,0 +1,226 @@
+//! Polls the configured energy domains once, into the log.
+//!
+//! One poll carries one timestamp, its start. Each domain tree is committed by itself as soon as it is
+//! whole, under a lock of its own.
+
+mod cache;
+mod report;
+
+use clap::Parser;
+use ew_cli::{Common, Failure, Lock, LockRequest, Output, Report, clock};
+use ew_config::Config;
+use ew_core::{Exit, PartOutcome, Span, Timestamp};
+use ew_energy::{CachedTotal, Domain, Importance, PollOptions, TreeReading, poll, select, trees};
+use ew_store::{AppendError, Log, PollDetail};
+use report::{DomainReport, RunReport};
+use std::collections::HashMap;
+
+const EXAMPLES: &str = "\
+Examples:
+  ew-poll                                as from cron, each minute
+  ew-poll com.example.hq --dry-run       ask and print, append nothing
+  ew-poll --skip-cache --json | jq '.domains[].value'";
+
+/// Poll energy domains once: ask every switch what it uses, append the readings to the log
+#[derive(Debug, Parser)]
+#[command(version, after_help = format!("{EXAMPLES}\n\n{}", Exit::HELP))]
+pub struct Args {
+    /// What every program has.
+    #[command(flatten)]
+    pub common: Common,
+    /// Only these domains, each with all below it [default: all]
+    #[arg(value_name = "DOMAIN")]
+    pub names: Vec<String>,
+    /// Ask even where the last reading is younger than the domain's ttl
+    #[arg(long)]
+    pub skip_cache: bool,
+    /// Count only entities up to this importance, 1 to 100, whatever the domain says
+    #[arg(long, value_name = "N", value_parser = importance)]
+    pub importance: Option<Importance>,
+    /// Poll only what is due: leave out, without a word, domains with a fresh reading or another run at work
+    #[arg(long, conflicts_with = "skip_cache")]
+    pub due: bool,
+    /// Ask and print, but append nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Wait so long for another run that polls the same domain
+    #[arg(long, value_name = "DURATION", default_value = "0s")]
+    pub wait: Span,
+}
+
+fn importance(text: &str) -> Result<Importance, String> {
+    text.parse()
+        .ok()
+        .and_then(Importance::new)
+        .ok_or_else(|| "importance is a number from 1 to 100".to_owned())
+}
+
+/// Runs the program.
+pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let report = args.common.report("ew-poll");
+    let config = args.common.load()?;
+    let trees = trees(&config.domains, &config.snmp);
+    let chosen = choose(&config, &trees, &args.names)?;
+    if args.common.check {
+        return args.common.checked(&config, out);
+    }
+    let start = clock::now();
+    let mut run = RunReport::new(start);
+    for bus in config.buses.iter().filter(|bus| bus.poll && args.names.is_empty()) {
+        let failure = Failure::new(Exit::Config, format!("bus {}: this ew cannot poll C-Bus yet", bus.name))
+            .hint("write poll = false for it");
+        report.failure(&failure);
+        run.parts.push(PartOutcome::Failed(failure.exit));
+    }
+    if chosen.is_empty() && run.parts.is_empty() {
+        let file = config.file.display();
+        return Err(Failure::new(
+            Exit::Config,
+            format!("{file} has no [[domain]] table, so there is nothing to poll"),
+        )
+        .hint("fixtures/ew.toml shows one"));
+    }
+    let mut log = Log::open(&config.log.url)?;
+    let (locks, free) = take_locks(&config, &chosen, args, &mut run, report);
+    let mut poller = Poller { args, report, log: &mut log, start, run };
+    poller.poll(&config, &free)?;
+    drop(locks);
+    let run = poller.run;
+    if args.common.json {
+        out.json(&run)?;
+    } else if !args.common.quiet {
+        run.table(out)?;
+    }
+    Ok(Exit::of_parts(run.parts.iter().copied()))
+}
+
+/// The trees to poll: those named, each whole, or all.
+fn choose<'a>(config: &Config, trees: &'a [Domain], names: &[String]) -> Result<Vec<&'a Domain>, Failure> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    if let Some(bus) = names.iter().find(|name| config.buses.iter().any(|bus| bus.name == **name)) {
+        return Err(Failure::new(Exit::Config, format!("bus {bus}: this ew cannot poll C-Bus yet")));
+    }
+    select(trees, &names).map_err(|unknown| {
+        let known: Vec<_> = config.domains.iter().map(|domain| domain.name.as_str()).collect();
+        Failure::new(Exit::Usage, format!("there is no domain {unknown:?}")).hint(format!(
+            "{} has: {}",
+            config.file.display(),
+            known.join(" ")
+        ))
+    })
+}
+
+/// Locks each tree; those that another run polls are reported and left out.
+fn take_locks<'a>(
+    config: &Config,
+    chosen: &[&'a Domain],
+    args: &Args,
+    run: &mut RunReport,
+    report: Report,
+) -> (Vec<Lock>, Vec<&'a Domain>) {
+    let (mut locks, mut free) = (Vec::new(), Vec::new());
+    for tree in chosen {
+        let request = LockRequest {
+            dir: &Log::spool_dir(&config.log.url),
+            name: &format!("poll-{}", tree.name),
+            activity: "poll",
+            wait: args.wait,
+            warn_after: config.log.lock_warn_after,
+        };
+        match Lock::acquire(&request, report) {
+            Ok(lock) => {
+                lock.stage(format!("polling {}", tree.name));
+                locks.push(lock);
+                free.push(*tree);
+            }
+            Err(failure) if failure.exit == Exit::Busy && args.due => {}
+            Err(failure) => {
+                run.parts.push(match failure.exit {
+                    Exit::Busy => PartOutcome::Idle(Exit::Busy),
+                    exit => PartOutcome::Failed(exit),
+                });
+                report.failure(&failure.of_part(&tree.name));
+            }
+        }
+    }
+    (locks, free)
+}
+
+/// One poll.
+struct Poller<'a> {
+    args: &'a Args,
+    report: Report,
+    log: &'a mut Log,
+    start: Timestamp,
+    run: RunReport,
+}
+
+impl Poller<'_> {
+    fn poll(&mut self, config: &Config, trees: &[&Domain]) -> Result<(), Failure> {
+        let cached: HashMap<String, CachedTotal> = match self.args.skip_cache {
+            true => HashMap::new(),
+            false => cache::fresh(self.log, trees, self.args.importance, self.start)?,
+        };
+        let options = PollOptions { importance: self.args.importance, ..PollOptions::new(&config.snmp) };
+        let start = self.start;
+        let mut readings = |reading: TreeReading| self.whole(&reading);
+        poll(trees, options, start, &cached, &|source| config.secret(source), &mut readings);
+        self.run.sort(trees);
+        Ok(())
+    }
+
+    /// A tree is whole: append and report it.
+    fn whole(&mut self, reading: &TreeReading) {
+        for warning in &reading.warnings {
+            self.report.warning(warning);
+        }
+        for (domain, switch) in reading.switches() {
+            if let Some(failure) = &switch.failure {
+                let what = format!("{}: {}: {}", domain.name, switch.name, failure.reason);
+                self.report.failure(&Failure::new(failure.exit, what).hint(failure.hint.clone()));
+                self.run.parts.push(PartOutcome::Failed(failure.exit));
+            } else {
+                if let Some(reason) = switch.reason() {
+                    self.report.warning(format_args!("{}: {}: {reason}", domain.name, switch.name));
+                }
+                self.run.parts.push(PartOutcome::Done);
+            }
+        }
+        for domain in reading.domains.iter().filter(|domain| domain.cached || domain.switches.is_empty()) {
+            if domain.cached {
+                self.report.detail(format_args!("{}: cached", domain.name));
+            }
+            self.run.parts.push(PartOutcome::Done);
+        }
+        let quiet_cached = self.args.due;
+        let shown = reading.domains.iter().filter(|domain| !(quiet_cached && domain.cached));
+        self.run.domains.extend(shown.map(DomainReport::of));
+        if let Err(failure) = self.append(reading) {
+            self.report.failure(&failure.clone().of_part(reading.root()));
+            self.run.parts.push(PartOutcome::Failed(failure.exit));
+        }
+    }
+
+    fn append(&mut self, reading: &TreeReading) -> Result<(), Failure> {
+        let entries = reading.entries();
+        if self.args.dry_run || entries.is_empty() {
+            return Ok(());
+        }
+        let detail = |entry: &ew_energy::Entry| PollDetail {
+            point: entry.sample.point().clone(),
+            expected: entry.detail.expected,
+            answered: entry.detail.answered,
+            importance: entry.detail.importance,
+            reason: entry.detail.reason.clone(),
+        };
+        let details: Vec<_> =
+            entries.iter().filter(|entry| entry.detail != ew_energy::Detail::default()).map(detail).collect();
+        let samples = entries.into_iter().map(|entry| entry.sample).collect();
+        let done = self.log.append_poll(samples, &details, self.start).map_err(|e| match e {
+            AppendError::Store(e) => Failure::from(e),
+            other => Failure::new(Exit::Io, other.to_string()),
+        })?;
+        self.report.detail(format_args!("{}: {} readings appended", reading.root(), done.appended));
+        Ok(())
+    }
+}

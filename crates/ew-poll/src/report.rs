@@ -1,0 +1,121 @@
+//! What a poll found, for people and for `--json`.
+
+use ew_cli::{Failure, Output};
+use ew_core::{PartOutcome, Timestamp};
+use ew_energy::{Domain, DomainReading, SwitchReading};
+use serde::{Serialize, Serializer};
+
+/// `--json`: one document.
+#[derive(Debug, Serialize)]
+pub(crate) struct RunReport {
+    /// The start of the poll, which is the time of every reading.
+    #[serde(serialize_with = "time")]
+    timestamp: Timestamp,
+    pub(crate) domains: Vec<DomainReport>,
+    #[serde(skip)]
+    pub(crate) parts: Vec<PartOutcome>,
+}
+
+/// One domain with its sub-domains' power in it.
+#[derive(Debug, Serialize)]
+pub(crate) struct DomainReport {
+    domain: String,
+    /// Watts; null where no switch answered.
+    value: Option<f64>,
+    unit: &'static str,
+    quality: &'static str,
+    expected: u32,
+    answered: u32,
+    importance: u32,
+    cached: bool,
+    switches: Vec<SwitchReport>,
+}
+
+/// One switch.
+#[derive(Debug, Serialize)]
+struct SwitchReport {
+    name: String,
+    point: Option<String>,
+    /// Watts; null where it failed.
+    value: Option<f64>,
+    unit: &'static str,
+    quality: &'static str,
+    /// Why it failed or is partial.
+    reason: Option<String>,
+    /// SNMP requests sent, repeated ones included.
+    requests: u32,
+}
+
+impl RunReport {
+    pub(crate) fn new(timestamp: Timestamp) -> RunReport {
+        RunReport { timestamp, domains: Vec::new(), parts: Vec::new() }
+    }
+
+    /// In the order of the configuration, not in that of the answers.
+    pub(crate) fn sort(&mut self, trees: &[&Domain]) {
+        let order: Vec<&str> =
+            trees.iter().flat_map(|tree| tree.flat()).map(|domain| domain.name.as_str()).collect();
+        self.domains.sort_by_key(|report| order.iter().position(|name| *name == report.domain));
+    }
+
+    pub(crate) fn table(&self, out: &mut Output) -> Result<(), Failure> {
+        let mut table =
+            vec![["POINT", "VALUE", "UNIT", "QUALITY", "ANSWERED", "NOTE"].map(str::to_owned).to_vec()];
+        let number = |value: Option<f64>| value.map_or("-".to_owned(), |v| v.to_string());
+        for domain in &self.domains {
+            table.push(vec![
+                domain.domain.clone(),
+                number(domain.value),
+                domain.unit.to_owned(),
+                domain.quality.to_owned(),
+                format!("{}/{}", domain.answered, domain.expected),
+                if domain.cached { "cached".to_owned() } else { String::new() },
+            ]);
+            for switch in &domain.switches {
+                table.push(vec![
+                    switch.point.clone().unwrap_or_else(|| switch.name.clone()),
+                    number(switch.value),
+                    switch.unit.to_owned(),
+                    switch.quality.to_owned(),
+                    String::new(),
+                    switch.reason.clone().unwrap_or_default(),
+                ]);
+            }
+        }
+        out.table(&table)
+    }
+}
+
+impl DomainReport {
+    pub(crate) fn of(reading: &DomainReading) -> DomainReport {
+        DomainReport {
+            domain: reading.name.clone(),
+            value: reading.total.value,
+            unit: "W",
+            quality: reading.total.quality.as_str(),
+            expected: reading.total.expected,
+            answered: reading.total.answered,
+            importance: reading.importance,
+            cached: reading.cached,
+            switches: reading.switches.iter().map(SwitchReport::of).collect(),
+        }
+    }
+}
+
+impl SwitchReport {
+    fn of(reading: &SwitchReading) -> SwitchReport {
+        SwitchReport {
+            name: reading.name.clone(),
+            point: reading.point.as_ref().map(|point| point.to_string()),
+            value: reading.value,
+            unit: "W",
+            quality: reading.quality.as_str(),
+            reason: reading.reason(),
+            requests: reading.requests,
+        }
+    }
+}
+
+fn time<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}

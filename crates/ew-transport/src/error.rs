@@ -1,0 +1,125 @@
+//! What can go wrong between here and a receiver.
+
+use ew_core::Exit;
+use std::io;
+
+/// What kind of failure, as exit codes and retries see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The options, or a file they name, cannot be used.
+    Config,
+    /// The file to be sent, or the disk of this machine.
+    Local,
+    /// No connection, a lost one, or no answer in time.
+    Unreachable,
+    /// The far side failed at what it was asked for, a full disk for instance.
+    FarSide,
+    /// A directory that is not there.
+    Missing,
+    /// The far side broke its protocol, or shares none with us.
+    Protocol,
+    /// The far side said no, or showed a key that is not its own.
+    Refused,
+}
+
+/// Why a file was not delivered.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("cannot {} {far_side}: {reason}", verb(.object))]
+pub struct TransportError {
+    far_side: String,
+    object: Option<String>,
+    kind: ErrorKind,
+    reason: String,
+    hint: Option<String>,
+}
+
+fn verb(object: &Option<String>) -> String {
+    match object {
+        Some(name) => format!("send {name} to"),
+        None => "use".into(),
+    }
+}
+
+impl TransportError {
+    /// The receiver, as `sftp ew@host:22`.
+    pub fn far_side(&self) -> &str {
+        &self.far_side
+    }
+
+    /// The name of the file, where it concerns one.
+    pub fn object(&self) -> Option<&str> {
+        self.object.as_deref()
+    }
+
+    /// What kind of failure.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What was tried on which path, and what came of it.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// How a program ends on it.
+    pub fn exit(&self) -> Exit {
+        match self.kind {
+            ErrorKind::Config => Exit::Config,
+            ErrorKind::Local => Exit::Io,
+            ErrorKind::Unreachable | ErrorKind::FarSide | ErrorKind::Missing => Exit::Unavailable,
+            ErrorKind::Protocol => Exit::Protocol,
+            ErrorKind::Refused => Exit::Refused,
+        }
+    }
+
+    /// Whether trying again within the same run makes sense.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.kind, ErrorKind::Unreachable | ErrorKind::FarSide)
+    }
+}
+
+/// A failure before the far side and the file's name are put to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    pub(crate) kind: ErrorKind,
+    pub(crate) reason: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl Fault {
+    pub(crate) fn new(kind: ErrorKind, reason: impl Into<String>) -> Fault {
+        Fault { kind, reason: reason.into(), hint: None }
+    }
+
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Fault {
+        Fault { hint: Some(hint.into()), ..self }
+    }
+
+    /// A local file that cannot be read.
+    pub(crate) fn local(operation: &str, path: &std::path::Path, error: &io::Error) -> Fault {
+        Fault::new(ErrorKind::Local, format!("{operation} {}: {}", path.display(), plain(error)))
+    }
+
+    pub(crate) fn at(self, far_side: &str, object: Option<&str>) -> TransportError {
+        TransportError {
+            far_side: far_side.to_owned(),
+            object: object.map(str::to_owned),
+            kind: self.kind,
+            reason: self.reason,
+            hint: self.hint,
+        }
+    }
+}
+
+/// An error's text without the number that std adds, in lower case as the other messages are.
+pub(crate) fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}

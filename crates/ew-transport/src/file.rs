@@ -1,0 +1,202 @@
+//! A directory of this machine: a share that is mounted, or the drop of another program.
+
+use crate::error::{ErrorKind, Fault, plain};
+use crate::source::{PIECE_BYTES, Source, sha256_of};
+use crate::{Checked, Context, How, Parcel, Receipt, TransportError, Transporter, part_name};
+use serde::Deserialize;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Component, Path, PathBuf};
+
+/// `[export.transport.file]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileOptions {
+    /// Where the files go; made when only its last part is missing.
+    #[serde(deserialize_with = "not_empty")]
+    pub directory: PathBuf,
+}
+
+fn not_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    let path = PathBuf::deserialize(deserializer)?;
+    match path.as_os_str().is_empty() {
+        true => Err(serde::de::Error::custom("the directory has no name; write \".\" for this one")),
+        false => Ok(path),
+    }
+}
+
+impl FileOptions {
+    /// The directory, absolute, without `.` parts. Links are not followed: the name is the identity.
+    fn absolute(&self, base: &Path) -> PathBuf {
+        let joined = base.join(&self.directory);
+        let absolute = std::path::absolute(&joined).unwrap_or(joined);
+        absolute.components().filter(|part| *part != Component::CurDir).collect()
+    }
+
+    pub(crate) fn destination(&self, base: &Path) -> String {
+        format!("file://{}", self.absolute(base).display())
+    }
+
+    pub(crate) fn check(&self, base: &Path) -> Result<(), TransportError> {
+        let directory = self.absolute(base);
+        let found = match directory.is_dir() || parent_is_dir(&directory) {
+            true => Ok(()),
+            false => Err(missing(&directory)),
+        };
+        found.map_err(|fault| fault.at(&far_side(&directory), None))
+    }
+
+    pub(crate) fn open(&self, context: &Context<'_>) -> Directory {
+        Directory { directory: self.absolute(context.base), destination: self.destination(context.base) }
+    }
+}
+
+fn far_side(directory: &Path) -> String {
+    format!("directory {}", directory.display())
+}
+
+fn parent_is_dir(directory: &Path) -> bool {
+    directory.parent().is_some_and(Path::is_dir)
+}
+
+fn missing(directory: &Path) -> Fault {
+    Fault::new(ErrorKind::Missing, format!("{} is no directory", directory.display()))
+        .hint("make it, or mount what belongs there; only its last part is made by itself")
+}
+
+/// The transporter.
+pub(crate) struct Directory {
+    directory: PathBuf,
+    destination: String,
+}
+
+impl Transporter for Directory {
+    fn deliver(&mut self, parcel: &Parcel<'_>) -> Result<Receipt, TransportError> {
+        self.place(parcel).map_err(|fault| fault.at(&far_side(&self.directory), Some(parcel.name)))
+    }
+}
+
+impl Directory {
+    fn place(&self, parcel: &Parcel<'_>) -> Result<Receipt, Fault> {
+        let part = self.directory.join(part_name(parcel.name)?);
+        let path = self.directory.join(parcel.name);
+        self.make()?;
+        let receipt = |how, checked| Receipt {
+            destination: self.destination.clone(),
+            path: path.display().to_string(),
+            bytes: parcel.bytes,
+            how,
+            checked,
+        };
+        let how = match look(&path, parcel)? {
+            Found::Same => {
+                // What an attempt that was killed left behind.
+                remove(&part)?;
+                return Ok(receipt(How::Found, Checked::Sha256));
+            }
+            Found::Other => How::Replaced,
+            Found::Nothing => How::Sent,
+        };
+        let placed = fill(&part, parcel).and_then(|()| {
+            fs::rename(&part, &path).map_err(|e| far("rename to", &path, &e))?;
+            sync_directory(&self.directory)
+        });
+        if let Err(fault) = placed {
+            // The first failure is the one to tell.
+            let _ = remove(&part);
+            return Err(fault);
+        }
+        check_size(&path, parcel)?;
+        Ok(receipt(how, Checked::Size))
+    }
+
+    /// Makes the directory when only its last part is missing.
+    fn make(&self) -> Result<(), Fault> {
+        let directory = &self.directory;
+        if directory.is_dir() {
+            return Ok(());
+        }
+        let Some(parent) = directory.parent().filter(|parent| parent.is_dir()) else {
+            return Err(missing(directory));
+        };
+        match fs::create_dir(directory) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(far("make", directory, &e)),
+            _ if directory.is_dir() => sync_directory(parent),
+            _ => Err(missing(directory)),
+        }
+    }
+}
+
+enum Found {
+    Nothing,
+    Same,
+    Other,
+}
+
+fn look(path: &Path, parcel: &Parcel<'_>) -> Result<Found, Fault> {
+    let meta = match fs::metadata(path) {
+        Ok(meta) => meta,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(e) => return Err(far("look for", path, &e)),
+    };
+    if !meta.is_file() {
+        let reason = format!("{} is there and is no file", path.display());
+        return Err(Fault::new(ErrorKind::Refused, reason));
+    }
+    if meta.len() != parcel.bytes {
+        return Ok(Found::Other);
+    }
+    let file = File::open(path).map_err(|e| far("open", path, &e))?;
+    let found = sha256_of(file, parcel.bytes).map_err(|e| far("read back", path, &e))?;
+    Ok(if found.as_deref() == Some(parcel.sha256) { Found::Same } else { Found::Other })
+}
+
+/// Writes the whole file under its temporary name, down to the disk.
+fn fill(part: &Path, parcel: &Parcel<'_>) -> Result<(), Fault> {
+    let mut source = Source::open(parcel)?;
+    // Never write through a link that someone put there.
+    remove(part)?;
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).open(part).map_err(|e| far("create", part, &e))?;
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        match source.read(&mut piece)? {
+            0 => break,
+            count => file.write_all(&piece[..count]).map_err(|e| far("write", part, &e))?,
+        }
+    }
+    file.sync_all().map_err(|e| far("sync", part, &e))?;
+    drop(file);
+    check_size(part, parcel)
+}
+
+fn check_size(path: &Path, parcel: &Parcel<'_>) -> Result<(), Fault> {
+    let size = fs::metadata(path).map_err(|e| far("look for", path, &e))?.len();
+    if size == parcel.bytes {
+        return Ok(());
+    }
+    let reason = format!("{} has {size} bytes of {}", path.display(), parcel.bytes);
+    Err(Fault::new(ErrorKind::FarSide, reason))
+}
+
+fn sync_directory(directory: &Path) -> Result<(), Fault> {
+    File::open(directory).and_then(|handle| handle.sync_all()).map_err(|e| far("sync", directory, &e))
+}
+
+fn remove(part: &Path) -> Result<(), Fault> {
+    match fs::remove_file(part) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(far("remove", part, &e)),
+        _ => Ok(()),
+    }
+}
+
+/// A failure at the receiving directory.
+fn far(operation: &str, path: &Path, error: &io::Error) -> Fault {
+    let kind = match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Refused,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ErrorKind::Missing,
+        io::ErrorKind::TimedOut | io::ErrorKind::StaleNetworkFileHandle => ErrorKind::Unreachable,
+        _ => ErrorKind::Local,
+    };
+    Fault::new(kind, format!("{operation} {}: {}", path.display(), plain(error)))
+}

@@ -1,0 +1,270 @@
+//! One file over an open connection: look, send under another name, check, rename, look again.
+
+use super::connect::{Access, Link};
+use super::fault::{fault, io_fault, is_absent, is_denied, is_unsupported};
+use crate::error::{ErrorKind, Fault};
+use crate::source::{PIECE_BYTES, Source, sha256_of};
+use crate::{Checked, How, Parcel, Receipt, TransportError, Transporter, part_name};
+use ssh2::{File, OpenFlags, OpenType};
+use std::io::Write;
+use std::path::Path;
+
+/// The most bytes on their way at once. libssh2 sends all of a buffer before it waits for the first
+/// answer, so what is handed to it is the window.
+const WINDOW_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The window at the start. It grows with each answer, so that on a slow line the first does not have to
+/// wait for megabytes.
+const WINDOW_BYTES_MIN: usize = 128 * 1024;
+
+/// The transporter.
+pub(crate) struct Sftp {
+    access: Access,
+    destination: String,
+    directory: String,
+    create_directory: bool,
+    link: Option<Link>,
+}
+
+impl Sftp {
+    pub(crate) fn new(
+        access: Access,
+        destination: String,
+        directory: String,
+        create_directory: bool,
+    ) -> Sftp {
+        Sftp { access, destination, directory, create_directory, link: None }
+    }
+}
+
+impl Transporter for Sftp {
+    fn deliver(&mut self, parcel: &Parcel<'_>) -> Result<Receipt, TransportError> {
+        self.place(parcel).map_err(|fault| fault.at(&self.access.far_side, Some(parcel.name)))
+    }
+}
+
+impl Sftp {
+    fn place(&mut self, parcel: &Parcel<'_>) -> Result<Receipt, Fault> {
+        let part = self.remote(&part_name(parcel.name)?);
+        let path = self.remote(parcel.name);
+        // The file is opened before the far side is troubled.
+        let source = Source::open(parcel)?;
+        let link = match self.link.take() {
+            Some(link) if !link.is_dead() => link,
+            _ => self.access.connect()?,
+        };
+        let mut visit = Visit { link: &link, parcel, part: &part, path: &path, has_part: false };
+        match visit.run(source, self) {
+            Ok((how, checked)) => {
+                self.link = Some(link);
+                let destination = self.destination.clone();
+                Ok(Receipt { destination, path, bytes: parcel.bytes, how, checked })
+            }
+            Err(fault) => {
+                let is_lost = fault.kind == ErrorKind::Unreachable || link.is_dead();
+                if visit.has_part && !is_lost {
+                    // The first failure is the one to tell.
+                    let _ = link.sftp.unlink(Path::new(&part));
+                }
+                link.stop();
+                Err(fault)
+            }
+        }
+    }
+
+    fn remote(&self, name: &str) -> String {
+        match self.directory.as_str() {
+            "." => name.to_owned(),
+            directory if directory.ends_with('/') => format!("{directory}{name}"),
+            directory => format!("{directory}/{name}"),
+        }
+    }
+}
+
+enum Found {
+    Nothing,
+    Same,
+    Other,
+}
+
+/// One parcel over one connection.
+struct Visit<'a> {
+    link: &'a Link,
+    parcel: &'a Parcel<'a>,
+    part: &'a str,
+    path: &'a str,
+    /// The temporary file may be there.
+    has_part: bool,
+}
+
+impl Visit<'_> {
+    fn run(&mut self, source: Source<'_>, options: &Sftp) -> Result<(How, Checked), Fault> {
+        let found = self.look()?;
+        if matches!(found, Found::Same) {
+            if self.parcel.sent_before {
+                // What an attempt that was cut short may have left; mostly there is nothing.
+                let _ = self.link.sftp.unlink(Path::new(self.part));
+            }
+            return Ok((How::Found, Checked::Sha256));
+        }
+        self.send(source, options)?;
+        let checked = self.check(self.part)?;
+        let how = match found {
+            Found::Other => {
+                self.unlink()?;
+                How::Replaced
+            }
+            _ => How::Sent,
+        };
+        self.rename()?;
+        self.has_part = false;
+        self.check(self.path)?;
+        Ok((how, checked))
+    }
+
+    fn fault(&self, operation: &str, path: &str, error: &ssh2::Error) -> Fault {
+        self.note(fault(&format!("{operation} {path}"), error, self.link.is_dead()))
+    }
+
+    fn io_fault(&self, operation: &str, path: &str, error: &std::io::Error) -> Fault {
+        self.note(io_fault(&format!("{operation} {path}"), error, self.link.is_dead()))
+    }
+
+    /// A connection without an answer is not asked again: closing a file on it would wait as long.
+    fn note(&self, fault: Fault) -> Fault {
+        if fault.kind == ErrorKind::Unreachable {
+            self.link.stop();
+        }
+        fault
+    }
+
+    /// What is under the final name.
+    fn look(&self) -> Result<Found, Fault> {
+        let stat = match self.link.sftp.stat(Path::new(self.path)) {
+            Ok(stat) => stat,
+            Err(e) if is_absent(&e) || is_unsupported(&e) => return Ok(Found::Nothing),
+            Err(e) => return Err(self.fault("look for", self.path, &e)),
+        };
+        if stat.is_dir() {
+            return Err(Fault::new(ErrorKind::Refused, format!("{} is there and is a directory", self.path)));
+        }
+        if stat.size.is_some_and(|size| size != self.parcel.bytes) {
+            return Ok(Found::Other);
+        }
+        Ok(if self.reads_back(self.path)? { Found::Same } else { Found::Other })
+    }
+
+    /// Whether the file there has the parcel's bytes; one that may not be read has not.
+    fn reads_back(&self, path: &str) -> Result<bool, Fault> {
+        let file = match self.link.sftp.open(Path::new(path)) {
+            Ok(file) => file,
+            Err(e) if is_denied(&e) => return Ok(false),
+            Err(e) => return Err(self.fault("open", path, &e)),
+        };
+        let found = sha256_of(file, self.parcel.bytes).map_err(|e| self.io_fault("read back", path, &e))?;
+        Ok(found.as_deref() == Some(self.parcel.sha256))
+    }
+
+    fn send(&mut self, mut source: Source<'_>, options: &Sftp) -> Result<(), Fault> {
+        let mut file = self.create(options)?;
+        self.has_part = true;
+        self.pump(&mut file, &mut source)?;
+        match file.fsync() {
+            Err(e) if !is_unsupported(&e) => return Err(self.fault("sync", self.part, &e)),
+            _ => {}
+        }
+        file.close().map_err(|e| self.fault("close", self.part, &e))
+    }
+
+    fn create(&self, options: &Sftp) -> Result<File, Fault> {
+        let open = || {
+            let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
+            self.link.sftp.open_mode(Path::new(self.part), flags, 0o644, OpenType::File)
+        };
+        let directory = options.directory.as_str();
+        match open() {
+            Ok(file) => Ok(file),
+            Err(e) if is_absent(&e) && options.create_directory => {
+                self.link.sftp.mkdir(Path::new(directory), 0o755).map_err(|e| {
+                    let fault = self.fault("make directory", directory, &e);
+                    match is_absent(&e) {
+                        true => fault.hint("only the last part of a directory is made by itself"),
+                        false => fault,
+                    }
+                })?;
+                open().map_err(|e| self.fault("create", self.part, &e))
+            }
+            Err(e) if is_absent(&e) => {
+                Err(Fault::new(ErrorKind::Missing, format!("the directory {directory} is not there"))
+                    .hint("make it there, or set create_directory = true"))
+            }
+            Err(e) => Err(self.fault("create", self.part, &e)),
+        }
+    }
+
+    /// Sends the file through a window that slides by what the far side has acknowledged.
+    fn pump(&self, file: &mut File, source: &mut Source<'_>) -> Result<(), Fault> {
+        let mut buffer: Vec<u8> = Vec::with_capacity(2 * WINDOW_BYTES_MAX);
+        let (mut start, mut window, mut is_end) = (0, WINDOW_BYTES_MIN, false);
+        let mut piece = vec![0; PIECE_BYTES];
+        loop {
+            while !is_end && buffer.len() - start < window {
+                let room = PIECE_BYTES.min(window - (buffer.len() - start));
+                let count = source.read(&mut piece[..room])?;
+                is_end = count == 0;
+                buffer.extend_from_slice(&piece[..count]);
+            }
+            if start == buffer.len() {
+                return Ok(());
+            }
+            // Bytes that are on their way already must be offered again, and libssh2 passes over them.
+            let acked = file.write(&buffer[start..]).map_err(|e| self.io_fault("write", self.part, &e))?;
+            if acked == 0 {
+                return Err(Fault::new(
+                    ErrorKind::Protocol,
+                    format!("write {}: nothing is taken", self.part),
+                ));
+            }
+            start += acked;
+            window = WINDOW_BYTES_MAX.min(window + acked);
+            if start >= WINDOW_BYTES_MAX {
+                buffer.drain(..start);
+                start = 0;
+            }
+        }
+    }
+
+    /// Whether the whole file is under this name: by its size, or read back where there is none to see.
+    fn check(&self, path: &str) -> Result<Checked, Fault> {
+        let size = match self.link.sftp.stat(Path::new(path)) {
+            Ok(stat) => stat.size,
+            Err(e) if is_unsupported(&e) => None,
+            Err(e) => return Err(self.fault("look for", path, &e)),
+        };
+        match size {
+            Some(size) if size == self.parcel.bytes => Ok(Checked::Size),
+            Some(size) => Err(Fault::new(
+                ErrorKind::FarSide,
+                format!("{path} has {size} bytes of {} there", self.parcel.bytes),
+            )
+            .hint("a full disk or a quota is the usual reason")),
+            None if self.reads_back(path)? => Ok(Checked::Sha256),
+            None => Err(Fault::new(ErrorKind::FarSide, format!("{path} reads back with other content"))),
+        }
+    }
+
+    /// Removes the file in the place of which the new one goes: OpenSSH renames onto nothing that exists.
+    fn unlink(&self) -> Result<(), Fault> {
+        match self.link.sftp.unlink(Path::new(self.path)) {
+            Err(e) if !is_absent(&e) => Err(self.fault("replace", self.path, &e)),
+            _ => Ok(()),
+        }
+    }
+
+    fn rename(&self) -> Result<(), Fault> {
+        self.link
+            .sftp
+            .rename(Path::new(self.part), Path::new(self.path), None)
+            .map_err(|e| self.fault(&format!("rename {} to", self.part), self.path, &e))
+    }
+}
