@@ -1,1 +1,210 @@
+//! `ew-poll`: the same agent data from the simulator and from net-snmp's snmpd gives the same samples.
+#![allow(clippy::unwrap_used)]
 
+#[path = "support/ew.rs"]
+mod ew;
+#[path = "support/snmpd.rs"]
+mod snmpd;
+
+use ew::Site;
+use snmpd::{Silent, Snmpd};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+const EW_POLL: &str = env!("CARGO_BIN_EXE_ew-poll");
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/energywise").join(name)
+}
+
+/// A running `ew-sim snmp`, ended when dropped.
+struct Sim {
+    child: Child,
+    ports: Vec<u16>,
+}
+
+impl Sim {
+    fn start(arguments: &[&str]) -> Sim {
+        let mut command = Command::new(ew::sibling(EW_POLL, "ew-sim"));
+        command.args(["snmp", "--for", "5m"]).args(arguments).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut ports = Vec::new();
+        loop {
+            let line = lines.next().expect("ew-sim ended before it was ready").unwrap();
+            if line == "ready" {
+                return Sim { child, ports };
+            }
+            let address = line.split(' ').nth(1).unwrap();
+            ports.push(address.rsplit_once(':').unwrap().1.parse().unwrap());
+        }
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `[[domain]]` with switches on ports of 127.0.0.1.
+fn domain(name: &str, extra: &str, switches: &[(&str, u16)]) -> String {
+    let mut text = format!("[[domain]]\nname = \"{name}\"\n{extra}\n");
+    for (switch, port) in switches {
+        text += &format!(
+            "  [[domain.switch]]\n  name = \"{switch}\"\n  address = \"127.0.0.1\"\n  port = {port}\n"
+        );
+    }
+    text
+}
+
+fn log(site: &Site) -> String {
+    let ended = site.run(ew::sibling(EW_POLL, "ew-log").to_str().unwrap(), "slice --from first --to last");
+    ended.exit(0).stdout
+}
+
+/// What the fixture's 11 entities give, whoever serves them.
+fn gives_the_fixture(port: u16) {
+    let mut site = Site::new(&domain("com.cisco.bldg19", "entities = true", &[("sw1", port)]));
+    site.now("2026-03-01T00:00:00Z");
+    let ended = site.run(EW_POLL, "--json").exit(0).stderr("");
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let domain = &report["domains"][0];
+    assert_eq!(domain["value"], 145.1, "{report:#}");
+    assert_eq!((&domain["expected"], &domain["answered"]), (&1.into(), &1.into()));
+    assert!(domain["switches"][0]["requests"].as_u64().unwrap() <= 3, "{report:#}");
+
+    let log = log(&site);
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(lines.len(), 14, "{log}");
+    assert_eq!(lines[1], "2026-03-01T00:00:00Z,com.cisco.bldg19,145.1,W,presumed");
+    assert_eq!(lines[2], "2026-03-01T00:00:00Z,com.cisco.bldg19.sw1,145.1,W,presumed");
+    assert_eq!(lines[3], "2026-03-01T00:00:00Z,com.cisco.bldg19.sw1.sw0001,76,W,presumed");
+    assert_eq!(lines[4], "2026-03-01T00:00:00Z,com.cisco.bldg19.sw1.sw0001-p01,6.4,W,actual");
+}
+
+#[test]
+fn the_simulator_gives_the_fixture() {
+    let sim = Sim::start(&["--data", fixture("switch.snmprec").to_str().unwrap()]);
+    gives_the_fixture(sim.ports[0]);
+}
+
+#[test]
+fn net_snmp_gives_the_fixture() {
+    let agent = Snmpd::start("switch");
+    gives_the_fixture(agent.port());
+}
+
+#[test]
+fn missing_is_never_zero_and_totals_nest() {
+    let sim = Sim::start(&["--switches", "2", "--domain", "com.a"]);
+    let below = Sim::start(&["--switches", "2", "--domain", "com.a.b", "--fault", "silent=sw0002"]);
+    let fast = "[snmp]\ntimeout = \"200ms\"\nretries = 0\n";
+    let config = fast.to_owned()
+        + &domain("com.a", "", &[("sw1", sim.ports[0]), ("sw2", sim.ports[1])])
+        + &domain("com.a.b", "", &[("sw1", below.ports[0]), ("sw2", below.ports[1])])
+        + &domain("com.empty", "", &[]);
+    let mut site = Site::new(&config);
+    site.now("2026-03-01T00:00:00Z");
+    let ended = site.run(EW_POLL, "").exit(1);
+    assert!(ended.stderr.starts_with("ew-poll: com.a.b: sw2: no answer from 127.0.0.1:"), "{}", ended.stderr);
+    let log = log(&site);
+    let value = |point: &str| {
+        let line = log.lines().find(|line| line.split(',').nth(1) == Some(point)).unwrap();
+        let (value, rest) = line.split_once(&format!("{point},")).unwrap().1.split_once(',').unwrap();
+        (value.parse::<f64>().ok(), rest.to_owned())
+    };
+    let sum =
+        ["com.a.sw1", "com.a.sw2", "com.a.b.sw1"].map(|point| value(point).0.unwrap()).iter().sum::<f64>();
+    assert_eq!(value("com.a.b.sw2"), (None, "W,missing".into()));
+    assert_eq!(value("com.a.b").1, "W,partial");
+    assert!((value("com.a").0.unwrap() - sum).abs() < 1e-9, "{log}");
+    assert_eq!(value("com.a").1, "W,partial");
+    assert_eq!(value("com.empty"), (Some(0.0), "W,unknown".into()));
+}
+
+#[test]
+fn one_silent_switch_of_many_costs_only_its_own_deadline() {
+    let sim = Sim::start(&["--switches", "40", "--domain", "com.a", "--fault", "silent=sw0007"]);
+    let named: Vec<(String, u16)> =
+        sim.ports.iter().enumerate().map(|(i, port)| (format!("sw{i}"), *port)).collect();
+    let switches: Vec<(&str, u16)> = named.iter().map(|(name, port)| (name.as_str(), *port)).collect();
+    let config = format!(
+        "[snmp]\ntimeout = \"300ms\"\nretries = 20\ndeadline = \"1s\"\n{}",
+        domain("com.a", "", &switches)
+    );
+    // At most ten retries may be asked for; the deadline ends them.
+    Site::new(&config).run(EW_POLL, "").exit(78);
+    let site = Site::new(&config.replace("retries = 20", "retries = 10"));
+    let ended = site.run(EW_POLL, "--json").exit(1);
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(report["domains"][0]["expected"], 40);
+    assert_eq!(report["domains"][0]["answered"], 39);
+}
+
+#[test]
+fn a_fresh_whole_reading_is_cached_until_it_is_exactly_ttl_old() {
+    let sim = Sim::start(&["--domain", "com.a", "--drift"]);
+    let mut site = Site::new(&domain("com.a", "ttl = \"30s\"", &[("sw1", sim.ports[0])]));
+    let cached = |site: &Site, arguments: &str| {
+        let ended = site.run(EW_POLL, &format!("--json {arguments}")).exit(0);
+        let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+        report["domains"][0]["cached"].as_bool()
+    };
+    for (now, arguments, expect) in [
+        ("2026-03-01T00:00:00Z", "", Some(false)),
+        ("2026-03-01T00:00:29.9Z", "", Some(true)),
+        // Of another importance.
+        ("2026-03-01T00:00:29.9Z", "--importance 5 --dry-run", Some(false)),
+        ("2026-03-01T00:00:29.95Z", "--skip-cache --dry-run", Some(false)),
+        // Nothing is due, so nothing is said.
+        ("2026-03-01T00:00:29.95Z", "--due", None),
+        ("2026-03-01T00:00:30Z", "", Some(false)),
+        // The last reading is from the future now.
+        ("2026-02-28T23:50:00Z", "", Some(false)),
+    ] {
+        site.now(now);
+        assert_eq!(cached(&site, arguments), expect, "{now} {arguments}");
+    }
+    assert_eq!(log(&site).lines().count(), 1 + 2 * 3);
+}
+
+#[test]
+fn wrong_domain_no_answer_and_unknown_names() {
+    let sim = Sim::start(&["--domain", "com.other"]);
+    let site = Site::new(&domain("com.a", "", &[("sw1", sim.ports[0])]));
+    let ended = site.run(EW_POLL, "").exit(76);
+    assert!(ended.stderr.contains("com.other") && ended.stderr.contains("com.a"), "{}", ended.stderr);
+
+    let silent = Silent::new("127.0.0.1");
+    let fast = "[snmp]\ntimeout = \"200ms\"\nretries = 1\n";
+    let site = Site::new(&(fast.to_owned() + &domain("com.a", "", &[("sw1", silent.port())])));
+    site.run(EW_POLL, "").exit(69);
+    let log = log(&site);
+    assert!(log.contains(",com.a,,W,missing") && log.contains(",com.a.sw1,,W,missing"), "{log}");
+
+    let ended = site.run(EW_POLL, "com.b").exit(2);
+    assert_eq!(ended.stderr, "ew-poll: there is no domain \"com.b\"\n  hint: ew.toml has: com.a\n");
+}
+
+#[test]
+fn a_second_poll_of_the_same_domain_finds_it_busy() {
+    let sim = Sim::start(&["--domain", "com.a", "--fault", "slow=sw0001:1500ms"]);
+    let site = Site::new(
+        &("[snmp]\ntimeout = \"5s\"\n".to_owned() + &domain("com.a", "", &[("sw1", sim.ports[0])])),
+    );
+    let mut first = site.spawn(EW_POLL, "");
+    let lock = site.file("ew.db.spool/poll-com.a.lock");
+    while !std::fs::read_to_string(&lock).is_ok_and(|text| text.contains("polling com.a")) {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let ended = site.run(EW_POLL, "").exit(75);
+    let expect =
+        format!("ew-poll: com.a: Last poll still active, skipping current request (pid {}, for ", first.id());
+    assert!(ended.stderr.starts_with(&expect), "{}", ended.stderr);
+    site.run(EW_POLL, "--due").exit(0).stderr("");
+    assert!(first.wait().unwrap().success());
+    site.run(EW_POLL, "--wait 5s").exit(0);
+}

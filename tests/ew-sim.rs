@@ -114,7 +114,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn fixture() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/energywise-switch.snmprec")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/energywise/switch.snmprec")
 }
 
 /// A row of the fixture as net-snmp prints it.

@@ -1,48 +1,49 @@
 //! A site in a temporary folder and the programs run in it, in an environment of its own.
+#![allow(dead_code, reason = "each test uses its own part")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// A folder with `ew.toml`, removed at the end.
-pub struct Site {
+pub(crate) struct Site {
     dir: tempfile::TempDir,
     now: Option<String>,
 }
 
 /// What a program printed and how it ended.
 #[derive(Debug)]
-pub struct Ended {
-    pub stdout: String,
-    pub stderr: String,
-    pub code: i32,
+pub(crate) struct Ended {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) code: i32,
 }
 
 impl Site {
-    pub fn new(config: &str) -> Site {
+    pub(crate) fn new(config: &str) -> Site {
         let dir = tempfile::tempdir().unwrap();
         let site = Site { dir, now: None };
         site.write("ew.toml", config);
         site
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.file(name), text).unwrap();
     }
 
-    pub fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.file(name)).unwrap()
     }
 
     /// File names in a folder, sorted; hidden ones too.
-    pub fn names(&self, folder: &str) -> Vec<String> {
+    pub(crate) fn names(&self, folder: &str) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.file(folder)) else { return Vec::new() };
         let mut names: Vec<String> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -51,12 +52,12 @@ impl Site {
     }
 
     /// The wall clock that the programs see from here on.
-    pub fn now(&mut self, time: &str) {
+    pub(crate) fn now(&mut self, time: &str) {
         self.now = Some(time.to_owned());
     }
 
     /// A program with arguments as on a command line, parted at blanks.
-    pub fn command(&self, program: &str, arguments: &str) -> Command {
+    pub(crate) fn command(&self, program: &str, arguments: &str) -> Command {
         let mut command = Command::new(program);
         command.args(arguments.split_whitespace()).current_dir(self.path()).env_clear();
         for name in ["PATH", "TMPDIR"] {
@@ -71,11 +72,11 @@ impl Site {
         command
     }
 
-    pub fn run(&self, program: &str, arguments: &str) -> Ended {
+    pub(crate) fn run(&self, program: &str, arguments: &str) -> Ended {
         ended(self.command(program, arguments).output().unwrap())
     }
 
-    pub fn run_with_input(&self, program: &str, arguments: &str, input: &str) -> Ended {
+    pub(crate) fn run_with_input(&self, program: &str, arguments: &str, input: &str) -> Ended {
         use std::io::Write;
         let mut command = self.command(program, arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -85,7 +86,7 @@ impl Site {
     }
 
     /// Started and left running.
-    pub fn spawn(&self, program: &str, arguments: &str) -> Child {
+    pub(crate) fn spawn(&self, program: &str, arguments: &str) -> Child {
         self.command(program, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 }
@@ -101,20 +102,27 @@ fn ended(output: std::process::Output) -> Ended {
 impl Ended {
     /// Asserts the exit code, showing everything where it differs.
     #[track_caller]
-    pub fn exit(self, code: i32) -> Ended {
+    pub(crate) fn exit(self, code: i32) -> Ended {
         assert_eq!(self.code, code, "\nstdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
     }
 
     #[track_caller]
-    pub fn stdout(self, text: &str) -> Ended {
+    pub(crate) fn stdout(self, text: &str) -> Ended {
         assert_eq!(self.stdout, text, "\nstderr:\n{}", self.stderr);
         self
     }
 
     #[track_caller]
-    pub fn stderr(self, text: &str) -> Ended {
+    pub(crate) fn stderr(self, text: &str) -> Ended {
         assert_eq!(self.stderr, text, "\nstdout:\n{}", self.stdout);
         self
     }
+}
+
+/// Another program of the workspace, built beside this one.
+pub(crate) fn sibling(program: &str, name: &str) -> PathBuf {
+    let path = Path::new(program).with_file_name(name);
+    assert!(path.is_file(), "{name} is not built; run: cargo build --workspace --bins");
+    path
 }

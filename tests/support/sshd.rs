@@ -30,6 +30,11 @@ impl Sshd {
 
     /// The same with more lines of sshd_config; they come first, so they win.
     pub fn start_with(config: &str) -> Sshd {
+        Sshd::start_limited(config, None)
+    }
+
+    /// The same, and no file may grow longer than so many KiB: to a client it looks like a full disk.
+    pub fn start_limited(config: &str, file_kib_max: Option<u64>) -> Sshd {
         let dir = tempfile::tempdir().unwrap();
         for (kind, file, password) in [
             ("ed25519", "host_ed25519", ""),
@@ -54,7 +59,7 @@ impl Sshd {
         // Another process may take the port between the choice and the start.
         for _ in 0..5 {
             let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-            if let Some(child) = launch(dir.path(), port, config) {
+            if let Some(child) = launch(dir.path(), port, config, file_kib_max, user == "root") {
                 return Sshd { dir, port, user, child };
             }
         }
@@ -143,13 +148,15 @@ impl Drop for Sshd {
     }
 }
 
-fn launch(dir: &Path, port: u16, config: &str) -> Option<Child> {
+fn launch(dir: &Path, port: u16, config: &str, file_kib_max: Option<u64>, is_root: bool) -> Option<Child> {
     let root = dir.display();
+    // Without PAM the account of a service user counts as locked.
+    let pam = if is_root { "no" } else { "yes" };
     let text = format!(
         "{config}\n\
          Port {port}\nListenAddress 127.0.0.1\nPidFile none\n\
          HostKey {root}/host_ed25519\nHostKey {root}/host_ecdsa\nHostKey {root}/host_rsa\n\
-         AuthorizedKeysFile {root}/authorized_keys\nStrictModes no\nUsePAM no\n\
+         AuthorizedKeysFile {root}/authorized_keys\nStrictModes no\nUsePAM {pam}\n\
          PubkeyAuthentication yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
          PermitRootLogin prohibit-password\nMaxStartups 100\nUseDNS no\n\
          Subsystem sftp internal-sftp -d {root}/home\n\
@@ -157,16 +164,22 @@ fn launch(dir: &Path, port: u16, config: &str) -> Option<Child> {
     );
     fs::write(dir.join("sshd_config"), text).unwrap();
     let log = fs::File::create(dir.join("log")).unwrap();
-    let mut child = Command::new("/usr/sbin/sshd")
-        .arg("-D")
-        .arg("-e")
-        .arg("-f")
+    let limit = match file_kib_max {
+        // In blocks of 512 bytes; with the signal ignored the write itself fails.
+        Some(kib) => format!("trap '' XFSZ; ulimit -f {}; ", kib * 2),
+        None => String::new(),
+    };
+    assert!(Path::new("/usr/sbin/sshd").exists(), "OpenSSH's server is needed (Debian: openssh-server)");
+    let mut child = Command::new("/bin/sh")
+        .arg("-c")
+        .arg(format!("{limit}exec /usr/sbin/sshd -D -e -f \"$1\""))
+        .arg("sshd")
         .arg(dir.join("sshd_config"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
-        .expect("OpenSSH's server is needed for this test (Debian: openssh-server)");
+        .unwrap();
     for _ in 0..1000 {
         if child.try_wait().unwrap().is_some() {
             return None;

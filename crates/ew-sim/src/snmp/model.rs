@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_plain_model_is_the_fixture() {
-        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/energywise-switch.snmprec");
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/energywise/switch.snmprec");
         assert_eq!(PLAIN.switch(1), super::super::snmprec::read(&fixture).unwrap());
     }
 
