@@ -1,1 +1,365 @@
+//! `ew-export` and what `ew-ledger` says of it, into a folder.
+#![allow(clippy::unwrap_used)]
 
+#[path = "support/ew.rs"]
+mod ew;
+
+use ew::Site;
+use std::collections::BTreeMap;
+
+const EW_EXPORT: &str = env!("CARGO_BIN_EXE_ew-export");
+
+/// A job `u` into the folder `out`, with more keys for the job and for the format.
+fn config(job: &str, format: &str) -> String {
+    format!(
+        "[[export]]\nname = \"u\"\npoints = [\"**\"]\n{job}\n  [export.format.{format}\n  [export.transport.file]\n  directory = \"out\"\n"
+    )
+}
+
+fn run(site: &Site, program: &str, arguments: &str) -> ew::Ended {
+    site.run(ew::sibling(EW_EXPORT, program).to_str().unwrap(), arguments)
+}
+
+/// Appends `MM:SS point value` rows of the hour 2026-03-01T00; an empty value is null.
+fn append(site: &Site, rows: &str) {
+    let mut text = "timestamp,point,value\n".to_owned();
+    for row in rows.lines().map(str::trim).filter(|row| !row.is_empty()) {
+        let mut fields = row.split(' ');
+        let (time, point) = (fields.next().unwrap(), fields.next().unwrap());
+        text += &format!("2026-03-01T00:{time}Z,{point},{}\n", fields.next().unwrap_or(""));
+    }
+    let log = ew::sibling(EW_EXPORT, "ew-log");
+    site.run_with_input(log.to_str().unwrap(), "-q append --replace", &text).exit(0).stderr("");
+}
+
+/// Name, start, end, rev, rows, state of each ledger row.
+fn ledger(site: &Site) -> Vec<String> {
+    let list = run(site, "ew-ledger", "list --json").exit(0).stdout;
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    let one = |d: &serde_json::Value| {
+        let text = |key: &str| d[key].as_str().unwrap_or("-").to_owned();
+        let minute = |key: &str| text(key)[14..19].to_owned();
+        format!("{} {}-{} r{} {} {}", text("name"), minute("start"), minute("end"), d["rev"], d["rows"], text("state"))
+    };
+    list["deliveries"].as_array().unwrap().iter().map(one).collect()
+}
+
+#[test]
+fn one_file_per_slot_with_rows_and_empty_slots_are_recorded() {
+    let mut site = Site::new(&config("breakup_on_period = true", "csv]"));
+    append(&site, "01:00 a 1\n 14:59.999 b 2.5\n 15:00 a\n 50:00 a 4");
+    site.now("2026-03-01T01:00:00Z");
+    let ended = run(&site, "ew-export", "").exit(0).stdout("");
+    assert_eq!(
+        ended.stderr,
+        "ew-export: u: u_20260301T000000Z.csv delivered: rows 2, bytes 68\n\
+         ew-export: u: u_20260301T001500Z.csv delivered: rows 1, bytes 34\n\
+         ew-export: u: u_20260301T004500Z.csv delivered: rows 1, bytes 35\n"
+    );
+    assert_eq!(
+        site.read("out/u_20260301T000000Z.csv"),
+        "timestamp,a,b\n2026-03-01T00:01:00Z,1,\n2026-03-01T00:14:59.999Z,,2.5\n"
+    );
+    assert_eq!(site.read("out/u_20260301T001500Z.csv"), "timestamp,a\n2026-03-01T00:15:00Z,\n");
+    assert_eq!(
+        ledger(&site),
+        [
+            "u_20260301T000000Z.csv 00:00-15:00 r0 2 placed",
+            "u_20260301T001500Z.csv 15:00-30:00 r0 1 placed",
+            "- 30:00-45:00 r0 0 empty",
+            "u_20260301T004500Z.csv 45:00-00:00 r0 1 placed",
+        ]
+    );
+    // Nothing is due, then a slot closes without rows, and the bookmark waits.
+    run(&site, "ew-export", "").exit(0).stderr("");
+    site.now("2026-03-01T01:15:00Z");
+    run(&site, "ew-export", "")
+        .exit(66)
+        .stderr("ew-export: u: no data: no row from 2026-03-01T01:00:00Z to 2026-03-01T01:15:00Z\n");
+    assert_eq!(site.names("out").len(), 3);
+    assert_eq!(site.names("ew.db.spool/u"), Vec::<String>::new());
+    let status = run(&site, "ew-ledger", "status").exit(0).stdout;
+    assert_eq!(
+        status,
+        "JOB  EXPORTED TO           NEXT SLOT ENDS        LAG  OPEN  HELD  FAILED  LAST ERROR\n\
+         u    2026-03-01T01:00:00Z  2026-03-01T01:15:00Z  15m  0     0     0\n"
+    );
+}
+
+#[test]
+fn an_unbroken_window_is_cut_where_the_columns_change() {
+    let mut site = Site::new(&config("", "csv]"));
+    append(&site, "01:00 a 1\n 16:00 a 2\n 46:00 a 3\n 46:00 b 4");
+    site.now("2026-03-01T01:20:00Z");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(
+        ledger(&site),
+        ["u_20260301T000000Z.csv 00:00-45:00 r0 2 placed", "u_20260301T004500Z.csv 45:00-00:00 r0 2 placed"]
+    );
+    assert_eq!(site.read("out/u_20260301T004500Z.csv"), "timestamp,a,b\n2026-03-01T00:46:00Z,3,4\n");
+}
+
+#[test]
+fn the_command_line_breaks_up_or_not() {
+    let rows = "01:00 a 1\n 16:00 a 2";
+    for (key, flag, files) in [
+        ("", "", 1),
+        ("", "--breakup-on-period", 2),
+        ("breakup_on_period = true", "", 2),
+        ("breakup_on_period = true", "--no-breakup-on-period", 1),
+    ] {
+        let mut site = Site::new(&config(key, "csv]"));
+        append(&site, rows);
+        site.now("2026-03-01T00:30:00Z");
+        run(&site, "ew-export", flag).exit(0);
+        assert_eq!(site.names("out").len(), files, "{key} {flag}");
+    }
+}
+
+#[test]
+fn the_end_of_the_window() {
+    let mut site = Site::new(&config("delay = \"2m\"\nbreakup_on_period = true", "csv]"));
+    // A selection without any row has no window.
+    site.now("2026-03-01T00:16:59Z");
+    run(&site, "ew-export", "").exit(66).stderr("ew-export: u: no data: the log has no row of its points\n");
+    append(&site, "01:00 a 1\n 16:00 a 2\n 17:00 a 3");
+    // The first slot is not closed before its delay has passed.
+    run(&site, "ew-export", "").exit(0).stderr("");
+    site.now("2026-03-01T00:17:00.5Z");
+    run(&site, "ew-export", "--end 2026-03-01T00:17:01Z").exit(2);
+    run(&site, "ew-export", "--end now").exit(0);
+    // Now, cut to the second, is 00:17:00; a row stamped there is not in.
+    assert_eq!(
+        ledger(&site),
+        ["u_20260301T000000Z.csv 00:00-15:00 r0 1 placed", "u_20260301T001500Z.csv 15:00-17:00 r0 1 placed"]
+    );
+    // An end before the last export is a no-op with a warning, never sent again.
+    let ended = run(&site, "ew-export", "--end 2026-03-01T00:10:00Z").exit(0);
+    assert_eq!(
+        ended.stderr,
+        "ew-export: warning: u: the end asked for is before the last export, which reached to 2026-03-01T00:17:00Z; nothing is sent again\n"
+    );
+    site.now("2026-03-01T00:05:00Z");
+    assert!(run(&site, "ew-export", "").exit(0).stderr.contains("the clock is before the last export"));
+    site.now("2026-03-01T00:32:00Z");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(ledger(&site)[2], "u_20260301T001700Z.csv 17:00-30:00 r0 1 placed");
+    assert_eq!(site.read("out/u_20260301T001700Z.csv"), "timestamp,a\n2026-03-01T00:17:00Z,3\n");
+}
+
+#[test]
+fn rows_before_since_are_never_due_and_points_are_selected() {
+    let job = "breakup_on_period = true\nsince = \"2026-03-01T00:05:00Z\"";
+    let mut site = Site::new(&config(job, "csv]").replace("\"**\"", "\"a.*\", \"b\""));
+    append(&site, "01:00 a.x 1\n 06:00 a.x 2\n 07:00 c 3\n 08:00 b 4\n 09:00 a.x.y 5");
+    site.now("2026-03-01T00:15:00Z");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(
+        site.read("out/u_20260301T000000Z.csv"),
+        "timestamp,a.x,b\n2026-03-01T00:06:00Z,2,\n2026-03-01T00:08:00Z,,4\n"
+    );
+}
+
+#[test]
+fn always_export_sends_empty_slots_up_to_a_limit() {
+    let mut site = Site::new(&config("breakup_on_period = true\nalways_export = true", "csv]"));
+    append(&site, "01:00 a 1");
+    site.now("2026-03-01T00:45:00Z");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.read("out/u_20260301T003000Z.csv"), "timestamp,a\n");
+    site.now("2026-07-01T00:00:00Z");
+    let ended = run(&site, "ew-export", "").exit(65);
+    assert_eq!(
+        ended.stderr,
+        "ew-export: u: from 2026-03-01T00:45:00Z, with the earliest row at 2026-03-01T00:01:00Z and since not set: \
+         always_export would send more than 10000 empty slots\n  hint: set since in the job to where its data \
+         begins, or always_export = false\n"
+    );
+    assert_eq!(site.names("out").len(), 3);
+}
+
+#[test]
+fn a_range_again_by_hand() {
+    let mut site = Site::new(&config("breakup_on_period = true", "csv]"));
+    append(&site, "01:00 a 1\n 16:00 a 2\n 31:00 a 3");
+    site.now("2026-03-01T00:45:00Z");
+    let hour = |from: &str, to: &str| format!("u --from 2026-03-01T00:{from}Z --to 2026-03-01T00:{to}Z");
+    run(&site, "ew-export", &hour("00:00", "15:00")).exit(2);
+    run(&site, "ew-export", "").exit(0);
+    let before = ledger(&site);
+    let first = site.read("out/u_20260301T000000Z.csv");
+    std::fs::remove_dir_all(site.file("out")).unwrap();
+
+    // Unchanged content under its name, byte for byte; the range is widened to whole slices.
+    let ended = run(&site, "ew-export", &hour("01:00", "16:00")).exit(0);
+    assert_eq!(
+        ended.stderr.lines().next().unwrap(),
+        "ew-export: u: the range is widened to whole slices: 2026-03-01T00:00:00Z to 2026-03-01T00:30:00Z"
+    );
+    assert_eq!(site.names("out"), ["u_20260301T000000Z.csv", "u_20260301T001500Z.csv"]);
+    assert_eq!(site.read("out/u_20260301T000000Z.csv"), first);
+    assert_eq!(ledger(&site), before);
+
+    // Changed content is the next revision, and the bookmark stays.
+    append(&site, "16:00 a 20");
+    let ended = run(&site, "ew-export", &(hour("00:00", "30:00") + " --json")).exit(0);
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(report["jobs"][0]["bookmark"], "2026-03-01T00:45:00Z");
+    assert_eq!(report["jobs"][0]["slices"][1]["rev"], 1);
+    assert_eq!(site.read("out/u_20260301T001500Z_r1.csv"), "timestamp,a\n2026-03-01T00:16:00Z,20\n");
+    assert_eq!(ledger(&site)[1..3], [
+        "u_20260301T001500Z.csv 15:00-30:00 r0 1 superseded",
+        "u_20260301T001500Z_r1.csv 15:00-30:00 r1 1 placed",
+    ]);
+    // What was never exported, swapped bounds, no job.
+    let ended = run(&site, "ew-export", &hour("30:00", "46:00")).exit(2);
+    assert!(ended.stderr.contains("the part from 2026-03-01T00:45:00Z to 2026-03-01T00:46:00Z"), "{}", ended.stderr);
+    run(&site, "ew-export", &hour("30:00", "15:00")).exit(2);
+    run(&site, "ew-export", "--from first --to last").exit(2);
+}
+
+#[test]
+fn looking_moves_nothing() {
+    let mut site = Site::new(&config("breakup_on_period = true", "csv]"));
+    append(&site, "01:00 a 1\n 16:00 a 2");
+    site.now("2026-03-01T00:30:00Z");
+    let expect = "timestamp,a\n2026-03-01T00:01:00Z,1\n2026-03-01T00:16:00Z,2\n";
+    run(&site, "ew-export", "--stdout").exit(0).stdout(expect).stderr("");
+    run(&site, "ew-export", "u --stdout --from 2026-03-01T00:16:00Z --to 2026-03-01T00:16:01Z")
+        .exit(0)
+        .stdout("timestamp,a\n2026-03-01T00:16:00Z,2\n");
+    run(&site, "ew-export", "u --stdout --from 2026-03-02 --to 2026-03-03").exit(66).stdout("");
+    let planned = run(&site, "ew-export", "--dry-run --json").exit(0).stdout;
+    assert_eq!(ledger(&site), Vec::<String>::new());
+    assert_eq!(site.names("out"), Vec::<String>::new());
+    // What was planned is what is then done.
+    let done = run(&site, "ew-export", "--json").exit(0).stdout;
+    let slices = |text: &str| {
+        let report: serde_json::Value = serde_json::from_str(text).unwrap();
+        let keys = ["name", "start", "end", "rev", "rows", "bytes", "sha256"];
+        let one = |s: &serde_json::Value| keys.map(|key| s[key].to_string()).join(" ");
+        report["jobs"][0]["slices"].as_array().unwrap().iter().map(one).collect::<Vec<_>>()
+    };
+    assert_eq!(slices(&planned), slices(&done));
+    assert!(planned.contains("\"outcome\": \"planned\"") && done.contains("\"outcome\": \"delivered\""));
+}
+
+#[test]
+fn what_is_read_back_is_what_was_in_the_log() {
+    let rows = "01:00 a 1\n 01:00 \"ü,\"\"x\" 2.5\n 02:00 a -0.1\n 03:00 b\n 14:00 a 1e21";
+    for (format, name) in [
+        ("csv]", "u_20260301T000000Z.csv"),
+        ("csv]\nlayout = \"long\"", "u_20260301T000000Z.csv"),
+        ("jsonl]", "u_20260301T000000Z.jsonl"),
+        ("xml]", "u_20260301T000000Z.xml"),
+    ] {
+        let mut site = Site::new(&config("", format));
+        append(&site, rows);
+        site.now("2026-03-01T00:15:00Z");
+        run(&site, "ew-export", "").exit(0);
+        let text = site.read(&format!("out/{name}"));
+        // Appended to another log the file gives the same slice again.
+        if format != "csv]" && format != "xml]" {
+            let other = Site::new("");
+            let log = ew::sibling(EW_EXPORT, "ew-log");
+            other.run_with_input(log.to_str().unwrap(), "append", &text).exit(0);
+            let all = "slice --from first --to last";
+            let expect = run(&site, "ew-log", all).exit(0).stdout;
+            run(&other, "ew-log", all).exit(0).stdout(&expect);
+        }
+        for value in ["-0.1", "1e21", "2.5"] {
+            assert!(text.contains(value), "{format}: {text}");
+        }
+    }
+}
+
+#[test]
+fn names_and_timestamps_are_in_the_zone_of_the_job() {
+    let job = "zone = \"Europe/Zurich\"\nperiod = \"1d\"\nfilename = \"{job}_{start:%Y-%m-%d%z}.{ext}\"";
+    let mut site = Site::new(&config(job, "csv]"));
+    append(&site, "01:00 a 1");
+    site.now("2026-03-02T00:00:00Z");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.read("out/u_2026-03-01+0100.csv"), "timestamp,a\n2026-03-01T01:01:00+01:00,1\n");
+}
+
+#[test]
+fn a_failed_receiver_holds_back_its_own_job_only() {
+    let broken = config("breakup_on_period = true", "csv]").replace("\"out\"", "\"no/such/folder\"");
+    let other = config("", "jsonl]").replace("name = \"u\"", "name = \"v\"");
+    let mut site = Site::new(&(broken.clone() + &other));
+    append(&site, "01:00 a 1\n 16:00 a 2");
+    site.now("2026-03-01T00:30:00Z");
+    let ended = run(&site, "ew-export", "--json").exit(1);
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let outcomes: BTreeMap<_, _> = report["jobs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|job| (job["job"].as_str().unwrap(), job["outcome"].as_str().unwrap()))
+        .collect();
+    assert_eq!(outcomes, BTreeMap::from([("u", "failed"), ("v", "delivered")]));
+    assert!(ended.stderr.starts_with("ew-export: u: cannot send u_20260301T000000Z.csv: "), "{}", ended.stderr);
+    // The first that failed ends them; it waits in the spool, as recorded.
+    assert_eq!(ledger(&site)[0], "u_20260301T000000Z.csv 00:00-15:00 r0 1 failed");
+    assert_eq!(site.names("ew.db.spool/u").len(), 1);
+    let status = run(&site, "ew-ledger", "status --json").exit(0).stdout;
+    assert!(status.contains("\"failed\": 1"), "{status}");
+
+    // Its file in the spool is lost: it comes out the same again.
+    std::fs::remove_dir_all(site.file("ew.db.spool")).unwrap();
+    std::fs::create_dir_all(site.file("no/such/folder")).unwrap();
+    run(&site, "ew-export", "u").exit(0);
+    assert_eq!(site.names("no/such/folder"), ["u_20260301T000000Z.csv", "u_20260301T001500Z.csv"]);
+    // All parts failed: the highest of their codes.
+    let all = broken.clone() + &broken.replace("name = \"u\"", "name = \"w\"").replace("\"no/", "\"neither/");
+    site.write("ew.toml", &all);
+    std::fs::remove_dir_all(site.file("no")).unwrap();
+    append(&site, "31:00 a 3");
+    site.now("2026-03-01T00:45:00Z");
+    let code = run(&site, "ew-export", "").code;
+    assert!(code == 69 || code == 74, "{code}");
+}
+
+#[test]
+fn fixed_columns_are_the_header_and_a_point_without_one_is_named() {
+    let mut site = Site::new(&config("columns = [\"b\", \"a\", \"z\"]", "csv]"));
+    append(&site, "01:00 a 1\n 02:00 b 2");
+    site.now("2026-03-01T00:15:00Z");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(
+        site.read("out/u_20260301T000000Z.csv"),
+        "timestamp,b,a,z\n2026-03-01T00:01:00Z,,1,\n2026-03-01T00:02:00Z,2,,\n"
+    );
+    append(&site, "16:00 c 1");
+    site.now("2026-03-01T00:30:00Z");
+    let ended = run(&site, "ew-export", "").exit(65);
+    assert!(ended.stderr.starts_with("ew-export: u: c at 2026-03-01T00:16:00Z has no column"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_remaining_clash_of_names_gets_a_number_for_good() {
+    // In the autumn fold two slots have the same local time.
+    let job = "zone = \"Europe/Zurich\"\nperiod = \"1h\"\nbreakup_on_period = true\nfilename = \"{start:%Y%m%dT%H%M}.{ext}\"";
+    let mut site = Site::new(&config(job, "csv]"));
+    let log = ew::sibling(EW_EXPORT, "ew-log");
+    let rows = "timestamp,point,value\n2026-10-25T00:10:00Z,a,1\n2026-10-25T01:10:00Z,a,2\n";
+    site.run_with_input(log.to_str().unwrap(), "append", rows).exit(0);
+    site.now("2026-10-25T03:00:00Z");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.names("out"), ["20261025T0200.csv", "20261025T0200_2.csv"]);
+    assert!(site.read("out/20261025T0200_2.csv").ends_with("T02:10:00+01:00,2\n"));
+}
+
+#[test]
+fn wrong_command_lines() {
+    let site = Site::new(&config("", "csv]"));
+    run(&site, "ew-export", "v")
+        .exit(2)
+        .stderr("ew-export: there is no job \"v\"\n  hint: ew.toml has: u\n");
+    run(&site, "ew-export", "--from 2026-03-01").exit(2);
+    run(&site, "ew-export", "--end yesterday").exit(2);
+    run(&site, "ew-ledger", "list v").exit(2);
+    let none = Site::new("site = \"hq\"\n");
+    run(&none, "ew-export", "").exit(78);
+}

@@ -182,7 +182,7 @@ pub(crate) fn deliver(
                 // A run killed here leaves the file; the next one cleans the spool.
                 let _ = std::fs::remove_file(&path);
                 job.report.note(format_args!(
-                    "{}: {name} delivered: {} rows, {} bytes",
+                    "{}: {name} delivered: rows {}, bytes {}",
                     job.options.name,
                     slice.rows,
                     slice.bytes.unwrap_or(0)

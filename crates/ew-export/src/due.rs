@@ -54,14 +54,16 @@ pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Fai
         cut_on_columns: options.columns_follow_rows(),
         columns_before,
     };
-    let due = plan(&request, &occupied).map_err(|PlanError::TooManyEmpty| {
-        let earliest = occupied.first().map_or(start, |slot| slot.slot.start);
-        Failure::new(
-            Exit::Data,
-            format!("{} from {start}, the earliest row near {earliest}", PlanError::TooManyEmpty),
-        )
-        .hint("set since in the job to where its data begins, or always_export = false")
-    })?;
+    let due = match plan(&request, &occupied) {
+        Ok(due) => due,
+        Err(error @ PlanError::TooManyEmpty) => {
+            let earliest = snapshot.first_row(since, &selection)?.unwrap_or(start);
+            let since = options.since.map_or("not set".to_owned(), |since| since.to_string());
+            return Err(Failure::of(Exit::Data, &error)
+                .of_part(&format!("from {start}, with the earliest row at {earliest} and since {since}"))
+                .hint("set since in the job to where its data begins, or always_export = false"));
+        }
+    };
     Ok(Plan { window: Some(window), due, as_of_seq })
 }
 

@@ -1,0 +1,177 @@
+//! `ew-export` to a real OpenSSH server: refused keys, lost connections, and kill -9 at any moment.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/ew.rs"]
+mod ew;
+#[path = "support/proxy.rs"]
+mod proxy;
+#[path = "support/sshd.rs"]
+mod sshd;
+
+use ew::Site;
+use proxy::{Plan, Proxy};
+use sshd::Sshd;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+const EW_EXPORT: &str = env!("CARGO_BIN_EXE_ew-export");
+
+/// A job that breaks up quarters into `in` on a server reached at a port.
+fn config(server: &Sshd, port: u16, known_hosts: &str, job: &str) -> String {
+    format!(
+        "[[export]]\nname = \"u\"\npoints = [\"**\"]\nbreakup_on_period = true\n{job}\n\
+         \x20 [export.format.csv]\n  [export.transport.sftp]\n  host = \"127.0.0.1\"\n  port = {port}\n  user = {:?}\n\
+         \x20 key_file = {:?}\n  known_hosts = {known_hosts:?}\n  directory = \"in\"\n  create_directory = true\n",
+        server.user(),
+        server.key(),
+    )
+}
+
+fn site(server: &Sshd, port: u16, job: &str) -> Site {
+    let known_hosts = server.known_hosts(&["ed25519"], port);
+    let mut site = Site::new(&config(server, port, known_hosts.to_str().unwrap(), job));
+    site.now("2026-03-02T00:00:00Z");
+    site
+}
+
+/// One row a second for so many quarters from 2026-03-01T00:00:00Z; returned as (time, value) text.
+fn fill(site: &Site, quarters: u32) -> BTreeMap<String, String> {
+    let mut text = "timestamp,point,value\n".to_owned();
+    let mut rows = BTreeMap::new();
+    for second in 0..quarters * 900 {
+        let time = format!("2026-03-01T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60);
+        let value = format!("{}.5", second % 997);
+        writeln!(text, "{time},com.example.hq.total-of-the-building,{value}").unwrap();
+        rows.insert(time, value);
+    }
+    let log = ew::sibling(EW_EXPORT, "ew-log");
+    site.run_with_input(log.to_str().unwrap(), "append", &text).exit(0);
+    rows
+}
+
+/// Every row of every CSV in a folder, each with how often it is there.
+fn received(folder: &Path) -> BTreeMap<(String, String), u32> {
+    let mut rows = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(path.extension().unwrap(), "csv", "a temporary file is left: {}", path.display());
+        for record in csv::Reader::from_path(&path).unwrap().records() {
+            let record = record.unwrap();
+            *rows.entry((record[0].to_owned(), record[1].to_owned())).or_default() += 1;
+        }
+    }
+    rows
+}
+
+#[track_caller]
+fn holds_every_row_once(folder: &Path, rows: &BTreeMap<String, String>) {
+    let expect: BTreeMap<(String, String), u32> =
+        rows.iter().map(|(time, value)| ((time.clone(), value.clone()), 1)).collect();
+    assert!(received(folder) == expect, "the receiver's rows are not the log's");
+}
+
+/// How often the first slice was tried.
+fn attempts(site: &Site) -> u64 {
+    let list = site.run(ew::sibling(EW_EXPORT, "ew-ledger").to_str().unwrap(), "list --json").exit(0).stdout;
+    let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+    list["deliveries"][0]["attempts"].as_u64().unwrap()
+}
+
+#[test]
+fn slices_arrive_whole_over_one_connection() {
+    let server = Sshd::start();
+    let proxy = Proxy::start(server.address(), Plan::open());
+    let site = site(&server, proxy.port(), "");
+    let rows = fill(&site, 8);
+    site.run(EW_EXPORT, "").exit(0);
+    holds_every_row_once(&server.root().join("in"), &rows);
+    assert_eq!(proxy.connections(), 1);
+    site.run(EW_EXPORT, "").exit(66);
+}
+
+#[test]
+fn an_unknown_and_a_changed_host_key_are_refused_and_nothing_is_sent() {
+    let server = Sshd::start();
+    let site = site(&server, server.port(), "");
+    fill(&site, 1);
+    let known = server.known_hosts_line("ed25519", server.port());
+    // The line of another server stands for the key that was there before.
+    let other = Sshd::start();
+    let changed = other.known_hosts_line("ed25519", server.port());
+    for (name, line) in [("empty", ""), ("changed", changed.as_str())] {
+        site.write(name, line);
+        site.write("ew.toml", &config(&server, server.port(), name, ""));
+        let ended = site.run(EW_EXPORT, "").exit(77);
+        assert!(ended.stderr.contains(&server.fingerprint("ed25519")), "{}", ended.stderr);
+        assert!(!server.root().join("in").exists());
+    }
+    // The line of the hint, pasted, lets it go on.
+    site.write("ew.toml", &config(&server, server.port(), "empty", ""));
+    let ended = site.run(EW_EXPORT, "").exit(77);
+    let pasted = ended.stderr.lines().find_map(|line| line.find("[127.0.0.1]:").map(|at| &line[at..])).unwrap();
+    assert!(pasted.starts_with(&known), "{}", ended.stderr);
+    site.write("empty", &format!("{known}\n"));
+    site.run(EW_EXPORT, "").exit(0);
+}
+
+#[test]
+fn a_lost_connection_is_tried_again_and_then_left_for_the_next_run() {
+    let server = Sshd::start();
+    let proxy = Proxy::start(server.address(), Plan::cut_after(20_000));
+    let site = site(&server, proxy.port(), "connection_attempts = 2");
+    let rows = fill(&site, 3);
+    let ended = site.run(EW_EXPORT, "").exit(69);
+    assert!(ended.stderr.starts_with("ew-export: u: cannot send u_20260301T000000Z.csv: "), "{}", ended.stderr);
+    assert_eq!(attempts(&site), 2);
+    proxy.set_plan(Plan::open());
+    site.run(EW_EXPORT, "").exit(0);
+    holds_every_row_once(&server.root().join("in"), &rows);
+}
+
+#[test]
+fn kill_9_in_mid_upload_and_a_second_run() {
+    let server = Sshd::start();
+    let proxy = Proxy::start(server.address(), Plan::rate(200_000));
+    let site = site(&server, proxy.port(), "period = \"1h\"");
+    let rows = fill(&site, 8);
+    let mut first = site.spawn(EW_EXPORT, "");
+    let part = server.root().join("in/.u_20260301T000000Z.csv.part");
+    let growing = || std::fs::metadata(&part).is_ok_and(|file| file.len() > 0);
+    for _ in 0..1000 {
+        if growing() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(growing(), "the upload never began");
+    // While it lives the lock is held; the kernel frees it with the process.
+    let ended = site.run(EW_EXPORT, "").exit(75);
+    assert!(ended.stderr.contains("u: Last export still active, skipping current request (pid "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("sending u_20260301T000000Z.csv"), "{}", ended.stderr);
+    // std's kill is SIGKILL.
+    first.kill().unwrap();
+    first.wait().unwrap();
+    proxy.set_plan(Plan::open());
+    site.run(EW_EXPORT, "").exit(0);
+    holds_every_row_once(&server.root().join("in"), &rows);
+    assert_eq!(attempts(&site), 2);
+}
+
+#[test]
+fn kill_9_at_many_moments() {
+    let server = Sshd::start();
+    let site = site(&server, server.port(), "");
+    let rows = fill(&site, 40);
+    // Each run lives a little longer than the one before it, so that death comes at every stage.
+    for round in 0..24 {
+        let mut run = site.spawn(EW_EXPORT, "");
+        std::thread::sleep(Duration::from_millis(15 + round * 12));
+        run.kill().unwrap();
+        run.wait().unwrap();
+    }
+    let code = site.run(EW_EXPORT, "").code;
+    assert!(code == 0 || code == 66, "{code}");
+    holds_every_row_once(&server.root().join("in"), &rows);
+}
