@@ -110,7 +110,8 @@ fn an_unknown_and_a_changed_host_key_are_refused_and_nothing_is_sent() {
     // The line of the hint, pasted, lets it go on.
     site.write("ew.toml", &config(&server, server.port(), "empty", ""));
     let ended = site.run(EW_EXPORT, "").exit(77);
-    let pasted = ended.stderr.lines().find_map(|line| line.find("[127.0.0.1]:").map(|at| &line[at..])).unwrap();
+    let pasted =
+        ended.stderr.lines().find_map(|line| line.find("[127.0.0.1]:").map(|at| &line[at..])).unwrap();
     assert!(pasted.starts_with(&known), "{}", ended.stderr);
     site.write("empty", &format!("{known}\n"));
     site.run(EW_EXPORT, "").exit(0);
@@ -123,7 +124,11 @@ fn a_lost_connection_is_tried_again_and_then_left_for_the_next_run() {
     let site = site(&server, proxy.port(), "connection_attempts = 2");
     let rows = fill(&site, 3);
     let ended = site.run(EW_EXPORT, "").exit(69);
-    assert!(ended.stderr.starts_with("ew-export: u: cannot send u_20260301T000000Z.csv: "), "{}", ended.stderr);
+    assert!(
+        ended.stderr.starts_with("ew-export: u: cannot send u_20260301T000000Z.csv to "),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(attempts(&site), 2);
     proxy.set_plan(Plan::open());
     site.run(EW_EXPORT, "").exit(0);
@@ -148,7 +153,11 @@ fn kill_9_in_mid_upload_and_a_second_run() {
     assert!(growing(), "the upload never began");
     // While it lives the lock is held; the kernel frees it with the process.
     let ended = site.run(EW_EXPORT, "").exit(75);
-    assert!(ended.stderr.contains("u: Last export still active, skipping current request (pid "), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("u: Last export still active, skipping current request (pid "),
+        "{}",
+        ended.stderr
+    );
     assert!(ended.stderr.contains("sending u_20260301T000000Z.csv"), "{}", ended.stderr);
     // std's kill is SIGKILL.
     first.kill().unwrap();
@@ -159,19 +168,35 @@ fn kill_9_in_mid_upload_and_a_second_run() {
     assert_eq!(attempts(&site), 2);
 }
 
-#[test]
-fn kill_9_at_many_moments() {
-    let server = Sshd::start();
-    let site = site(&server, server.port(), "");
-    let rows = fill(&site, 40);
-    // Each run lives a little longer than the one before it, so that death comes at every stage.
-    for round in 0..24 {
+/// Each run lives a little longer than the one before it, so that death comes at every stage; then one runs
+/// to its end.
+fn killed_at_many_moments(site: &Site, rounds: u64) {
+    for round in 0..rounds {
         let mut run = site.spawn(EW_EXPORT, "");
-        std::thread::sleep(Duration::from_millis(15 + round * 12));
+        std::thread::sleep(Duration::from_millis(3 + round * 8));
         run.kill().unwrap();
         run.wait().unwrap();
     }
     let code = site.run(EW_EXPORT, "").code;
     assert!(code == 0 || code == 66, "{code}");
+}
+
+#[test]
+fn kill_9_at_many_moments_over_sftp() {
+    let server = Sshd::start();
+    let site = site(&server, server.port(), "");
+    let rows = fill(&site, 40);
+    killed_at_many_moments(&site, 30);
     holds_every_row_once(&server.root().join("in"), &rows);
+}
+
+#[test]
+fn kill_9_at_many_moments_into_a_folder() {
+    let folder = "[[export]]\nname = \"u\"\npoints = [\"**\"]\nbreakup_on_period = true\n\
+                  [export.format.csv]\n[export.transport.file]\ndirectory = \"in\"\n";
+    let mut site = Site::new(folder);
+    site.now("2026-03-02T00:00:00Z");
+    let rows = fill(&site, 40);
+    killed_at_many_moments(&site, 12);
+    holds_every_row_once(&site.file("in"), &rows);
 }

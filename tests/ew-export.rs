@@ -39,7 +39,15 @@ fn ledger(site: &Site) -> Vec<String> {
     let one = |d: &serde_json::Value| {
         let text = |key: &str| d[key].as_str().unwrap_or("-").to_owned();
         let minute = |key: &str| text(key)[14..19].to_owned();
-        format!("{} {}-{} r{} {} {}", text("name"), minute("start"), minute("end"), d["rev"], d["rows"], text("state"))
+        format!(
+            "{} {}-{} r{} {} {}",
+            text("name"),
+            minute("start"),
+            minute("end"),
+            d["rev"],
+            d["rows"],
+            text("state")
+        )
     };
     list["deliveries"].as_array().unwrap().iter().map(one).collect()
 }
@@ -207,13 +215,20 @@ fn a_range_again_by_hand() {
     assert_eq!(report["jobs"][0]["bookmark"], "2026-03-01T00:45:00Z");
     assert_eq!(report["jobs"][0]["slices"][1]["rev"], 1);
     assert_eq!(site.read("out/u_20260301T001500Z_r1.csv"), "timestamp,a\n2026-03-01T00:16:00Z,20\n");
-    assert_eq!(ledger(&site)[1..3], [
-        "u_20260301T001500Z.csv 15:00-30:00 r0 1 superseded",
-        "u_20260301T001500Z_r1.csv 15:00-30:00 r1 1 placed",
-    ]);
+    assert_eq!(
+        ledger(&site)[1..3],
+        [
+            "u_20260301T001500Z.csv 15:00-30:00 r0 1 superseded",
+            "u_20260301T001500Z_r1.csv 15:00-30:00 r1 1 placed",
+        ]
+    );
     // What was never exported, swapped bounds, no job.
     let ended = run(&site, "ew-export", &hour("30:00", "46:00")).exit(2);
-    assert!(ended.stderr.contains("the part from 2026-03-01T00:45:00Z to 2026-03-01T00:46:00Z"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("the part from 2026-03-01T00:45:00Z to 2026-03-01T00:46:00Z"),
+        "{}",
+        ended.stderr
+    );
     run(&site, "ew-export", &hour("30:00", "15:00")).exit(2);
     run(&site, "ew-export", "--from first --to last").exit(2);
 }
@@ -299,7 +314,11 @@ fn a_failed_receiver_holds_back_its_own_job_only() {
         .map(|job| (job["job"].as_str().unwrap(), job["outcome"].as_str().unwrap()))
         .collect();
     assert_eq!(outcomes, BTreeMap::from([("u", "failed"), ("v", "delivered")]));
-    assert!(ended.stderr.starts_with("ew-export: u: cannot send u_20260301T000000Z.csv: "), "{}", ended.stderr);
+    assert!(
+        ended.stderr.starts_with("ew-export: u: cannot send u_20260301T000000Z.csv to "),
+        "{}",
+        ended.stderr
+    );
     // The first that failed ends them; it waits in the spool, as recorded.
     assert_eq!(ledger(&site)[0], "u_20260301T000000Z.csv 00:00-15:00 r0 1 failed");
     assert_eq!(site.names("ew.db.spool/u").len(), 1);
@@ -334,7 +353,11 @@ fn fixed_columns_are_the_header_and_a_point_without_one_is_named() {
     append(&site, "16:00 c 1");
     site.now("2026-03-01T00:30:00Z");
     let ended = run(&site, "ew-export", "").exit(65);
-    assert!(ended.stderr.starts_with("ew-export: u: c at 2026-03-01T00:16:00Z has no column"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.starts_with("ew-export: u: c at 2026-03-01T00:16:00Z has no column"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
@@ -354,9 +377,7 @@ fn a_remaining_clash_of_names_gets_a_number_for_good() {
 #[test]
 fn wrong_command_lines() {
     let site = Site::new(&config("", "csv]"));
-    run(&site, "ew-export", "v")
-        .exit(2)
-        .stderr("ew-export: there is no job \"v\"\n  hint: ew.toml has: u\n");
+    run(&site, "ew-export", "v").exit(2).stderr("ew-export: there is no job \"v\"\n  hint: ew.toml has: u\n");
     run(&site, "ew-export", "--from 2026-03-01").exit(2);
     run(&site, "ew-export", "--end yesterday").exit(2);
     run(&site, "ew-ledger", "list v").exit(2);

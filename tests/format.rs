@@ -212,7 +212,10 @@ fn render(options: &FormatOptions, zone: &Zone, rows: &[Reading]) -> String {
     render_with(options, zone, &columns(rows), rows).unwrap()
 }
 
-fn read_back(case: &Case, file: &Path) -> Vec<(i64, String, Option<f64>, Option<(String, String)>)> {
+/// Microseconds, point, value; unit and quality where the format has them.
+type RowRead = (i64, String, Option<f64>, Option<(String, String)>);
+
+fn read_back(case: &Case, file: &Path) -> Vec<RowRead> {
     let output = Command::new("python3")
         .args(["-c", READER])
         .arg(file)

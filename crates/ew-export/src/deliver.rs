@@ -194,9 +194,7 @@ pub(crate) fn deliver(
         };
         sent_before = true;
         courier.failures += 1;
-        let failure = Failure::of(error.exit(), &error)
-            .maybe_hint(error.hint())
-            .of_part(&format!("cannot send {name}"));
+        let failure = Failure::of(error.exit(), &error).maybe_hint(error.hint());
         job.log.ledger().failed(slice, &failure.message)?;
         if !error.is_retryable() || courier.failures >= job.options.connection_attempts {
             job.result.slices.push(SliceReport::of(slice, Outcome::Failed, Some(failure.message.clone())));

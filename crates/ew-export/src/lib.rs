@@ -71,6 +71,12 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let config = args.common.load()?;
     let jobs = select_jobs(&config, &args.jobs)?;
     if args.common.check {
+        // A key file may come later, so what is missing on this machine is a warning.
+        for job in &jobs {
+            if let Err(error) = job.transport.check(config.base()) {
+                report.warning(format_args!("{}: {error}", job.name));
+            }
+        }
         return args.common.checked(&config, out);
     }
     if jobs.is_empty() {

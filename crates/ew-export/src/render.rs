@@ -42,9 +42,7 @@ impl From<RenderError> for Failure {
         match error {
             RenderError::Store(e) => e.into(),
             RenderError::Format(e) if e.is_closed_pipe() => Failure::closed_pipe(),
-            RenderError::Format(e) => {
-                Failure::new(e.exit(), e.to_string()).maybe_hint(e.hint())
-            }
+            RenderError::Format(e) => Failure::new(e.exit(), e.to_string()).maybe_hint(e.hint()),
         }
     }
 }

@@ -143,17 +143,18 @@ fn forbidden(text: &str) -> Option<char> {
 /// Text of an attribute in double quotes. White space that a reader would make a plain space is written
 /// as a character reference (XML 1.0, section 3.3.3).
 fn push_escaped(text: &str, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\t' => out.push_str("&#9;"),
-            '\n' => out.push_str("&#10;"),
-            '\r' => out.push_str("&#13;"),
-            _ => out.push(c),
-        }
+    for piece in quick_xml::escape::escape(text).split_inclusive(['\t', '\n', '\r']) {
+        let reference = match piece.as_bytes().last() {
+            Some(b'\t') => "&#9;",
+            Some(b'\n') => "&#10;",
+            Some(b'\r') => "&#13;",
+            _ => {
+                out.push_str(piece);
+                continue;
+            }
+        };
+        out.push_str(&piece[..piece.len() - 1]);
+        out.push_str(reference);
     }
 }
 

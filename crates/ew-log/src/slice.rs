@@ -55,9 +55,7 @@ impl From<SliceError> for Failure {
         match error {
             SliceError::Store(e) => e.into(),
             SliceError::Format(e) if e.is_closed_pipe() => Failure::closed_pipe(),
-            SliceError::Format(e) => {
-                Failure::new(e.exit(), e.to_string()).maybe_hint(e.hint())
-            }
+            SliceError::Format(e) => Failure::new(e.exit(), e.to_string()).maybe_hint(e.hint()),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! A connection: TCP, the host's key, the log-in, the SFTP subsystem.
 
 use super::Fingerprint;
-use super::fault::{fault, is_no};
+use super::fault::{fault, is_kex_failure, is_no};
 use super::known_hosts::{KnownHosts, PublicKey, Verdict};
+use super::probe;
 use crate::error::{ErrorKind, Fault, plain};
 use ew_core::Secret;
 use ssh2::{KeyboardInteractivePrompt, MethodType, Prompt, Session};
@@ -149,8 +150,37 @@ impl Access {
         session.method_pref(MethodType::HostKey, host_keys).map_err(failed)?;
         let own = stream.try_clone().map_err(|e| lost("connect", &e))?;
         session.set_tcp_stream(own);
-        session.handshake().map_err(failed)?;
-        Ok((session, stream))
+        match session.handshake() {
+            Ok(()) => Ok((session, stream)),
+            Err(e) if is_kex_failure(&e) => Err(self.disagreement(&session, host_keys)),
+            Err(e) => Err(failed(e)),
+        }
+    }
+
+    /// Why no key exchange came about: nothing in common, or the connection was lost.
+    fn disagreement(&self, session: &Session, host_keys: &str) -> Fault {
+        let lists = match self.dial().map(|stream| probe::offer(stream, self.timeout)) {
+            Ok(Ok(lists)) => lists,
+            Ok(Err(e)) => return lost("handshake", &e),
+            Err(fault) => return fault,
+        };
+        let ours = [
+            session.supported_algs(MethodType::Kex).unwrap_or_default(),
+            host_keys.split(',').collect(),
+            session.supported_algs(MethodType::CryptCs).unwrap_or_default(),
+            session.supported_algs(MethodType::CryptSc).unwrap_or_default(),
+        ];
+        for ((kind, theirs), ours) in probe::LISTS.iter().zip(&lists).zip(&ours) {
+            if !theirs.iter().any(|name| ours.contains(&name.as_str())) {
+                let reason =
+                    format!("handshake: no {kind} in common; the server offers {}", theirs.join(","));
+                return Fault::new(ErrorKind::Protocol, reason).hint(
+                    "a server that knows only SHA-1 (ssh-rsa, diffie-hellman-group14-sha1) is too old for \
+                     this program: update it, or send through the system's sftp by a command",
+                );
+            }
+        }
+        Fault::new(ErrorKind::Unreachable, "handshake: the connection was lost")
     }
 
     /// The first address of the host that answers.
@@ -299,7 +329,8 @@ impl Access {
     fn refused(&self, operation: &str, error: &ssh2::Error, stream: &TcpStream, hint: &str) -> Fault {
         match is_no(error) {
             true => Fault::new(ErrorKind::Refused, format!("{operation}: the server refuses")).hint(hint),
-            false => fault(operation, error, is_dead(stream)),
+            false => fault(operation, error, is_dead(stream))
+                .hint("some servers hang up in place of a no, after too many wrong log-ins for instance"),
         }
     }
 }
@@ -317,7 +348,10 @@ fn shown_key(session: &Session) -> Result<PublicKey, Fault> {
 
 fn lost(operation: &str, error: &io::Error) -> Fault {
     let why = match error.kind() {
-        io::ErrorKind::TimedOut => "no answer in time".into(),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "no answer in time".into(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            "the connection was lost".into()
+        }
         _ => plain(error),
     };
     Fault::new(ErrorKind::Unreachable, format!("{operation}: {why}"))

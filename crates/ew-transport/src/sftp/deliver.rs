@@ -6,6 +6,7 @@ use crate::error::{ErrorKind, Fault};
 use crate::source::{PIECE_BYTES, Source, sha256_of};
 use crate::{Checked, How, Parcel, Receipt, TransportError, Transporter, part_name};
 use ssh2::{File, OpenFlags, OpenType};
+use std::cell::Cell;
 use std::io::Write;
 use std::path::Path;
 
@@ -53,7 +54,14 @@ impl Sftp {
             Some(link) if !link.is_dead() => link,
             _ => self.access.connect()?,
         };
-        let mut visit = Visit { link: &link, parcel, part: &part, path: &path, has_part: false };
+        let mut visit = Visit {
+            link: &link,
+            parcel,
+            part: &part,
+            path: &path,
+            has_part: false,
+            was_cut: Cell::new(false),
+        };
         match visit.run(source, self) {
             Ok((how, checked)) => {
                 self.link = Some(link);
@@ -61,12 +69,18 @@ impl Sftp {
                 Ok(Receipt { destination, path, bytes: parcel.bytes, how, checked })
             }
             Err(fault) => {
-                let is_lost = fault.kind == ErrorKind::Unreachable || link.is_dead();
-                if visit.has_part && !is_lost {
-                    // The first failure is the one to tell.
+                let (has_part, was_cut) = (visit.has_part, visit.was_cut.get());
+                // What fails from here on is not told: the first failure is the one to tell.
+                if has_part && fault.kind != ErrorKind::Unreachable {
                     let _ = link.sftp.unlink(Path::new(&part));
                 }
                 link.stop();
+                if has_part && was_cut {
+                    // The far side may well be there again, to take the part away.
+                    if let Ok(again) = self.access.connect() {
+                        let _ = again.sftp.unlink(Path::new(&part));
+                    }
+                }
                 Err(fault)
             }
         }
@@ -95,6 +109,8 @@ struct Visit<'a> {
     path: &'a str,
     /// The temporary file may be there.
     has_part: bool,
+    /// The connection ended by itself.
+    was_cut: Cell<bool>,
 }
 
 impl Visit<'_> {
@@ -133,6 +149,7 @@ impl Visit<'_> {
     /// A connection without an answer is not asked again: closing a file on it would wait as long.
     fn note(&self, fault: Fault) -> Fault {
         if fault.kind == ErrorKind::Unreachable {
+            self.was_cut.set(self.link.is_dead());
             self.link.stop();
         }
         fault
@@ -161,8 +178,13 @@ impl Visit<'_> {
             Err(e) if is_denied(&e) => return Ok(false),
             Err(e) => return Err(self.fault("open", path, &e)),
         };
-        let found = sha256_of(file, self.parcel.bytes).map_err(|e| self.io_fault("read back", path, &e))?;
-        Ok(found.as_deref() == Some(self.parcel.sha256))
+        match sha256_of(file, self.parcel.bytes) {
+            Ok(found) => Ok(found.as_deref() == Some(self.parcel.sha256)),
+            Err(e) => match self.io_fault("read back", path, &e) {
+                fault if fault.kind == ErrorKind::Refused => Ok(false),
+                fault => Err(fault),
+            },
+        }
     }
 
     fn send(&mut self, mut source: Source<'_>, options: &Sftp) -> Result<(), Fault> {
@@ -170,7 +192,7 @@ impl Visit<'_> {
         self.has_part = true;
         self.pump(&mut file, &mut source)?;
         match file.fsync() {
-            Err(e) if !is_unsupported(&e) => return Err(self.fault("sync", self.part, &e)),
+            Err(e) if !is_unsupported(&e) && !is_denied(&e) => return Err(self.fault("sync", self.part, &e)),
             _ => {}
         }
         file.close().map_err(|e| self.fault("close", self.part, &e))

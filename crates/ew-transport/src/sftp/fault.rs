@@ -54,18 +54,15 @@ pub(crate) fn is_no(error: &ssh2::Error) -> bool {
             .any(|start| error.message().starts_with(start))
 }
 
+/// Whether no key exchange came about, for which libssh2 gives no reason.
+pub(crate) fn is_kex_failure(error: &ssh2::Error) -> bool {
+    error.code() == ErrorCode::Session(KEX_FAILURE)
+}
+
 /// The failure of an operation on a path, or of a step of the log-in. `is_dead`: the connection has ended.
 pub(crate) fn fault(operation: &str, error: &ssh2::Error, is_dead: bool) -> Fault {
     let lost = |why: &str| Fault::new(ErrorKind::Unreachable, format!("{operation}: {why}"));
     match error.code() {
-        ErrorCode::Session(KEX_FAILURE) => Fault::new(
-            ErrorKind::Protocol,
-            format!("{operation}: no key exchange, host key or cipher in common"),
-        )
-        .hint(
-            "a server that knows only SHA-1 (ssh-rsa, diffie-hellman-group1) is too old for this \
-                     program: update it, or send through the system's sftp by a command",
-        ),
         ErrorCode::Session(TIMEOUT | SOCKET_TIMEOUT) => lost("no answer in time"),
         ErrorCode::SFTP(NO_CONNECTION | CONNECTION_LOST) => lost("the connection was lost"),
         ErrorCode::Session(

@@ -4,6 +4,7 @@ mod connect;
 mod deliver;
 mod fault;
 mod known_hosts;
+mod probe;
 
 use crate::error::{ErrorKind, Fault, plain};
 use crate::{Context, TransportError};
