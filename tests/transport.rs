@@ -55,6 +55,14 @@ impl Spool {
     }
 }
 
+/// `examples/deliver.rs`, which cargo builds with the tests.
+fn deliver_program() -> PathBuf {
+    let program =
+        std::env::current_exe().unwrap().parent().unwrap().with_file_name("examples").join("deliver");
+    assert!(program.is_file(), "{} is not built", program.display());
+    program
+}
+
 fn options(toml: &str) -> TransportOptions {
     toml::from_str(toml).unwrap_or_else(|e| panic!("{toml}\n{e}"))
 }
@@ -568,34 +576,25 @@ fn a_full_disk_leaves_no_part() {
 fn a_full_disk_here_is_local() {
     let dir = tempfile::tempdir().unwrap();
     let large = Spool::large(3 * 1024 * 1024);
-    fs::write(dir.path().join("a"), "before").unwrap();
     // No file may grow beyond 1 MiB, which for a program is much like a full disk.
+    let options = dir.path().join("options.toml");
+    let out = dir.path().join("out");
+    fs::create_dir(&out).unwrap();
+    fs::write(out.join("a"), "before").unwrap();
+    fs::write(&options, format!("[file]\ndirectory = {out:?}")).unwrap();
     let output = Command::new("/bin/sh")
         .args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$@\"", "sh"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "child_with_a_limit", "--nocapture"])
-        .env("EW_TEST_OPTIONS", format!("[file]\ndirectory = {:?}", dir.path()))
-        .env("EW_TEST_FILE", &large.file)
-        .env("EW_TEST_SHA256", &large.sha256)
+        .arg(deliver_program())
+        .args([&options, &large.file])
+        .arg("a")
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("exit 74: cannot send a to directory"), "{text}");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(74), "{text}");
+    assert!(text.contains("cannot send a to directory"), "{text}");
     assert!(text.contains(".a.part: file too large"), "{text}");
-    assert_eq!(names(dir.path()), ["a"]);
-    assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"before");
-}
-
-#[test]
-#[ignore = "run by a_full_disk_here_is_local, with a limit on the size of files"]
-fn child_with_a_limit() {
-    let Ok(toml) = std::env::var("EW_TEST_OPTIONS") else { return };
-    let file = PathBuf::from(std::env::var("EW_TEST_FILE").unwrap());
-    let sha256 = std::env::var("EW_TEST_SHA256").unwrap();
-    let bytes = fs::metadata(&file).unwrap().len();
-    let parcel = Parcel { name: "a", file: &file, bytes, sha256: &sha256, sent_before: false };
-    let error = open(&options(&toml)).deliver(&parcel).unwrap_err();
-    println!("exit {}: {error}", error.exit().code());
+    assert_eq!(names(&out), ["a"]);
+    assert_eq!(fs::read(out.join("a")).unwrap(), b"before");
 }
 
 #[test]
@@ -616,36 +615,28 @@ fn an_agent_logs_in() {
         sshd.user(),
         sshd.known_hosts(&["ed25519"], sshd.port())
     );
-    // An environment is set for a child only, so this program runs once more, for one test.
-    let deliver = |expect: &str| {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "child_with_an_agent", "--nocapture"])
+    let options = dir.path().join("options.toml");
+    fs::write(&options, &toml).unwrap();
+    let spool = Spool::new("x");
+    // An environment is set for a child only.
+    let deliver = |code: i32| {
+        let output = Command::new(deliver_program())
+            .args([&options, &spool.file])
+            .arg("agent")
             .env("SSH_AUTH_SOCK", &socket)
-            .env("EW_TEST_OPTIONS", &toml)
             .output()
             .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(text.contains(expect), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
     };
-    deliver("exit 77: ");
+    deliver(77);
     let added =
         Command::new("ssh-add").arg("-q").arg(sshd.key()).env("SSH_AUTH_SOCK", &socket).status().unwrap();
     assert!(added.success());
-    deliver("delivered");
+    deliver(0);
     agent.kill().unwrap();
     agent.wait().unwrap();
-    deliver("exit 78: ");
+    deliver(78);
     assert_eq!(names(&sshd.root()), ["agent"]);
-}
-
-#[test]
-#[ignore = "run by an_agent_logs_in, with an agent in its environment"]
-fn child_with_an_agent() {
-    let Ok(toml) = std::env::var("EW_TEST_OPTIONS") else { return };
-    match open(&options(&toml)).deliver(&Spool::new("x").parcel("agent")) {
-        Ok(_) => println!("delivered"),
-        Err(error) => println!("exit {}: {error}", error.exit().code()),
-    }
 }
 
 #[test]

@@ -1,0 +1,39 @@
+//! Delivers one file as a transporter's table says, from the shell: for trials, and for tests that need an
+//! environment or a limit of their own.
+//!
+//! `deliver OPTIONS.toml FILE NAME`, where OPTIONS.toml holds one table, `[file]` or `[sftp]`.
+
+use ew_core::{Secret, SecretSource, Span};
+use ew_transport::{Context, Parcel, TransportOptions};
+use sha2::{Digest, Sha256};
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [options, file, name] = arguments.as_slice() else {
+        eprintln!("usage: deliver OPTIONS.toml FILE NAME");
+        return Ok(ExitCode::from(2));
+    };
+    let options: TransportOptions = toml::from_str(&std::fs::read_to_string(options)?)?;
+    let content = std::fs::read(file)?;
+    let sha256: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+    let plain = |source: &SecretSource| match source {
+        SecretSource::Plain(secret) => Ok(secret.clone()),
+        _ => Err::<Secret, _>("only secrets written out are known here".to_owned()),
+    };
+    let context = Context { base: Path::new("."), timeout: Span::from_secs(20), resolve: &plain };
+    let bytes = content.len() as u64;
+    let parcel = Parcel { name, file: Path::new(file), bytes, sha256: &sha256, sent_before: false };
+    match options.open(&context).and_then(|mut transporter| transporter.deliver(&parcel)) {
+        Ok(receipt) => {
+            eprintln!("{}", serde_json::to_string(&receipt)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            Ok(ExitCode::from(error.exit().code()))
+        }
+    }
+}
