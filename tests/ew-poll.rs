@@ -28,16 +28,15 @@ impl Sim {
     fn start(arguments: &[&str]) -> Sim {
         let mut command = Command::new(ew::sibling(EW_POLL, "ew-sim"));
         command.args(["snmp", "--for", "5m"]).args(arguments).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut ports = Vec::new();
+        let mut sim = Sim { child: command.spawn().unwrap(), ports: Vec::new() };
+        let mut lines = BufReader::new(sim.child.stdout.take().unwrap()).lines();
         loop {
             let line = lines.next().expect("ew-sim ended before it was ready").unwrap();
             if line == "ready" {
-                return Sim { child, ports };
+                return sim;
             }
             let address = line.split(' ').nth(1).unwrap();
-            ports.push(address.rsplit_once(':').unwrap().1.parse().unwrap());
+            sim.ports.push(address.rsplit_once(':').unwrap().1.parse().unwrap());
         }
     }
 }
