@@ -256,7 +256,7 @@ fn bytes_that_are_not_utf8_are_named() {
     let Output { status, stderr, .. } = child.wait_with_output().unwrap();
     let stderr = String::from_utf8(stderr).unwrap();
     assert_eq!(status.code(), Some(65), "{stderr}");
-    assert!(stderr.starts_with("ew-log: stdin: line 3: the row is not UTF-8\n"), "{stderr}");
+    assert!(stderr.starts_with("ew-log: stdin: line 3: the line is not UTF-8\n"), "{stderr}");
     assert_eq!(rows(&site), 0);
 }
 
@@ -279,8 +279,9 @@ fn the_line_of_a_row_that_differs_is_right() {
         let line = if blank.is_empty() { 3 } else { 4 };
         let input = format!("timestamp,point,value{end}1,a,1{end}{blank}2,a,5{end}");
         let ended = append(&site, &input).exit(65);
-        let expect =
-            format!("ew-log: stdin: line {line}: the log holds a at 1970-01-01T00:00:02Z as 1, not 5\n");
+        let expect = format!(
+            "ew-log: stdin: line {line}: the log holds a at 1970-01-01T00:00:02Z as 1 unknown, not 5 unknown\n"
+        );
         assert!(ended.stderr.starts_with(&expect), "{input:?}\n{}", ended.stderr);
         assert_eq!(rows(&site), 1);
     }

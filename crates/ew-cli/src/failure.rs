@@ -66,8 +66,14 @@ impl Failure {
 fn with_sources(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
+    let mut last = text.clone();
     while let Some(cause) = source {
-        let _ = write!(text, ": {cause}");
+        // Some errors say in their own words all that their cause says.
+        let words = cause.to_string();
+        if !words.contains(&last) && !last.contains(&words) {
+            let _ = write!(text, ": {words}");
+            last = words;
+        }
         source = cause.source();
     }
     text

@@ -2,9 +2,9 @@
 
 use crate::error::ConfigError;
 use crate::options::{ExportOptions, Late, Tables, base};
-use ew_core::{NameFields, Window, Zone};
+use ew_core::{Grid, NameFields, Period, Timestamp, Window, Zone, point_part};
 use ew_energy::EnergyConfigError;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
@@ -12,11 +12,18 @@ use toml::Spanned;
 pub(crate) fn check(file: &Path, text: &str, tables: &Tables) -> Result<(), ConfigError> {
     ew_energy::check(&tables.snmp, &tables.domain)
         .map_err(|e| ConfigError::about(file, text, object(&e), e.to_string(), Some(e.hint())))?;
-    let mut buses: HashMap<&str, ()> = HashMap::new();
+    let mut buses: HashMap<String, &str> = HashMap::new();
     for bus in &tables.cbus {
-        if buses.insert(&bus.name, ()).is_some() {
-            let message = format!("the bus {:?} stands twice", bus.name);
-            return Err(ConfigError::about(file, text, &bus.name, message, None));
+        // The name as it stands in points.
+        if let Some(other) = buses.insert(point_part(&bus.name, 0), &bus.name) {
+            let message = format!("the buses {other:?} and {:?} would give the same points", bus.name);
+            return Err(ConfigError::about(
+                file,
+                text,
+                &bus.name,
+                message,
+                Some("rename one of them".into()),
+            ));
         }
     }
     let mut names: HashMap<&str, ()> = HashMap::new();
@@ -57,59 +64,76 @@ fn check_job(job: &ExportOptions, site: &str) -> Result<(), String> {
     check_names(job, site).map_err(|e| of_job(&e))
 }
 
-/// The name of the first delivery of a slot; the slot is cut in UTC, so that a clock set back by the
-/// zone's own rules, which the ledger resolves with `_2`, does not count as a bad template.
-fn name(job: &ExportOptions, site: &str, window: Window, count: i64) -> Result<String, String> {
-    let utc = Zone::utc();
+/// The name that the template gives to a slice of one window.
+fn name(
+    job: &ExportOptions,
+    site: &str,
+    zone: &Zone,
+    window: Window,
+    rev: u32,
+    count: i64,
+) -> Result<String, String> {
     let ext = job.format.extension();
-    let fields = NameFields { job: &job.name, site, zone: &utc, window, rev: 0, seq: 0, count, ext };
+    let fields = NameFields { job: &job.name, site, zone, window, rev, seq: 0, count, ext };
     job.filename.render(&fields).map_err(|e| e.to_string())
 }
 
-/// Slots that a template must tell apart: two days of them, and the same again a month, half a year and
-/// some years later.
+const DAY: i64 = 86_400;
+/// 2026-01-01T00:00:00Z.
+const FROM: i64 = 1_767_225_600;
+
+/// Slots of which a template that has lost a part of the date or the time names two alike: neighbours, and
+/// slots an hour, half a day, a day, a month and a year apart. Cut in UTC, so that a clock set back by the
+/// zone's own rules, which the ledger resolves with `_2`, does not count as a bad template.
 fn sample_slots(job: &ExportOptions) -> Vec<Window> {
-    let mut grid = job.grid();
-    grid.zone = Zone::utc();
-    let day = 86_400;
-    let starts = [0, 31 * day, 182 * day, 365 * day, 3_653 * day].map(|offset| 1_767_225_600 + offset);
-    let windows = starts.map(|start| {
-        let first = grid.slot(ew_core::Timestamp::from_secs(start));
-        // At most 400 slots of each stretch: enough for a template that has lost its hours or minutes.
-        Window::new(first.start, first.start.plus_micros(2 * day * 1_000_000))
-    });
-    windows.iter().flat_map(|window| grid.slots(*window).take(400).map(|cut| grid.slot(cut.start))).collect()
+    let grid = Grid { zone: Zone::utc(), ..job.grid() };
+    let at = |secs: i64| grid.slot(Timestamp::from_secs(FROM + secs));
+    match job.period {
+        Period::Days(days) => (0..400).map(|n| at(n * i64::from(days) * DAY)).collect(),
+        Period::Seconds(secs) => {
+            let neighbours = (0..100).map(|n| n * i64::from(secs));
+            let hours = (0..24).map(|n| n * 3_600);
+            let days = (0..400).map(|n| n * DAY);
+            let years = [2, 3, 4, 5, 10].map(|n| (n * 1_461 * DAY) / 4);
+            let mut slots: Vec<Window> = neighbours.chain(hours).chain(days).chain(years).map(at).collect();
+            slots.sort_unstable();
+            slots.dedup();
+            slots
+        }
+    }
 }
 
 fn check_names(job: &ExportOptions, site: &str) -> Result<(), String> {
+    let utc = Zone::utc();
     let mut seen: HashMap<String, Window> = HashMap::new();
     for (count, slot) in sample_slots(job).into_iter().enumerate() {
-        let name = name(job, site, slot, count as i64)?;
-        match seen.insert(name.clone(), slot) {
-            Some(before) if before != slot => {
-                return Err(format!(
-                    "filename {:?} cannot tell the slots at {} and {} apart: both are {name}",
-                    job.filename.as_str(),
-                    before.start,
-                    slot.start
-                ));
-            }
-            _ => {}
+        let name = name(job, site, &utc, slot, 0, count as i64)?;
+        if let Some(before) = seen.insert(name.clone(), slot) {
+            return Err(format!(
+                "filename {:?} cannot tell the slots at {} and {} apart: both are {name}",
+                job.filename.as_str(),
+                before.start,
+                slot.start
+            ));
         }
     }
     Ok(())
 }
 
+/// Whether two jobs with one destination could give one name. A slice can begin at any time (after `--end`,
+/// say), so the slots of the two do not matter; offsets of zones differ by multiples of a quarter of an hour.
 fn names_can_meet(file: &Path, one: &ExportOptions, other: &ExportOptions, site: &str) -> bool {
     if one.transport.destination(base(file)) != other.transport.destination(base(file)) {
         return false;
     }
-    let names = |job: &ExportOptions| -> Vec<String> {
-        let slots = sample_slots(job).into_iter().enumerate();
-        slots.filter_map(|(count, slot)| name(job, site, slot, count as i64).ok()).collect()
+    let names = |job: &ExportOptions| -> HashSet<String> {
+        let quarters = (0..112).map(|n| Timestamp::from_secs(FROM + n * 900));
+        let windows = quarters.map(|start| Window::new(start, start.plus_micros(900 * 1_000_000)));
+        windows
+            .flat_map(|w| (0..2).filter_map(move |rev| name(job, site, &job.zone, w, rev, 1).ok()))
+            .collect()
     };
-    let first = names(one);
-    names(other).iter().any(|name| first.contains(name))
+    !names(one).is_disjoint(&names(other))
 }
 
 /// The line of a job's name, for an error that belongs to the whole table.

@@ -55,11 +55,13 @@ pub struct Place {
 }
 
 impl Place {
-    fn of(text: &str, span: Range<usize>) -> Place {
+    /// The line that a span begins on. What stands after a key that is, or looks like, a secret's is not kept;
+    /// nor, with `key_is_unknown`, what stands after any key, for it may be a secret's with a slip in its name.
+    fn of(text: &str, span: Range<usize>, key_is_unknown: bool) -> Place {
         let start = span.start.min(text.len());
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
-        let line_text = text[line_start..].lines().next().unwrap_or("");
-        let column = text[line_start..start].chars().count() + 1;
+        let line_text = &shown(text[line_start..].lines().next().unwrap_or(""), key_is_unknown);
+        let column = (text[line_start..start].chars().count() + 1).min(line_text.chars().count().max(1));
         let marked = text.get(start..span.end).map_or(1, |s| s.lines().next().unwrap_or("").chars().count());
         let width = marked.min((line_text.chars().count() + 1).saturating_sub(column)).max(1);
         Place { line: text[..start].matches('\n').count() + 1, column, text: line_text.to_owned(), width }
@@ -68,7 +70,7 @@ impl Place {
 
 impl ConfigError {
     pub(crate) fn at(file: &Path, text: &str, span: Range<usize>, message: impl Into<String>) -> ConfigError {
-        let place = Place::of(text, span);
+        let place = Place::of(text, span, false);
         ConfigError::At { file: file.to_owned(), place, message: message.into(), hint: None }
     }
 
@@ -84,15 +86,23 @@ impl ConfigError {
         let file = file.to_owned();
         match text.find(&quoted) {
             Some(at) => {
-                ConfigError::At { file, place: Place::of(text, at..at + quoted.len()), message, hint }
+                ConfigError::At { file, place: Place::of(text, at..at + quoted.len(), false), message, hint }
             }
             None => ConfigError::In { file, message, hint },
         }
     }
 
     pub(crate) fn from_toml(file: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
-        let (message, hint) = reword(error.message());
-        let place = Place::of(text, error.span().unwrap_or(0..0));
+        let span = error.span().unwrap_or(0..0);
+        let (message, hint) = reword(error.message(), text.get(span.clone()).unwrap_or(""));
+        let place = Place::of(text, span, message.starts_with("unknown key"));
+        // Serde repeats the value that it did not expect.
+        if let (true, Some((_, rest))) = (place.text.ends_with(HIDDEN), message.rsplit_once(" stands where "))
+        {
+            let message = format!("the value is not {}", rest.trim_end_matches(" should"));
+            let hint = Some("a secret is a string in quotes, or { file = … } and the like".to_owned());
+            return ConfigError::At { file: file.to_owned(), place, message, hint };
+        }
         ConfigError::At { file: file.to_owned(), place, message, hint }
     }
 
@@ -139,11 +149,82 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Serde's words in ours, and the nearest of the names that it expected.
-fn reword(message: &str) -> (String, Option<String>) {
+/// Stands for what is not shown.
+const HIDDEN: &str = "…";
+
+/// The keys whose values are secrets.
+const SECRET_KEYS: [&str; 5] = ["community", "password", "auth_password", "priv_password", "key_password"];
+
+/// A line as far as it may be shown.
+fn shown(line: &str, key_is_unknown: bool) -> String {
+    let mut from = 0;
+    while let Some(at) = line[from..].find('=') {
+        let end = from + at;
+        let key =
+            line[from..end].rsplit(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | ' ' | '"')));
+        let key = key.map(|word| word.trim().trim_matches('"')).find(|word| !word.is_empty()).unwrap_or("");
+        if key_is_unknown || is_secret_like(key) {
+            return format!("{}= {HIDDEN}", &line[..end]);
+        }
+        from = end + 1;
+    }
+    line.to_owned()
+}
+
+fn is_secret_like(key: &str) -> bool {
+    let key = key.to_lowercase();
+    ["pass", "secr", "commun", "pwd"].iter().any(|part| key.contains(part))
+        || SECRET_KEYS.iter().any(|known| strsim::osa_distance(&key, known) <= 2)
+}
+
+/// Keys that stand in a table of their own, and where that goes.
+const PLACES: [(&str, &str); 5] = [
+    ("switch", "[[domain.switch]] stands below its [[domain]]"),
+    ("format", "[export.format.KIND] stands below its [[export]]"),
+    ("transport", "[export.transport.KIND] stands below its [[export]]"),
+    ("backend", "[cbus.backend.KIND] stands below its [[cbus]]"),
+    ("jobs", "a job is an [[export]] table"),
+];
+
+/// Rust's types in words.
+const TYPES: [(&str, &str); 12] = [
+    ("u8", "a whole number from 0 to 255"),
+    ("u16", "a whole number from 0 to 65535"),
+    ("u32", "a whole number from 0"),
+    ("u64", "a whole number from 0"),
+    ("i64", "a whole number"),
+    ("a boolean", "true or false"),
+    ("a sequence", "a list: [[…]] for tables, […] for values"),
+    ("newtype variant", "a table of its own: [….KIND]"),
+    ("struct LogOptions", "a table"),
+    ("struct SnmpOptions", "a table"),
+    ("a map", "a table"),
+    ("string or table", "a string in quotes"),
+];
+
+/// Serde's words in ours, and what to do: the nearest of the names that it expected, quotes, a place.
+fn reword(message: &str, written: &str) -> (String, Option<String>) {
     let message = message.trim_end();
     if message.starts_with("wanted exactly 1 element") {
         return ("exactly one kind must stand here".into(), None);
+    }
+    if message == "wanted string or table" {
+        return ("not a string in quotes".into(), Some(format!("write \"{written}\" with its quotes")));
+    }
+    if let Some((found, expected)) =
+        message.strip_prefix("invalid type: ").and_then(|m| m.split_once(", expected "))
+    {
+        let words = TYPES.iter().find(|(name, _)| *name == expected).map_or(expected, |(_, words)| words);
+        let is_number = written.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+');
+        let hint = (expected.starts_with("a string") && is_number)
+            .then(|| format!("put it in quotes, as in \"{written}\""));
+        return (format!("{found} stands where {words} should"), hint);
+    }
+    if let Some((found, expected)) =
+        message.strip_prefix("invalid value: ").and_then(|m| m.split_once(", expected "))
+    {
+        let words = TYPES.iter().find(|(name, _)| *name == expected).map_or(expected, |(_, words)| words);
+        return (format!("{found} stands where {words} should"), None);
     }
     let Some((what, rest)) = message.split_once(" `") else { return (message.into(), None) };
     let noun = match what {
@@ -156,17 +237,29 @@ fn reword(message: &str) -> (String, Option<String>) {
     };
     let Some((written, expected)) = rest.split_once('`') else { return (message.into(), None) };
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
-    let nearest = known
-        .iter()
-        .map(|name| (strsim::osa_distance(written, name), *name))
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
-        .min();
-    let hint = match nearest {
-        Some((_, name)) => Some(format!("did you mean `{name}`?")),
+    let place = PLACES.iter().find(|(key, _)| *key == written).map(|(_, place)| (*place).to_owned());
+    let hint = match nearest(written, &known) {
+        Some(name) => Some(format!("did you mean `{name}`?")),
+        None if place.is_some() => place,
         None if known.is_empty() => None,
         None => Some(format!("there are: {}", known.join(" "))),
     };
     (format!("unknown {noun} `{written}`"), hint)
+}
+
+/// The name that was meant: the longest that begins it or that it begins, else the one of the fewest slips.
+fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
+    let written = written.to_lowercase();
+    let begins =
+        |name: &&&str| name.len() > 1 && (written.starts_with(**name) || name.starts_with(written.as_str()));
+    if let Some(name) = known.iter().filter(begins).max_by_key(|name| name.len().min(written.len())) {
+        return Some(name);
+    }
+    let slips = known.iter().map(|name| (strsim::osa_distance(&written, name), *name));
+    slips
+        .filter(|(slips, name)| *slips <= 1 + name.len() / 4 && *slips < name.len())
+        .min()
+        .map(|(_, name)| name)
 }
 
 #[cfg(test)]
@@ -175,14 +268,37 @@ mod tests {
 
     #[test]
     fn words_and_nearest_name() {
-        let (message, hint) = reword("unknown field `pont`, expected one of `host`, `port`, `user`");
+        let (message, hint) = reword("unknown field `pont`, expected one of `host`, `port`, `user`", "");
         assert_eq!((message.as_str(), hint.as_deref()), ("unknown key `pont`", Some("did you mean `port`?")));
-        let (message, hint) = reword("unknown variant `parquet`, expected `csv` or `xml`");
+        let (message, hint) = reword("unknown variant `parquet`, expected `csv` or `xml`", "");
         assert_eq!(
             (message.as_str(), hint.as_deref()),
             ("unknown name `parquet`", Some("there are: csv xml"))
         );
-        assert_eq!(reword("missing field `host`").0, "the key `host` is missing");
+        assert_eq!(reword("missing field `host`", "").0, "the key `host` is missing");
+    }
+
+    #[test]
+    fn the_name_that_was_meant() {
+        assert_eq!(nearest("2", &["1", "2c", "3"]), Some("2c"));
+        assert_eq!(nearest("aes128", &["des", "aes", "aes192", "aes256"]), Some("aes"));
+        assert_eq!(nearest("SHA256", &["md5", "sha", "sha256"]), Some("sha256"));
+        assert_eq!(nearest("pretty", &["info", "pretty_format"]), Some("pretty_format"));
+        assert_eq!(nearest("x", &["csv", "xml"]), Some("xml"));
+        assert_eq!(nearest("parquet", &["csv", "xml"]), None);
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_shown() {
+        for (line, expect) in [
+            ("comunity = \"hunter2\"", "comunity = …"),
+            ("s = { host = \"h\", key_pasword = \"hunter2\" }", "s = { host = \"h\", key_pasword = …"),
+            ("host = \"h\"", "host = \"h\""),
+            ("[snmp]", "[snmp]"),
+        ] {
+            assert_eq!(shown(line, false), expect);
+        }
+        assert_eq!(shown("hots = \"h\"", true), "hots = …");
     }
 
     #[test]

@@ -151,7 +151,7 @@ pub struct ExportOptions {
     #[serde(default = "attempts", deserialize_with = "at_least_one")]
     pub connection_attempts: u32,
     /// Of inactivity.
-    #[serde(default = "timeout")]
+    #[serde(default = "timeout", deserialize_with = "not_zero")]
     pub timeout: Span,
     /// The name of a file.
     #[serde(default)]
@@ -272,6 +272,15 @@ fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Er
     match u32::deserialize(deserializer)? {
         0 => Err(de::Error::custom("there must be at least one attempt")),
         n => Ok(n),
+    }
+}
+
+fn not_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+    match Span::deserialize(deserializer)? {
+        Span(wait) if wait.is_zero() => {
+            Err(de::Error::custom("a time-out of 0s would never let anything through"))
+        }
+        span => Ok(span),
     }
 }
 

@@ -48,9 +48,22 @@ impl TryFrom<String> for Span {
     }
 }
 
+/// `2d 3h 5m`: never months or years. What is below a second is shown in ms; `0s` is zero.
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        humantime::format_duration(self.0).fmt(f)
+        let secs = self.0.as_secs();
+        let parts = [
+            (secs / 86_400, "d"),
+            (secs / 3_600 % 24, "h"),
+            (secs / 60 % 60, "m"),
+            (secs % 60, "s"),
+            (u64::from(self.0.subsec_millis()), "ms"),
+        ];
+        let mut text = String::new();
+        for (count, unit) in parts.into_iter().filter(|(count, _)| *count > 0) {
+            text += &format!("{}{count}{unit}", if text.is_empty() { "" } else { " " });
+        }
+        f.pad(if text.is_empty() { "0s" } else { &text })
     }
 }
 
@@ -62,6 +75,8 @@ mod tests {
     fn reads_durations_but_no_months() {
         assert_eq!("15m".parse(), Ok(Span::from_secs(900)));
         assert_eq!("1h 30m".parse(), Ok(Span::from_secs(5400)));
+        assert_eq!(Span::from_secs(86_400 * 400 + 61).to_string(), "400d 1m 1s");
+        assert_eq!(Span::from_secs(0).to_string(), "0s");
         assert_eq!("500ms".parse::<Span>().unwrap().micros(), 500_000);
         for bad in ["1M", "2 months", "1y", "90", "", "-1h"] {
             assert!(bad.parse::<Span>().is_err(), "{bad:?}");

@@ -13,8 +13,8 @@ const MICROS: i64 = 1_000_000;
 impl Timestamp {
     /// 0001-01-01T00:00:00Z.
     pub const MIN: Timestamp = Timestamp(-62_135_596_800 * MICROS);
-    /// 9999-12-31T00:00:00Z: a day is left so that every zone can name it.
-    pub const MAX: Timestamp = Timestamp(253_402_214_400 * MICROS);
+    /// 9999-12-30T00:00:00Z: two days are left so that every zone can name it.
+    pub const MAX: Timestamp = Timestamp(253_402_128_000 * MICROS);
 
     /// From microseconds since 1970, cut to the years 1 to 9999.
     pub fn from_micros(micros: i64) -> Timestamp {

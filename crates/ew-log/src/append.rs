@@ -22,7 +22,7 @@ pub(crate) fn append(
     let input = open(file).map_err(|e| Failure::new(Exit::Io, format!("cannot read {name}: {e}")))?;
     let bad = |reason: String| {
         Failure::new(Exit::Data, format!("{name}: {reason}"))
-            .hint("nothing was appended; mend the row and run again")
+            .hint("nothing was appended; mend it and run again")
     };
     let rows = Rows::new(BufReader::with_capacity(1 << 16, input)).map_err(|e| bad(e.to_string()))?;
     let line = rows.line();

@@ -106,14 +106,13 @@ pub enum Format {
 
 /// Runs the program.
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    if args.command.is_none() && !args.common.check {
+        return Err(Failure::new(Exit::Usage, "nothing to do").hint("see ew-log --help for the commands"));
+    }
     let config = args.common.load()?;
     let report = args.common.report("ew-log");
-    let command = match &args.command {
-        _ if args.common.check => return args.common.checked(&config, out),
-        Some(command) => command,
-        None => {
-            return Err(Failure::new(Exit::Usage, "nothing to do").hint("see ew-log --help for the commands"));
-        }
+    let Some(command) = args.command.as_ref().filter(|_| !args.common.check) else {
+        return args.common.checked(&config, out);
     };
     let mut log = Log::open(&config.log.url)?;
     match command {

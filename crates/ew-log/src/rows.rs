@@ -3,7 +3,7 @@
 use ew_core::{Quality, Sample, Timestamp};
 use serde::Deserialize;
 use std::cell::Cell;
-use std::io::{BufRead, Lines};
+use std::io::BufRead;
 use std::rc::Rc;
 
 /// Why a row is no sample.
@@ -15,18 +15,36 @@ pub(crate) struct BadRow {
     pub(crate) reason: String,
 }
 
-/// A source of samples that tells the line it is at.
+/// The longest line, bytes: far more than five fields can fill.
+const LINE_BYTES_MAX: u64 = 1 << 16;
+/// More fields than a row can have, so that a row with too many is counted right up to here.
+const FIELDS_MAX: usize = 64;
+
+/// A source of samples that tells the line it is at. Every row is one line: no field may hold a line break.
 pub(crate) struct Rows<R> {
-    kind: Kind<R>,
-    line: Rc<Cell<u64>>,
+    lines: Lines<R>,
+    /// None for JSON lines.
+    csv: Option<Csv>,
 }
 
-enum Kind<R> {
-    Csv { records: csv::StringRecordsIntoIter<R>, columns: Columns },
-    Jsonl(Lines<R>),
+/// Lines of bounded length, counted.
+struct Lines<R> {
+    input: R,
+    text: Vec<u8>,
+    number: Rc<Cell<u64>>,
+}
+
+/// The parser of one CSV line, and where the header put the fields.
+struct Csv {
+    reader: csv_core::Reader,
+    columns: Columns,
+    width: usize,
+    fields: Vec<u8>,
+    ends: Vec<usize>,
 }
 
 /// Where the fields of a sample stand.
+#[derive(Default)]
 struct Columns {
     timestamp: usize,
     point: usize,
@@ -44,37 +62,95 @@ struct Fields<'a> {
     quality: &'a str,
 }
 
+impl<R: BufRead> Lines<R> {
+    /// The next line that is not blank, without its end; none at the end of the input.
+    fn next(&mut self) -> Result<Option<&str>, String> {
+        loop {
+            self.text.clear();
+            let mut limited = std::io::Read::take(&mut self.input, LINE_BYTES_MAX);
+            let n = limited.read_until(b'\n', &mut self.text).map_err(|e| format!("cannot read: {e}"))?;
+            if n == 0 {
+                return Ok(None);
+            }
+            self.number.set(self.number.get() + 1);
+            if n as u64 == LINE_BYTES_MAX && !self.text.ends_with(b"\n") {
+                return Err(format!("the line is longer than {LINE_BYTES_MAX} bytes"));
+            }
+            while self.text.last().is_some_and(|b| matches!(b, b'\n' | b'\r')) {
+                self.text.pop();
+            }
+            if self.number.get() == 1 && self.text.starts_with(b"\xef\xbb\xbf") {
+                self.text.drain(..3);
+            }
+            if !self.text.iter().all(u8::is_ascii_whitespace) {
+                break;
+            }
+        }
+        std::str::from_utf8(&self.text).map(Some).map_err(|_| "the line is not UTF-8".to_owned())
+    }
+}
+
+impl Csv {
+    fn new() -> Csv {
+        let (fields, ends) = (vec![0; LINE_BYTES_MAX as usize], vec![0; FIELDS_MAX]);
+        Csv { reader: csv_core::Reader::new(), columns: Columns::default(), width: 0, fields, ends }
+    }
+
+    /// Parts a line into fields; how many there are.
+    fn part(&mut self, line: &str) -> Result<usize, String> {
+        use csv_core::ReadRecordResult as Read;
+        self.reader.reset();
+        let (_, read, written, mut count) =
+            self.reader.read_record(line.as_bytes(), &mut self.fields, &mut self.ends);
+        if read == line.len() {
+            // The line itself has no end; an empty input is one, and a quote that is open stays open.
+            let (result, _, _, more) =
+                self.reader.read_record(b"\n", &mut self.fields[written..], &mut self.ends[count..]);
+            if result == Read::InputEmpty {
+                return Err("a quoted field is not closed on its line".to_owned());
+            }
+            count += more;
+        }
+        Ok(count)
+    }
+
+    fn field(&self, at: usize) -> &str {
+        let start = if at == 0 { 0 } else { self.ends.get(at - 1).copied().unwrap_or(0) };
+        let end = self.ends.get(at).copied().unwrap_or(start);
+        // Parts of UTF-8 text between ASCII delimiters are UTF-8.
+        std::str::from_utf8(self.fields.get(start..end).unwrap_or_default()).unwrap_or_default()
+    }
+}
+
 impl<R: BufRead> Rows<R> {
-    /// JSON lines where the first byte that is not blank is `{`, else CSV with a header. Input without
-    /// any line has no rows.
-    pub(crate) fn new(mut input: R) -> Result<Rows<R>, BadRow> {
-        let line = Rc::new(Cell::new(0));
-        let bad = |reason: String| BadRow { line: 1, reason };
-        let head = input.fill_buf().map_err(|e| bad(format!("cannot read: {e}")))?;
-        if head.starts_with(b"\xef\xbb\xbf") {
-            input.consume(3);
+    /// JSON lines where the first line that is not blank begins with `{`, else CSV with a header.
+    pub(crate) fn new(input: R) -> Result<Rows<R>, BadRow> {
+        let mut lines = Lines { input, text: Vec::new(), number: Rc::new(Cell::new(0)) };
+        let number = lines.number.clone();
+        let bad = |reason: String| BadRow { line: number.get().max(1), reason };
+        let head = lines.input.fill_buf().map_err(|e| bad(format!("cannot read: {e}")))?;
+        let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+        if text.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{') {
+            return Ok(Rows { lines, csv: None });
         }
-        let head = input.fill_buf().map_err(|e| bad(format!("cannot read: {e}")))?;
-        if head.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{') {
-            return Ok(Rows { kind: Kind::Jsonl(input.lines()), line });
-        }
-        let mut reader = csv::ReaderBuilder::new().from_reader(input);
-        let header = reader.headers().map_err(|e| bad(csv_reason(&e)))?;
-        let columns = Columns::of(header).map_err(bad)?;
-        Ok(Rows { kind: Kind::Csv { records: reader.into_records(), columns }, line })
+        let header = lines.next().map_err(bad)?.ok_or_else(|| bad("there is no header".to_owned()))?;
+        let mut csv = Csv::new();
+        csv.width = csv.part(header).map_err(bad)?;
+        csv.columns = Columns::of((0..csv.width).map(|at| csv.field(at))).map_err(bad)?;
+        Ok(Rows { lines, csv: Some(csv) })
     }
 
     /// The line of the sample given last.
     pub(crate) fn line(&self) -> Rc<Cell<u64>> {
-        self.line.clone()
+        self.lines.number.clone()
     }
 }
 
 impl Columns {
-    fn of(header: &csv::StringRecord) -> Result<Columns, String> {
+    fn of<'a>(header: impl Iterator<Item = &'a str>) -> Result<Columns, String> {
         let mut places = [None; 5];
         const NAMES: [&str; 5] = ["timestamp", "point", "value", "unit", "quality"];
-        for (at, name) in header.iter().enumerate() {
+        for (at, name) in header.enumerate() {
             let Some(known) = NAMES.iter().position(|known| *known == name.trim()) else {
                 return Err(format!("the header has a column {name:?}; there are {}", NAMES.join(",")));
             };
@@ -101,57 +177,35 @@ impl<R: BufRead> Iterator for Rows<R> {
     type Item = Result<Sample, BadRow>;
 
     fn next(&mut self) -> Option<Result<Sample, BadRow>> {
-        match &mut self.kind {
-            Kind::Csv { records, columns } => {
-                let record = match records.next()? {
-                    Ok(record) => record,
-                    Err(e) => {
-                        let line = e.position().map_or(self.line.get() + 1, csv::Position::line);
-                        return Some(Err(BadRow { line, reason: csv_reason(&e) }));
-                    }
-                };
-                self.line.set(record.position().map_or(0, csv::Position::line));
-                let sample = from_record(&record, columns);
-                Some(sample.map_err(|reason| BadRow { line: self.line.get(), reason }))
-            }
-            Kind::Jsonl(lines) => loop {
-                let text = lines.next()?;
-                self.line.set(self.line.get() + 1);
-                let bad = |reason| BadRow { line: self.line.get(), reason };
-                match text {
-                    Err(e) => return Some(Err(bad(format!("cannot read: {e}")))),
-                    Ok(text) if text.trim().is_empty() => {}
-                    Ok(text) => return Some(from_json(&text).map_err(bad)),
-                }
+        let sample = match self.lines.next() {
+            Ok(None) => return None,
+            Ok(Some(line)) => match &mut self.csv {
+                Some(csv) => from_csv(line, csv),
+                None => from_json(line),
             },
-        }
+            Err(reason) => Err(reason),
+        };
+        Some(sample.map_err(|reason| BadRow { line: self.lines.number.get(), reason }))
     }
 }
 
-fn csv_reason(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("the row has {len} fields, the header {expected_len}")
-        }
-        csv::ErrorKind::Utf8 { .. } => "the row is not UTF-8".to_owned(),
-        csv::ErrorKind::Io(e) => format!("cannot read: {e}"),
-        _ => error.to_string(),
+fn from_csv(line: &str, csv: &mut Csv) -> Result<Sample, String> {
+    let count = csv.part(line)?;
+    if count != csv.width {
+        return Err(format!("the row has {count} fields, the header {}", csv.width));
     }
-}
-
-fn from_record(record: &csv::StringRecord, columns: &Columns) -> Result<Sample, String> {
-    let field = |at: usize| record.get(at).unwrap_or("").trim();
-    let text = field(columns.value);
+    let field = |at: usize| csv.field(at).trim();
+    let text = field(csv.columns.value);
     let value = match text {
         "" => None,
         _ => Some(text.parse().map_err(|_| format!("the value {text:?} is not a number"))?),
     };
     sample(&Fields {
-        timestamp: field(columns.timestamp),
-        point: record.get(columns.point).unwrap_or(""),
+        timestamp: field(csv.columns.timestamp),
+        point: csv.field(csv.columns.point),
         value,
-        unit: columns.unit.map_or("", field),
-        quality: columns.quality.map_or("", field),
+        unit: csv.columns.unit.map_or("", field),
+        quality: csv.columns.quality.map_or("", field),
     })
 }
 
@@ -160,13 +214,18 @@ fn from_record(record: &csv::StringRecord, columns: &Columns) -> Result<Sample, 
 struct JsonRow {
     timestamp: serde_json::Value,
     point: String,
+    /// Null is a value; a row without the key is not a sample.
+    #[serde(deserialize_with = "Option::deserialize")]
     value: Option<f64>,
     unit: Option<String>,
     quality: Option<String>,
 }
 
 fn from_json(text: &str) -> Result<Sample, String> {
-    let row: JsonRow = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    let row: JsonRow = serde_json::from_str(text).map_err(|e| {
+        // Serde counts lines within the row; it is one line.
+        e.to_string().replace(" at line 1 column ", " at column ")
+    })?;
     // A number keeps its digits: epoch seconds to the microsecond do not fit a double.
     let timestamp = match &row.timestamp {
         serde_json::Value::String(text) => text.clone(),
@@ -241,9 +300,6 @@ mod tests {
             let rows = read(&text);
             assert!(rows.last().unwrap().starts_with(expect), "{rows:?}");
         }
-        assert_eq!(
-            read(""),
-            ["line 1: the header has no column \"timestamp\"; it needs timestamp,point,value"]
-        );
+        assert_eq!(read(""), ["line 1: there is no header"]);
     }
 }

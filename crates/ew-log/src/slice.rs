@@ -54,7 +54,7 @@ impl From<SliceError> for Failure {
     fn from(error: SliceError) -> Failure {
         match error {
             SliceError::Store(e) => e.into(),
-            SliceError::Format(e) if e.is_closed_pipe() => Failure::closed_pipe(),
+            SliceError::Format(FormatError::Write { source, .. }) => Failure::stdout(&source),
             SliceError::Format(e) => Failure::new(e.exit(), e.to_string()).maybe_hint(e.hint()),
         }
     }

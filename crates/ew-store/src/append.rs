@@ -43,21 +43,22 @@ pub enum AppendError<E: std::error::Error + 'static> {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Another value stands at the same point and time.
-    #[error(
-        "the log holds {} at {} as {}, not {}", sample.point(), sample.time(), show(*held), show(sample.value())
-    )]
+    #[error("the log holds {} at {} as {}, not {}", sample.point(), sample.time(), show(held), show(sample))]
     Differs {
         /// How many samples came before it, from 0.
         index: u64,
         /// The new one.
         sample: Box<Sample>,
-        /// The value in the log.
-        held: Option<f64>,
+        /// The one in the log.
+        held: Box<Sample>,
     },
 }
 
-fn show(value: Option<f64>) -> String {
-    value.map_or("null".to_owned(), |v| v.to_string())
+/// `5 W actual`.
+fn show(sample: &Sample) -> String {
+    let value = sample.value().map_or("null".to_owned(), |value| value.to_string());
+    let unit = if sample.unit().is_empty() { "" } else { " " };
+    format!("{value}{unit}{} {}", sample.unit(), sample.quality())
 }
 
 /// A row as the log holds it, with ids for names.
@@ -112,6 +113,7 @@ impl Log {
                 Put::Equal => done.skipped += 1,
                 Put::Corrected => done.corrected += 1,
                 Put::Differs(held) => {
+                    let held = Box::new(writer.sample(&sample, held).map_err(sql)?);
                     return Err(AppendError::Differs { index: index as u64, sample: Box::new(sample), held });
                 }
             }
@@ -129,7 +131,7 @@ enum Put {
     New,
     Equal,
     Corrected,
-    Differs(Option<f64>),
+    Differs(Held),
 }
 
 struct Writer<'tx> {
@@ -185,7 +187,7 @@ impl<'tx> Writer<'tx> {
                 return Ok(Put::Equal);
             }
             if !replace {
-                return Ok(Put::Differs(held.value));
+                return Ok(Put::Differs(held));
             }
             self.correct(time, point, held, new)?;
             Put::Corrected
@@ -194,6 +196,16 @@ impl<'tx> Writer<'tx> {
         let (min, max) = self.times.unwrap_or((time, time));
         self.times = Some((min.min(time), max.max(time)));
         Ok(put)
+    }
+
+    /// What the log holds at the place of a sample, as a sample.
+    fn sample(&self, at: &Sample, held: Held) -> rusqlite::Result<Sample> {
+        let unit: String =
+            self.tx.query_row("select name from unit where id = ?1", [held.unit], |row| row.get(0))?;
+        let quality = quality(held.quality).unwrap_or(Quality::Unknown);
+        // What was appended once is a sample; were it not, the new one stands in for it in the message.
+        Ok(Sample::new(at.time(), at.point().clone(), held.value, unit, quality)
+            .unwrap_or_else(|_| at.clone()))
     }
 
     fn held(&self, time: Timestamp, point: i64) -> rusqlite::Result<Held> {
@@ -321,7 +333,10 @@ mod tests {
 
         let bad = [sample(20, "a", Some(1.0)), sample(10, "b", Some(9.0))];
         let error = log.append(bad.clone(), false, now()).unwrap_err();
-        assert!(matches!(error, AppendError::Differs { index: 1, held: Some(1.0), .. }), "{error}");
+        assert_eq!(
+            error.to_string(),
+            "the log holds b at 1970-01-01T00:00:10Z as 1 W actual, not 9 W actual"
+        );
         assert_eq!(rows(&log, None).len(), 3);
 
         let done = log.append(bad, true, now()).unwrap();

@@ -36,6 +36,12 @@ pub enum StoreError {
         /// Ours.
         known: i64,
     },
+    /// An SQLite file with tables that are not ours.
+    #[error("{} is the database of another program", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
     /// A row of the ledger or the log does not read back.
     #[error("the log {} holds {what}, which no ew writes", path.display())]
     Unreadable {
@@ -75,6 +81,7 @@ impl StoreError {
                 }
                 _ => None,
             },
+            StoreError::Foreign { .. } => Some("nothing was changed; is log.url in ew.toml right?".into()),
             StoreError::Io { .. } => Some("the log's folder must exist and be writable by this user".into()),
             StoreError::Unreadable { .. } => None,
         }

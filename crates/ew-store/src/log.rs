@@ -70,6 +70,12 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<(), StoreError> {
         return Ok(());
     }
     if found == 0 {
+        let tables: i64 = conn
+            .query_row("select count(*) from sqlite_master", [], |row| row.get(0))
+            .map_err(sql("read the schema"))?;
+        if tables > 0 && version(conn)? == 0 {
+            return Err(StoreError::Foreign { path: path.to_owned() });
+        }
         // Once, for good: the mode is kept in the file. Two programs that start at once on a new log
         // both ask for it, and the lock that this takes is not covered by the busy time-out.
         set_wal(conn).map_err(sql("switch to write-ahead logging"))?;
@@ -121,6 +127,19 @@ mod tests {
         std::fs::write(&path, "timestamp,point,value\n".repeat(100)).unwrap();
         let error = Log::open(&path).unwrap_err();
         assert!(error.hint().unwrap().contains("not an ew log"), "{error:?}");
+    }
+
+    #[test]
+    fn another_program_s_database_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ew.db");
+        Connection::open(&path).unwrap().execute_batch("create table t (x)").unwrap();
+        assert!(matches!(Log::open(&path), Err(StoreError::Foreign { .. })));
+        let tables: i64 = Connection::open(&path)
+            .unwrap()
+            .query_row("select count(*) from sqlite_master", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(tables, 1);
     }
 
     #[test]
