@@ -6,6 +6,7 @@
 mod check;
 mod error;
 mod file;
+mod load;
 mod options;
 mod secret;
 

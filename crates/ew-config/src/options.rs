@@ -1,7 +1,5 @@
 //! The tables of `ew.toml` that belong to no other crate.
 
-use crate::check;
-use crate::error::ConfigError;
 use ew_bus::BusOptions;
 use ew_core::{
     Grid, NameTemplate, Period, Point, PointGlob, Secret, SecretSource, Selection, Span, TimeOfDay,
@@ -191,30 +189,6 @@ impl ExportOptions {
 }
 
 impl Config {
-    /// Reads and checks a configuration.
-    pub fn load(file: &Path) -> Result<Config, ConfigError> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
-        Config::parse(file, &text)
-    }
-
-    /// Parses and checks the text of a configuration file.
-    pub fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
-        let tables: Tables = toml::from_str(text).map_err(|e| ConfigError::from_toml(file, text, &e))?;
-        check::check(file, text, &tables)?;
-        let mut config = Config {
-            file: file.to_owned(),
-            site: tables.site.0,
-            log: tables.log,
-            snmp: tables.snmp,
-            domains: tables.domain,
-            buses: tables.cbus,
-            exports: tables.export.into_iter().map(Spanned::into_inner).collect(),
-        };
-        config.log.url = config.base().join(&config.log.url);
-        Ok(config)
-    }
-
     /// The folder that paths inside the file are relative to.
     pub fn base(&self) -> &Path {
         base(&self.file)

@@ -68,6 +68,18 @@ impl NameTemplate {
 
     /// The name of a slice.
     pub fn render(&self, fields: &NameFields<'_>) -> Result<String, TemplateError> {
+        let name = self.expand(fields);
+        if name.is_empty() || name.starts_with('.') || name.chars().any(|c| c == '/' || c.is_control()) {
+            return Err(TemplateError::Unusable(name));
+        }
+        if name.len() > NAME_BYTES_MAX {
+            return Err(TemplateError::TooLong(name));
+        }
+        Ok(name)
+    }
+
+    /// The text with its fields filled in, be it a name or not.
+    pub fn expand(&self, fields: &NameFields<'_>) -> String {
         let mut name = String::new();
         for piece in &self.pieces {
             match piece {
@@ -84,13 +96,7 @@ impl NameTemplate {
                 Piece::Ext => name.push_str(fields.ext),
             }
         }
-        if name.is_empty() || name.starts_with('.') || name.chars().any(|c| c == '/' || c.is_control()) {
-            return Err(TemplateError::Unusable(name));
-        }
-        if name.len() > NAME_BYTES_MAX {
-            return Err(TemplateError::TooLong(name));
-        }
-        Ok(name)
+        name
     }
 
     /// Whether the name tells revisions apart.

@@ -9,9 +9,11 @@ mod ledger;
 mod log;
 mod read;
 mod schema;
+mod state;
 
 pub use append::{AppendError, Appended, PollDetail};
 pub use error::StoreError;
-pub use ledger::{Delivery, Job, Ledger, NewSlice, SliceState};
+pub use ledger::{Delivery, Job, Ledger, NewSlice};
 pub use log::{Log, WRITE_WAIT};
 pub use read::{GAPS_LISTED_MAX, Gap, PointInfo, Snapshot, Stats, Total};
+pub use state::SliceState;

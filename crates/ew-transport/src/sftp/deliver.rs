@@ -134,7 +134,7 @@ impl Visit<'_> {
         };
         self.rename()?;
         self.has_part = false;
-        self.check(self.path)?;
+        self.look_after()?;
         Ok((how, checked))
     }
 
@@ -272,6 +272,15 @@ impl Visit<'_> {
             .hint("a full disk or a quota is the usual reason")),
             None if self.reads_back(path)? => Ok(Checked::Sha256),
             None => Err(Fault::new(ErrorKind::FarSide, format!("{path} reads back with other content"))),
+        }
+    }
+
+    /// A look at the final name. The rename was acknowledged, so a name that is gone was taken by the receiver;
+    /// sending again would give it the file twice.
+    fn look_after(&self) -> Result<(), Fault> {
+        match self.link.sftp.stat(Path::new(self.path)) {
+            Err(e) if is_absent(&e) => Ok(()),
+            _ => self.check(self.path).map(|_| ()),
         }
     }
 

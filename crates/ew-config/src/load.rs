@@ -1,0 +1,33 @@
+//! From the text of a file to a checked configuration.
+
+use crate::check;
+use crate::error::ConfigError;
+use crate::options::{Config, Tables};
+use std::path::Path;
+use toml::Spanned;
+
+impl Config {
+    /// Reads and checks a configuration.
+    pub fn load(file: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+        Config::parse(file, &text)
+    }
+
+    /// Parses and checks the text of a configuration file.
+    pub fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
+        let tables: Tables = toml::from_str(text).map_err(|e| ConfigError::from_toml(file, text, &e))?;
+        check::check(file, text, &tables)?;
+        let mut config = Config {
+            file: file.to_owned(),
+            site: tables.site.0,
+            log: tables.log,
+            snmp: tables.snmp,
+            domains: tables.domain,
+            buses: tables.cbus,
+            exports: tables.export.into_iter().map(Spanned::into_inner).collect(),
+        };
+        config.log.url = config.base().join(&config.log.url);
+        Ok(config)
+    }
+}
