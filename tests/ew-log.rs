@@ -859,3 +859,56 @@ fn two_at_once_and_a_reader_lose_nothing() {
         log.query_row("select count(distinct seq) from sample", [], |row| row.get(0)).unwrap();
     assert_eq!(distinct, 3 * ROUNDS * EACH);
 }
+
+#[test]
+fn check_and_backup_and_restore() {
+    let site = site();
+    append(&site, &format!("{HEAD}1,a,1\n2,a,2\n")).exit(0);
+    site.run(EW_LOG, "check").exit(0).stdout("").stderr("ew-log: ./ew.db is whole\n");
+    let report = json_of(site.run(EW_LOG, "backup copy.db --json"));
+    assert_eq!(report["bytes"], std::fs::metadata(site.file("copy.db")).unwrap().len());
+    append(&site, &format!("{HEAD}3,a,3\n")).exit(0);
+    // Pages overwritten in the middle of the file are found, and the backup brings the log back.
+    for name in ["ew.db-wal", "ew.db-shm"] {
+        let _ = std::fs::remove_file(site.file(name));
+    }
+    let mut bytes = std::fs::read(site.file("copy.db")).unwrap();
+    let len = bytes.len();
+    bytes[len / 2..len / 2 + 4096].fill(0x55);
+    std::fs::write(site.file("ew.db"), bytes).unwrap();
+    let ended = site.run(EW_LOG, "check").exit(74);
+    assert!(ended.stderr.contains("damaged"), "{}", ended.stderr);
+    std::fs::copy(site.file("copy.db"), site.file("ew.db")).unwrap();
+    for name in ["ew.db-wal", "ew.db-shm"] {
+        let _ = std::fs::remove_file(site.file(name));
+    }
+    site.run(EW_LOG, "-q check").exit(0).stderr("");
+    assert_eq!(rows(&site), 2);
+    // A backup over an older one; into a folder that is not there.
+    site.run(EW_LOG, "backup copy.db").exit(0);
+    site.run(EW_LOG, "backup no/such/copy.db").exit(74);
+}
+
+/// A backup taken while others append is one moment of the log.
+#[test]
+fn backup_while_others_write() {
+    let site = site();
+    append(&site, &format!("{HEAD}0,w,0\n")).exit(0);
+    let mut writers: Vec<_> = (0..3)
+        .map(|writer| {
+            let text: String = (0..20_000).map(|n| format!("{n},w{writer},{n}\n")).collect();
+            site.write(&format!("{writer}.csv"), &format!("{HEAD}{text}"));
+            site.spawn(EW_LOG, &format!("append {writer}.csv"))
+        })
+        .collect();
+    for copy in 0..4 {
+        site.run(EW_LOG, &format!("-q backup {copy}.db")).exit(0).stderr("");
+        let other = Site::new(&format!("[log]\nurl = {:?}\n", site.file(&format!("{copy}.db"))));
+        other.run(EW_LOG, "-q check").exit(0);
+        // Each append is one transaction: all of it is in the copy, or nothing.
+        let stats = json_of(other.run(EW_LOG, "stats --json"));
+        assert_eq!(stats["rows"].as_u64().unwrap() % 20_000, 1, "{stats}");
+    }
+    assert!(writers.iter_mut().all(|writer| writer.wait().unwrap().success()));
+    assert_eq!(rows(&site), 60_001);
+}

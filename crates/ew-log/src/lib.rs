@@ -1,6 +1,7 @@
-//! The log itself: `append slice points stats`.
+//! The log itself: `append slice points stats check backup`.
 
 mod append;
+mod care;
 mod rows;
 mod show;
 mod slice;
@@ -82,6 +83,18 @@ pub enum Command {
         #[arg(long, value_name = "DURATION", default_value = "15m")]
         gap: Span,
     },
+    /// Read all of the log and name what is wrong with it
+    #[command(after_help = format!("Example:\n  ew-log check || ew-log backup /mnt/usb/damaged.db\n\n{}", Exit::HELP))]
+    Check,
+    /// Copy the log as it is at one moment, while others write
+    ///
+    /// The copy is written under a temporary name and then takes the place of FILE. To restore one, stop
+    /// the cron lines, remove ew.db, ew.db-wal and ew.db-shm, and put the copy there.
+    #[command(after_help = format!("Example:\n  ew-log backup /mnt/usb/ew.db\n\n{}", Exit::HELP))]
+    Backup {
+        /// The copy
+        file: PathBuf,
+    },
 }
 
 /// A layout of CSV.
@@ -131,6 +144,8 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             slice::slice(&log, &request, out)
         }
         Command::Points { point } => show::points(&log, &Selection(point.clone()), args.common.json, out),
+        Command::Check => care::check(&log, args.common.json, report, out),
+        Command::Backup { file } => care::backup(&log, file, args.common.json, report, out),
         Command::Stats { gap } => show::stats(&log, *gap, args.common.json, out),
     }
 }

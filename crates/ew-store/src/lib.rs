@@ -4,6 +4,7 @@
 //! nobody. Rendered files that are not placed yet lie in the spool, a folder beside the log file.
 
 mod append;
+mod care;
 mod error;
 mod ledger;
 mod log;

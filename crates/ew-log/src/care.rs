@@ -1,0 +1,41 @@
+//! `ew-log check` and `ew-log backup`.
+
+use ew_cli::{Failure, Output, Report};
+use ew_core::Exit;
+use ew_store::Log;
+use serde_json::json;
+use std::path::Path;
+
+/// Names what is wrong with the log.
+pub(crate) fn check(log: &Log, as_json: bool, report: Report, out: &mut Output) -> Result<Exit, Failure> {
+    let faults = log.check()?;
+    if as_json {
+        out.json(&json!({ "whole": faults.is_empty(), "faults": faults }))?;
+    } else {
+        for fault in &faults {
+            out.line(format_args!("{fault}"))?;
+        }
+    }
+    if faults.is_empty() {
+        report.note(format_args!("{} is whole", log.path().display()));
+        return Ok(Exit::Ok);
+    }
+    Err(Failure::new(Exit::Io, format!("{} is damaged: {} faults", log.path().display(), faults.len()))
+        .hint("keep a copy of it, then restore a backup, or use sqlite3's .recover"))
+}
+
+/// Copies the log.
+pub(crate) fn backup(
+    log: &Log,
+    file: &Path,
+    as_json: bool,
+    report: Report,
+    out: &mut Output,
+) -> Result<Exit, Failure> {
+    let bytes = log.backup(file)?;
+    if as_json {
+        out.json(&json!({ "file": file, "bytes": bytes }))?;
+    }
+    report.note(format_args!("{} copied to {}, {bytes} bytes", log.path().display(), file.display()));
+    Ok(Exit::Ok)
+}
