@@ -3,13 +3,16 @@
 
 #[path = "support/proxy.rs"]
 mod proxy;
+#[path = "support/smtp.rs"]
+mod smtp;
 #[path = "support/sshd.rs"]
 mod sshd;
 
-use ew_core::{Exit, Secret, SecretSource, Span};
+use ew_core::{Exit, NameFields, Secret, SecretSource, Span, Timestamp, Window, Zone};
 use ew_transport::{Checked, Context, ErrorKind, How, Parcel, TransportError, TransportOptions, Transporter};
 use proxy::{Plan, Proxy};
 use sha2::{Digest, Sha256};
+use smtp::{PASSWORD, Sink, USER};
 use sshd::{KEY_PASSWORD, Sshd};
 use std::fs;
 use std::net::TcpListener;
@@ -23,6 +26,7 @@ struct Spool {
     file: PathBuf,
     bytes: Vec<u8>,
     sha256: String,
+    zone: Zone,
 }
 
 impl Spool {
@@ -31,7 +35,7 @@ impl Spool {
         let file = dir.path().join("slice");
         fs::write(&file, &bytes).unwrap();
         let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Spool { _dir: dir, file, bytes, sha256 }
+        Spool { _dir: dir, file, bytes, sha256, zone: Zone::utc() }
     }
 
     /// Bytes in which no piece is like another.
@@ -51,7 +55,18 @@ impl Spool {
 
     fn parcel<'a>(&'a self, name: &'a str) -> Parcel<'a> {
         let (bytes, sha256) = (self.bytes.len() as u64, self.sha256.as_str());
-        Parcel { name, file: &self.file, bytes, sha256, sent_before: false }
+        let window = Window::new(Timestamp::from_secs(1_700_000_000), Timestamp::from_secs(1_700_000_900));
+        let fields = NameFields {
+            job: "u",
+            site: "hq",
+            zone: &self.zone,
+            window,
+            rev: 0,
+            seq: 7,
+            count: 1,
+            ext: "csv",
+        };
+        Parcel { name, file: &self.file, bytes, sha256, sent_before: false, reached: &[], fields }
     }
 }
 
@@ -684,4 +699,123 @@ fn mistyped_keys_are_shown_with_their_place() {
         let error = toml::from_str::<TransportOptions>(toml).unwrap_err().to_string();
         assert!(error.contains(expect), "{toml}\n{error}");
     }
+}
+
+/// Mail to two people, and what else the options say.
+fn mail_options(sink: &Sink, port: u16, more: &str) -> TransportOptions {
+    options(&format!(
+        "[smtp]\nhost = \"127.0.0.1\"\nport = {port}\nuser = \"{USER}\"\npassword = \"{PASSWORD}\"\n\
+         ca_file = {:?}\nfrom = \"ew@example.com\"\nto = [\"a@example.com\", \"b@example.com\"]\n{more}",
+        sink.ca_file()
+    ))
+}
+
+/// What the others do by looking, mail does by a name that stays: the same parcel twice is the same mail twice.
+#[test]
+fn mail_is_at_least_once_under_one_name() {
+    let sink = Sink::start();
+    let proxy = Proxy::start(sink.address(), Plan::open());
+    let options = mail_options(&sink, proxy.port(), "");
+    options.check(Path::new("/")).unwrap();
+    let destination = format!("smtp://127.0.0.1:{}/a@example.com,b@example.com", proxy.port());
+    assert_eq!(options.destination(Path::new("/")), destination);
+    let mut transporter = open(&options);
+    let spool = Spool::new("timestamp,a\n2023-11-14T22:13:20Z,12.5\n");
+    let parcel = spool.parcel("u_1.csv");
+    let first = transporter.deliver(&parcel).unwrap();
+    assert_eq!((first.how, first.checked, first.bytes), (How::Sent, Checked::Reply, parcel.bytes));
+    assert_eq!((first.destination.as_str(), first.recipients.len()), (destination.as_str(), 2));
+    assert_eq!(transporter.deliver(&Parcel { sent_before: true, ..parcel }).unwrap(), first);
+    let mails = sink.received();
+    assert!(mails.len() == 2 && mails[0].raw == mails[1].raw);
+    assert_eq!(mails[0].headers["Message-ID"], first.path);
+    assert_eq!(mails[0].parts[1].content, spool.bytes);
+    assert_eq!(proxy.connections(), 2, "one connection a mail");
+
+    // Who has it already gets nothing; without anyone left there is no connection.
+    let reached = ["B@example.com".to_owned(), "someone@else.example".to_owned()];
+    transporter.deliver(&Parcel { reached: &reached, ..parcel }).unwrap();
+    assert_eq!(sink.received()[2].to, ["a@example.com"]);
+    let all = ["a@example.com".to_owned(), "b@example.com".to_owned()];
+    let receipt = transporter.deliver(&Parcel { reached: &all, ..parcel }).unwrap();
+    assert_eq!((receipt.how, receipt.recipients.len(), proxy.connections()), (How::Found, 2, 3));
+
+    // Other content or another name is another mail.
+    let other = Spool::new("x");
+    let paths = [other.parcel("u_1.csv"), spool.parcel("u_2.csv"), spool.parcel("u_1.csv")]
+        .map(|parcel| transporter.deliver(&parcel).unwrap().path);
+    assert!(paths[0] != paths[1] && paths[0] != paths[2] && paths[1] != paths[2] && paths[2] == first.path);
+}
+
+#[test]
+fn mail_of_any_size_and_what_is_ours_to_get_wrong() {
+    let sink = Sink::start();
+    let mut transporter = open(&mail_options(&sink, sink.port(), ""));
+    let (empty, large) = (Spool::new(""), Spool::large(3 * 1024 * 1024 + 1));
+    for (at, spool) in [&empty, &large].into_iter().enumerate() {
+        transporter.deliver(&spool.parcel("Zähler 7; \"a\" $(x) *.csv")).unwrap();
+        let mails = sink.received();
+        let part = &mails[at].parts[1];
+        assert_eq!(part.name.as_deref(), Some("Zähler 7; \"a\" $(x) *.csv"));
+        assert!(part.content == spool.bytes, "{} bytes are equal byte for byte", spool.bytes.len());
+    }
+    let gone = Parcel { file: Path::new("/nowhere/slice"), ..empty.parcel("gone") };
+    let altered = Parcel { sha256: &large.sha256, ..empty.parcel("altered") };
+    for parcel in [gone, altered] {
+        let error = transporter.deliver(&parcel).unwrap_err();
+        assert_eq!((error.exit(), error.is_retryable()), (Exit::Io, false), "{error}");
+    }
+    assert_eq!(transporter.deliver(&empty.parcel("../escape")).unwrap_err().exit(), Exit::Config);
+    assert_eq!(sink.received().len(), 2);
+}
+
+#[test]
+fn mail_that_some_may_not_have() {
+    let sink = Sink::start();
+    let mut transporter = open(&mail_options(&sink, sink.port(), "cc = [\"c@example.com\"]"));
+    let spool = Spool::new("x");
+    let mut attempt = |faults: &str, reached: &[String]| {
+        sink.set_faults(faults);
+        transporter.deliver(&Parcel { reached, ..spool.parcel("u.csv") })
+    };
+    // One refused and one put off: trying again makes sense for the second.
+    let error = attempt("550=a@example.com 450=b@example.com", &[]).unwrap_err();
+    assert_eq!((error.exit(), error.is_retryable()), (Exit::Unavailable, true), "{error}");
+    assert_eq!(error.reached(), ["c@example.com"]);
+    let error = attempt("550=a@example.com", error.reached()).unwrap_err();
+    assert_eq!((error.exit(), error.is_retryable()), (Exit::Refused, false), "{error}");
+    assert_eq!(error.reached(), ["b@example.com"], "those of this attempt");
+    // Refused as a whole it has reached nobody.
+    let error = attempt("550=a@example.com 554", &[]).unwrap_err();
+    assert_eq!((error.exit(), error.reached().len()), (Exit::Refused, 0), "{error}");
+    let to: Vec<Vec<String>> = sink.received().into_iter().map(|mail| mail.to).collect();
+    assert_eq!(to, [["c@example.com"], ["b@example.com"]]);
+}
+
+#[test]
+fn mail_and_files_that_are_not_there() {
+    let sink = Sink::start();
+    let text = format!(
+        "[smtp]\nhost = \"localhost\"\nport = {}\nca_file = \"missing.pem\"\nfrom = \"a@b.example\"\nto = [\"c@d.example\"]",
+        sink.port()
+    );
+    let error = options(&text).check(Path::new("/nowhere")).unwrap_err();
+    assert_eq!(error.exit(), Exit::Config, "{error}");
+    assert!(error.to_string().contains("ca_file /nowhere/missing.pem"), "{error}");
+    let dir = tempfile::tempdir().unwrap();
+    let bundle = dir.path().join("missing.pem");
+    for (content, says) in [
+        ("# none\n".to_owned(), "no certificate in it"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".into(), "damaged"),
+    ] {
+        fs::write(&bundle, content).unwrap();
+        assert!(options(&text).check(dir.path()).unwrap_err().to_string().contains(says));
+    }
+    // In a file of several, the second one counts as well.
+    let other = Sink::start();
+    let both = [other.ca_file(), sink.ca_file()].map(|file| fs::read_to_string(file).unwrap()).concat();
+    fs::write(&bundle, both).unwrap();
+    let text = format!("{text}\nuser = \"{USER}\"\npassword = \"{PASSWORD}\"\n");
+    let text = text.replace("\"missing.pem\"", &format!("{bundle:?}"));
+    open(&options(&text)).deliver(&Spool::new("x").parcel("a")).unwrap();
 }

@@ -5,7 +5,7 @@ use crate::job::JobRun;
 use crate::render::{self, Piece};
 use crate::report::{Outcome, SliceReport};
 use ew_cli::{Failure, clock};
-use ew_core::{Contents, Exit, PartOutcome};
+use ew_core::{Contents, Exit, NameFields, PartOutcome};
 use ew_store::{Delivery, Job};
 use ew_transport::{Context, Parcel, Receipt, TransportError, Transporter};
 use sha2::{Digest, Sha256};
@@ -162,7 +162,18 @@ pub(crate) fn deliver(
     let spool = slice.spool.clone().unwrap_or_default();
     let path = render::spool_file(job, &spool);
     let destination = job.destination();
+    let fields = NameFields {
+        job: &job.options.name,
+        site: &job.config.site,
+        zone: &job.options.zone,
+        window: slice.window,
+        rev: slice.rev,
+        seq: slice.as_of_seq,
+        count: slice.count.unwrap_or(0),
+        ext: job.options.format.extension(),
+    };
     let mut sent_before = slice.attempts > 0;
+    let mut reached = slice.reached.clone();
     loop {
         job.stage(&format!("sending {name} to {destination}"));
         job.log.ledger().sending(slice, &destination)?;
@@ -172,6 +183,8 @@ pub(crate) fn deliver(
             bytes: slice.bytes.unwrap_or(0),
             sha256: &sha256,
             sent_before,
+            reached: &reached,
+            fields,
         };
         let error = match courier.send(job, &parcel) {
             Ok(receipt) => {
@@ -194,8 +207,9 @@ pub(crate) fn deliver(
         };
         sent_before = true;
         courier.failures += 1;
+        reached.extend_from_slice(error.reached());
         let failure = Failure::of(error.exit(), &error).maybe_hint(error.hint());
-        job.log.ledger().failed(slice, &failure.message)?;
+        job.log.ledger().failed(slice, &failure.message, &reached)?;
         if !error.is_retryable() || courier.failures >= job.options.connection_attempts {
             job.result.slices.push(SliceReport::of(slice, Outcome::Failed, Some(failure.message.clone())));
             job.result.fail(&failure);

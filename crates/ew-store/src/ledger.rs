@@ -87,10 +87,12 @@ pub struct Delivery {
     pub attempts: u32,
     /// When it was placed.
     pub delivered_at: Option<Timestamp>,
+    /// While it is not placed: the recipients who have it already and must not get it again.
+    pub reached: Vec<String>,
 }
 
 const COLUMNS: &str = "s.id, j.name, s.start_time, s.end_time, s.rev, s.as_of_seq, s.state, s.reason, s.columns, \
-     s.count, s.name, s.rows, s.bytes, s.sha256, s.spool, s.destination, s.attempts, s.delivered_at";
+     s.count, s.name, s.rows, s.bytes, s.sha256, s.spool, s.destination, s.attempts, s.delivered_at, s.reached";
 
 /// Jobs, slices and receipts.
 #[derive(Debug)]
@@ -236,14 +238,14 @@ impl Ledger<'_> {
         Ok(())
     }
 
-    /// Notes why the last attempt failed; the slice stays due.
-    pub fn failed(&mut self, slice: &Delivery, reason: &str) -> Result<(), StoreError> {
+    /// Notes why the last attempt failed, and all who have the slice all the same; it stays due for the others.
+    pub fn failed(&mut self, slice: &Delivery, reason: &str, reached: &[String]) -> Result<(), StoreError> {
         let sql = self.sql("note a failure");
         self.conn
             .execute(
-                "update slice set state = 'failed', reason = ?2
+                "update slice set state = 'failed', reason = ?2, reached = ?3
                  where id = ?1 and state in ('rendered', 'sending', 'failed')",
-                params![slice.id, reason],
+                params![slice.id, reason, (!reached.is_empty()).then(|| reached_json(reached))],
             )
             .map_err(&sql)?;
         Ok(())
@@ -262,7 +264,7 @@ impl Ledger<'_> {
         let (start, end) = (slice.window.start.micros(), slice.window.end.micros());
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
         tx.execute(
-            "update slice set state = 'placed', reason = null, spool = null, receipt = ?2, delivered_at = ?3 where id = ?1",
+            "update slice set state = 'placed', reason = null, reached = null, spool = null, receipt = ?2, delivered_at = ?3 where id = ?1",
             params![slice.id, receipt, now.micros()],
         )
         .map_err(&sql)?;
@@ -330,6 +332,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     let state: String = row.get(6)?;
     let columns: Option<String> = row.get(8)?;
     let delivered_at: Option<i64> = row.get(17)?;
+    let reached: Option<String> = row.get(18)?;
     Ok(Delivery {
         id: row.get(0)?,
         job: row.get(1)?,
@@ -348,6 +351,12 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         destination: row.get(15)?,
         attempts: row.get(16)?,
         delivered_at: delivered_at.map(Timestamp::from_micros),
+        reached: reached
+            .as_deref()
+            .map(reached_from_json)
+            .transpose()
+            .map_err(|e| bad(18, e))?
+            .unwrap_or_default(),
     })
 }
 
@@ -358,6 +367,14 @@ fn columns_json(columns: &[Point]) -> String {
 fn columns_from_json(text: &str) -> Result<Columns, String> {
     let names: Vec<String> = serde_json::from_str(text).map_err(|e| e.to_string())?;
     names.iter().map(|name| name.parse()).collect()
+}
+
+fn reached_json(reached: &[String]) -> String {
+    serde_json::Value::from(reached).to_string()
+}
+
+fn reached_from_json(text: &str) -> Result<Vec<String>, String> {
+    serde_json::from_str(text).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
@@ -396,7 +413,9 @@ mod tests {
         assert_eq!(late.columns.as_deref().map(<[Point]>::len), Some(2));
 
         ledger.sending(&late, "file:///out").unwrap();
-        ledger.failed(&late, "connection refused").unwrap();
+        let reached = ["a@example.com".to_owned(), "\"b\"@example.com".to_owned()];
+        ledger.failed(&late, "connection refused", &reached).unwrap();
+        assert_eq!(ledger.unfinished(&job).unwrap()[1].reached, reached);
         assert_eq!(ledger.unfinished(&job).unwrap()[1].reason.as_deref(), Some("connection refused"));
         let now = Timestamp::from_secs(5_000);
         let bookmark = ledger.place(&job, &late, "{}", now).unwrap();
@@ -404,6 +423,8 @@ mod tests {
         assert_eq!(ledger.place(&job, &early, "{}", now).unwrap(), bookmark);
         assert_eq!(ledger.unfinished(&job).unwrap(), []);
         let all = ledger.list(None, Window::new(Timestamp::MIN, Timestamp::MAX)).unwrap();
+        // A slice that is sent again by hand goes to everyone.
+        assert!(all.iter().all(|slice| slice.reached.is_empty()));
         let states: Vec<_> = all.iter().map(|d| (d.state.as_str(), d.attempts)).collect();
         assert_eq!(states, [("empty", 0), ("placed", 0), ("placed", 1)]);
     }

@@ -1,7 +1,7 @@
 //! The schema and its migrations, one step per `user_version`.
 
 /// Step n brings a log from `user_version` n to n + 1. A step, once released, is never edited.
-pub(crate) const STEPS: &[&str] = &[STEP_0];
+pub(crate) const STEPS: &[&str] = &[STEP_0, STEP_1];
 
 /// Times are microseconds since 1970-01-01T00:00:00Z.
 ///
@@ -103,3 +103,56 @@ create table file_name (
     primary key (destination, name)
 ) strict, without rowid;
 ";
+
+/// Recipients of a mail that have a slice which is not placed yet: the next attempt leaves them out.
+const STEP_1: &str = "
+alter table slice add column reached text;  -- JSON array
+";
+
+#[cfg(test)]
+mod tests {
+    use crate::{Log, SliceState};
+    use ew_core::{Timestamp, Window};
+    use std::path::Path;
+
+    /// One small log of every schema before this one, as its programs wrote it.
+    #[test]
+    fn older_logs_are_brought_up_to_date_and_keep_their_rows() {
+        for version in 1..super::STEPS.len() {
+            let old =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../fixtures/schema/v{version}.db"));
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("ew.db");
+            std::fs::copy(&old, &path).unwrap_or_else(|e| panic!("{}: {e}", old.display()));
+            let mut log = Log::open(&path).unwrap();
+            let found: i64 = log.conn.query_row("pragma user_version", [], |row| row.get(0)).unwrap();
+            assert_eq!(found, super::STEPS.len() as i64, "version {version}");
+            let integrity: String =
+                log.conn.query_row("pragma integrity_check", [], |row| row.get(0)).unwrap();
+            assert_eq!(integrity, "ok");
+            let rows: i64 = log.conn.query_row("select count(*) from sample", [], |row| row.get(0)).unwrap();
+            assert_eq!(rows, 5);
+            assert_eq!(log.snapshot().unwrap().last_seq().unwrap(), 6);
+
+            let mut ledger = log.ledger();
+            let job = ledger.job("utility").unwrap().unwrap();
+            assert_eq!(job.bookmark, Some("2026-03-01T00:30:00Z".parse().unwrap()));
+            let all = ledger.list(None, Window::new(Timestamp::MIN, Timestamp::MAX)).unwrap();
+            let states: Vec<_> = all.iter().map(|d| d.state).collect();
+            assert_eq!(
+                states,
+                [SliceState::Placed, SliceState::Placed, SliceState::Empty, SliceState::Failed],
+                "version {version}"
+            );
+            assert!(all.iter().all(|slice| slice.reached.is_empty()));
+
+            // And it goes on from there.
+            let open = ledger.unfinished(&job).unwrap();
+            assert_eq!(open.len(), 1);
+            ledger.failed(&open[0], "again", &["a@example.com".to_owned()]).unwrap();
+            assert_eq!(ledger.unfinished(&job).unwrap()[0].reached, ["a@example.com"]);
+            let bookmark = ledger.place(&job, &open[0], "{}", Timestamp::from_secs(1_800_000_000)).unwrap();
+            assert_eq!(bookmark, Some("2026-03-01T01:00:00Z".parse().unwrap()));
+        }
+    }
+}

@@ -1,9 +1,9 @@
 //! Delivers one file as a transporter's table says, from the shell: for trials, and for tests that need an
 //! environment or a limit of their own.
 //!
-//! `deliver OPTIONS.toml FILE NAME`, where OPTIONS.toml holds one table, `[file]` or `[sftp]`.
+//! `deliver OPTIONS.toml FILE NAME`, where OPTIONS.toml holds one table, `[file]`, `[sftp]` or `[smtp]`.
 
-use ew_core::{Secret, SecretSource, Span};
+use ew_core::{NameFields, Secret, SecretSource, Span, Timestamp, Window, Zone};
 use ew_transport::{Context, Parcel, TransportOptions};
 use sha2::{Digest, Sha256};
 use std::error::Error;
@@ -25,7 +25,12 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     };
     let context = Context { base: Path::new("."), timeout: Span::from_secs(20), resolve: &plain };
     let bytes = content.len() as u64;
-    let parcel = Parcel { name, file: Path::new(file), bytes, sha256: &sha256, sent_before: false };
+    let zone = Zone::utc();
+    let window = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(0));
+    let fields =
+        NameFields { job: "deliver", site: "", zone: &zone, window, rev: 0, seq: 0, count: 0, ext: "" };
+    let file = Path::new(file);
+    let parcel = Parcel { name, file, bytes, sha256: &sha256, sent_before: false, reached: &[], fields };
     match options.open(&context).and_then(|mut transporter| transporter.deliver(&parcel)) {
         Ok(receipt) => {
             eprintln!("{}", serde_json::to_string(&receipt)?);

@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Protocol,
     /// The far side said no, or showed a key that is not its own.
     Refused,
+    /// The file is larger than the receiver takes.
+    TooLarge,
 }
 
 /// Why a file was not delivered.
@@ -31,6 +33,7 @@ pub struct TransportError {
     kind: ErrorKind,
     reason: String,
     hint: Option<String>,
+    reached: Box<[String]>,
 }
 
 fn verb(object: &Option<String>) -> String {
@@ -66,6 +69,16 @@ impl TransportError {
         self.hint.as_deref()
     }
 
+    /// Which recipients got the file all the same, where one delivery goes to several. They need not be
+    /// those that had it before.
+    pub fn reached(&self) -> &[String] {
+        &self.reached
+    }
+
+    pub(crate) fn with_reached(self, reached: Vec<String>) -> TransportError {
+        TransportError { reached: reached.into(), ..self }
+    }
+
     /// How a program ends on it.
     pub fn exit(&self) -> Exit {
         match self.kind {
@@ -74,6 +87,7 @@ impl TransportError {
             ErrorKind::Unreachable | ErrorKind::FarSide | ErrorKind::Missing => Exit::Unavailable,
             ErrorKind::Protocol => Exit::Protocol,
             ErrorKind::Refused => Exit::Refused,
+            ErrorKind::TooLarge => Exit::Data,
         }
     }
 
@@ -112,6 +126,7 @@ impl Fault {
             kind: self.kind,
             reason: self.reason,
             hint: self.hint,
+            reached: Box::default(),
         }
     }
 }

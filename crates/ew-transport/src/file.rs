@@ -87,6 +87,7 @@ impl Directory {
             bytes: parcel.bytes,
             how,
             checked,
+            recipients: Vec::new(),
         };
         let how = match look(&path, parcel)? {
             Found::Same => {

@@ -2,19 +2,22 @@
 //!
 //! When [`Transporter::deliver`] says Ok, the whole file is at the receiver under its name; when it says
 //! Err, nothing partial is under that name. The same parcel twice is harmless. No transporter knows what
-//! is in the file.
+//! is in the file. Mail alone is at least once: see [`SmtpOptions`].
 
 mod error;
 mod file;
+mod net;
 mod sftp;
+mod smtp;
 mod source;
 
 pub use error::{ErrorKind, TransportError};
 pub use file::FileOptions;
 pub use sftp::{Fingerprint, HostName, Login, SftpOptions};
+pub use smtp::{MailAddress, MailLogin, Security, SmtpOptions};
 
 use error::Fault;
-use ew_core::{Secret, SecretSource, Span};
+use ew_core::{NameFields, Secret, SecretSource, Span};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -31,6 +34,11 @@ pub struct Parcel<'a> {
     pub sha256: &'a str,
     /// An earlier attempt may have placed it, or a part of it.
     pub sent_before: bool,
+    /// Recipients that have it already and must not get it again, as [`TransportError::reached`] named
+    /// them; empty where a receiver is one place.
+    pub reached: &'a [String],
+    /// What templates of the transporter are made of: the slice's name and times, never its samples.
+    pub fields: NameFields<'a>,
 }
 
 /// How a file came to be at the receiver.
@@ -53,6 +61,8 @@ pub enum Checked {
     Size,
     /// The SHA-256 of the bytes read back.
     Sha256,
+    /// Nothing; the far side's reply was taken for it.
+    Reply,
 }
 
 /// What the receiver has now.
@@ -60,7 +70,7 @@ pub enum Checked {
 pub struct Receipt {
     /// Which receiver: the text of [`TransportOptions::destination`].
     pub destination: String,
-    /// The file's path there.
+    /// The file's path there; of a mail its Message-ID.
     pub path: String,
     /// Its size.
     pub bytes: u64,
@@ -68,6 +78,9 @@ pub struct Receipt {
     pub how: How,
     /// How that is known.
     pub checked: Checked,
+    /// Everyone who has it, where one delivery goes to several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<String>,
 }
 
 /// Delivers files to one receiver, several one after the other over one connection. After an error the
@@ -95,16 +108,19 @@ pub enum TransportOptions {
     File(FileOptions),
     /// SFTP, version 3, over SSH 2.
     Sftp(SftpOptions),
+    /// Mail.
+    Smtp(SmtpOptions),
 }
 
 impl TransportOptions {
     /// The receiver as a URL that stays the same from run to run and holds no secret:
-    /// `file:///srv/outgoing`, `sftp://user@host:22/directory`, and `sftp://user@host:22/~/directory`
-    /// for a directory below the one where the login starts.
+    /// `file:///srv/outgoing`, `sftp://user@host:22/directory`, `sftp://user@host:22/~/directory`
+    /// for a directory below the one where the login starts, and `smtp://host:587/a@example.com,b@example.com`.
     pub fn destination(&self, base: &Path) -> String {
         match self {
             TransportOptions::File(options) => options.destination(base),
             TransportOptions::Sftp(options) => options.destination(),
+            TransportOptions::Smtp(options) => options.destination(),
         }
     }
 
@@ -113,6 +129,7 @@ impl TransportOptions {
         match self {
             TransportOptions::File(options) => options.check(base),
             TransportOptions::Sftp(options) => options.check(base),
+            TransportOptions::Smtp(options) => options.check(base),
         }
     }
 
@@ -121,6 +138,7 @@ impl TransportOptions {
         Ok(match self {
             TransportOptions::File(options) => Box::new(options.open(context)),
             TransportOptions::Sftp(options) => Box::new(options.open(context)?),
+            TransportOptions::Smtp(options) => Box::new(options.open(context)?),
         })
     }
 }

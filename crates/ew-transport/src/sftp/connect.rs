@@ -4,14 +4,13 @@ use super::Fingerprint;
 use super::fault::{fault, is_kex_failure, is_no};
 use super::known_hosts::{KnownHosts, PublicKey, Verdict};
 use super::probe;
-use crate::error::{ErrorKind, Fault, plain};
+use crate::error::{ErrorKind, Fault};
+use crate::net::{self, lost};
 use ew_core::Secret;
 use ssh2::{KeyboardInteractivePrompt, MethodType, Prompt, Session};
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 /// Everything that a connection needs.
@@ -186,7 +185,7 @@ impl Access {
     /// The first address of the host that answers.
     fn dial(&self) -> Result<TcpStream, Fault> {
         let mut last = Fault::new(ErrorKind::Unreachable, format!("{} has no address", self.host));
-        for address in self.addresses()? {
+        for address in net::addresses(&self.host, self.port, self.timeout)? {
             match TcpStream::connect_timeout(&address, self.timeout) {
                 Ok(stream) => {
                     stream.set_nodelay(true).map_err(|e| lost("connect", &e))?;
@@ -198,23 +197,6 @@ impl Access {
             }
         }
         Err(last)
-    }
-
-    /// The host's addresses. The system's resolver takes no deadline, so it is left behind at ours.
-    fn addresses(&self) -> Result<Vec<SocketAddr>, Fault> {
-        let (sender, receiver) = mpsc::channel();
-        let (host, port) = (self.host.clone(), self.port);
-        thread::spawn(move || {
-            let found = (host.as_str(), port).to_socket_addrs().map(|found| found.take(16).collect());
-            // The other end may have gone.
-            let _ = sender.send(found);
-        });
-        match receiver.recv_timeout(self.timeout) {
-            Ok(found) => found.map_err(|e| lost(&format!("look up {}", self.host), &e)),
-            Err(_) => {
-                Err(Fault::new(ErrorKind::Unreachable, format!("look up {}: no answer in time", self.host)))
-            }
-        }
     }
 
     /// Whether this is the host's key. Nothing has been sent yet that an impostor could use.
@@ -344,17 +326,6 @@ fn no_key() -> Fault {
 
 fn shown_key(session: &Session) -> Result<PublicKey, Fault> {
     session.host_key().map(|(blob, _)| PublicKey::new(blob)).ok_or_else(no_key)
-}
-
-fn lost(operation: &str, error: &io::Error) -> Fault {
-    let why = match error.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "no answer in time".into(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-            "the connection was lost".into()
-        }
-        _ => plain(error),
-    };
-    Fault::new(ErrorKind::Unreachable, format!("{operation}: {why}"))
 }
 
 /// Answers every question of the server with the password.

@@ -66,7 +66,7 @@ impl Sftp {
             Ok((how, checked)) => {
                 self.link = Some(link);
                 let destination = self.destination.clone();
-                Ok(Receipt { destination, path, bytes: parcel.bytes, how, checked })
+                Ok(Receipt { destination, path, bytes: parcel.bytes, how, checked, recipients: Vec::new() })
             }
             Err(fault) => {
                 let (has_part, was_cut) = (visit.has_part, visit.was_cut.get());

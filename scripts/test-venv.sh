@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# The Python packages of the tests, in an environment of their own: target/test-venv. Made anew when the list changes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+wanted="aiosmtpd==1.4.6"
+venv=target/test-venv
+
+[ "$(cat "$venv/wanted" 2>/dev/null || true)" = "$wanted" ] && exit 0
+rm -rf "$venv"
+python3 -m venv "$venv" || { echo "$0: python3 has no venv (Debian: python3-venv)" >&2; exit 1; }
+# shellcheck disable=SC2086  # a list of words
+"$venv/bin/pip" install --quiet --disable-pip-version-check $wanted
+echo "$wanted" >"$venv/wanted"
