@@ -384,3 +384,68 @@ fn wrong_command_lines() {
     let none = Site::new("site = \"hq\"\n");
     run(&none, "ew-export", "").exit(78);
 }
+
+/// A quarter of an hour of a whole local day, one row in each, over both changes of the clock.
+#[test]
+fn days_of_23_and_25_hours_are_whole() {
+    for (zone, day, next, hours) in [
+        ("Europe/Zurich", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z", 23),
+        ("Europe/Zurich", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z", 25),
+        ("Australia/Sydney", "2026-10-03T14:00:00Z", "2026-10-04T13:00:00Z", 23),
+        ("Australia/Sydney", "2026-04-04T13:00:00Z", "2026-04-05T14:00:00Z", 25),
+    ] {
+        let daily = config(&format!("zone = \"{zone}\"\nperiod = \"1d\"\nbreakup_on_period = true"), "csv]");
+        let quarters = config(&format!("zone = \"{zone}\"\nbreakup_on_period = true"), "csv]")
+            .replace("name = \"u\"", "name = \"q\"")
+            .replace("\"out\"", "\"quarters\"");
+        let mut site = Site::new(&(daily + &quarters));
+        let start = ew_core::Timestamp::from_rfc3339(day).unwrap();
+        let mut rows = "timestamp,point,value\n".to_owned();
+        for n in 0..hours * 4 {
+            rows += &format!("{},a,{n}\n", start.plus_micros(n * 900_000_000));
+        }
+        let log = ew::sibling(EW_EXPORT, "ew-log");
+        site.run_with_input(log.to_str().unwrap(), "-q append", &rows).exit(0);
+        site.now(next);
+        run(&site, "ew-export", "-q").exit(0).stderr("");
+        // One file for the day, one for each quarter of it, all under names of their own.
+        let names = site.names("out");
+        assert_eq!(names.len(), 1, "{zone} {day}");
+        let text = site.read(&format!("out/{}", names[0]));
+        assert_eq!(text.lines().count() as i64, 1 + hours * 4, "{zone} {day}");
+        assert_eq!(site.names("quarters").len() as i64, hours * 4, "{zone} {day}");
+    }
+}
+
+/// With `breakup_on_period` an outage longer than a period never stops the exports.
+#[test]
+fn gaps_of_years_and_one_row_in_1970() {
+    let mut site = Site::new(&config("breakup_on_period = true", "csv]"));
+    let rows = "timestamp,point,value\n0,a,1\n2019-05-01T10:00:00Z,a,2\n2026-03-01T00:01:00Z,a,3\n";
+    let log = ew::sibling(EW_EXPORT, "ew-log");
+    site.run_with_input(log.to_str().unwrap(), "-q append", rows).exit(0);
+    // And one in the future, which holds back nothing.
+    site.run_with_input(log.to_str().unwrap(), "-q append", "timestamp,point,value\n4000000000,a,4\n")
+        .exit(0);
+    site.now("2026-03-01T00:15:00Z");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(
+        site.names("out"),
+        ["u_19700101T000000Z.csv", "u_20190501T100000Z.csv", "u_20260301T000000Z.csv"]
+    );
+    assert_eq!(ledger(&site).iter().filter(|line| line.ends_with("empty")).count(), 2);
+}
+
+/// What a run did not send, the next one sends, and a run that has nothing new sends nothing.
+#[test]
+fn twice_with_one_end_and_after_a_failure() {
+    let mut site = Site::new(&config("breakup_on_period = true", "csv]").replace("\"out\"", "\"no/out\""));
+    append(&site, "01:00 a 1\n 16:00 a 2");
+    site.now("2026-03-01T00:30:00Z");
+    let end = "--end 2026-03-01T00:30:00Z";
+    run(&site, "ew-export", end).exit(69);
+    std::fs::create_dir_all(site.file("no")).unwrap();
+    run(&site, "ew-export", end).exit(0);
+    assert_eq!(site.names("no/out").len(), 2);
+    run(&site, "ew-export", end).exit(0).stdout("").stderr("");
+}
