@@ -85,7 +85,7 @@ fn one_file_per_slot_with_rows_and_empty_slots_are_recorded() {
         .exit(66)
         .stderr("ew-export: u: no data: no row from 2026-03-01T01:00:00Z to 2026-03-01T01:15:00Z\n");
     assert_eq!(site.names("out").len(), 3);
-    assert_eq!(site.names("ew.db.spool/u"), Vec::<String>::new());
+    assert_eq!(site.names("ew.db.spool/jobs/u"), Vec::<String>::new());
     let status = run(&site, "ew-ledger", "status").exit(0).stdout;
     assert_eq!(
         status,
@@ -321,7 +321,7 @@ fn a_failed_receiver_holds_back_its_own_job_only() {
     );
     // The first that failed ends them; it waits in the spool, as recorded.
     assert_eq!(ledger(&site)[0], "u_20260301T000000Z.csv 00:00-15:00 r0 1 failed");
-    assert_eq!(site.names("ew.db.spool/u").len(), 1);
+    assert_eq!(site.names("ew.db.spool/jobs/u").len(), 1);
     let status = run(&site, "ew-ledger", "status --json").exit(0).stdout;
     assert!(status.contains("\"failed\": 1"), "{status}");
 

@@ -97,7 +97,7 @@ pub(crate) fn write(job: &JobRun<'_>, piece: &Piece<'_>, out: impl Write) -> Res
 
 /// The job's folder in the spool.
 pub(crate) fn spool_dir(job: &JobRun<'_>) -> PathBuf {
-    Log::spool_dir(job.log.path()).join(&job.options.name)
+    Log::spool_dir(job.log.path(), &job.options.name)
 }
 
 /// A file of the ledger in the spool.
