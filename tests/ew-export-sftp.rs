@@ -168,6 +168,31 @@ fn kill_9_in_mid_upload_and_a_second_run() {
     assert_eq!(attempts(&site), 2);
 }
 
+#[test]
+fn kill_9_while_a_slice_is_sent_again_by_hand() {
+    let server = Sshd::start();
+    let proxy = Proxy::start(server.address(), Plan::open());
+    let site = site(&server, proxy.port(), "period = \"1h\"");
+    let rows = fill(&site, 4);
+    site.run(EW_EXPORT, "").exit(0);
+    let folder = server.root().join("in");
+    std::fs::remove_file(folder.join("u_20260301T000000Z.csv")).unwrap();
+    proxy.set_plan(Plan::rate(100_000));
+    let mut first = site.spawn(EW_EXPORT, "u --from 2026-03-01 --to 2026-03-01T01:00");
+    let part = folder.join(".u_20260301T000000Z.csv.part");
+    let start = std::time::Instant::now();
+    while !part.exists() {
+        assert!(start.elapsed() < Duration::from_secs(20), "the upload never began");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
+    proxy.set_plan(Plan::open());
+    // The next run, for what is due, finishes it first.
+    site.run(EW_EXPORT, "").exit(0);
+    holds_every_row_once(&folder, &rows);
+}
+
 /// Each run lives a little longer than the one before it, so that death comes at every stage; then one runs
 /// to its end.
 fn killed_at_many_moments(site: &Site, rounds: u64) {

@@ -1,7 +1,7 @@
 //! The schema and its migrations, one step per `user_version`.
 
 /// Step n brings a log from `user_version` n to n + 1. A step, once released, is never edited.
-pub(crate) const STEPS: &[&str] = &[STEP_0];
+pub(crate) const STEPS: &[&str] = &[STEP_0, STEP_1];
 
 /// Times are microseconds since 1970-01-01T00:00:00Z.
 ///
@@ -102,4 +102,18 @@ create table file_name (
     end_time integer not null,
     primary key (destination, name)
 ) strict, without rowid;
+";
+
+/// What a job selects may change; each slice keeps what was in force at its start. And a slice with a file in
+/// the spool is one to be finished, be it new or a placed one that is sent again by hand.
+const STEP_1: &str = "
+create table selection (
+    job integer not null references job,
+    from_time integer not null,             -- of slices that start at or after it
+    points text not null,                   -- JSON array of globs
+    since integer,                          -- rows before it are never due
+    primary key (job, from_time)
+) strict, without rowid;
+drop index slice_unfinished;
+create index slice_unfinished on slice (job) where spool is not null;
 ";
