@@ -100,8 +100,10 @@ fn an_unknown_and_a_changed_host_key_are_refused_and_nothing_is_sent() {
     // The line of another server stands for the key that was there before.
     let other = Sshd::start();
     let changed = other.known_hosts_line("ed25519", server.port());
-    for (name, line) in [("empty", ""), ("changed", changed.as_str())] {
-        site.write(name, line);
+    for (name, line) in [("absent", None), ("empty", Some("")), ("changed", Some(changed.as_str()))] {
+        if let Some(line) = line {
+            site.write(name, line);
+        }
         site.write("ew.toml", &config(&server, server.port(), name, ""));
         let ended = site.run(EW_EXPORT, "").exit(77);
         assert!(ended.stderr.contains(&server.fingerprint("ed25519")), "{}", ended.stderr);
