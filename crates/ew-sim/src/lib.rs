@@ -1,6 +1,6 @@
 //! Simulators of the gear that a site has, with its faults, for trials and tests.
 //!
-//! `ew-sim snmp` plays EnergyWise switches to SNMP v1 and v2c clients. It shares no protocol code with the
+//! `ew-sim snmp` plays EnergyWise switches to SNMP v1, v2c and v3 clients. It shares no protocol code with the
 //! programs that it is used to test.
 
 mod cli;
