@@ -719,3 +719,22 @@ fn a_closed_stdout_ends_it_quietly() {
     let output = ew_sim().arg("snmp").stdout(writer).stderr(Stdio::piped()).output().unwrap();
     assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""));
 }
+
+#[test]
+fn check_validates_the_configuration_of_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ew.toml");
+    let check = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_ew-sim"))
+            .arg("--config")
+            .arg(&file)
+            .arg("--check")
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(check("site = \"hq\"\n"), (Some(0), String::new()));
+    let (code, stderr) = check("sight = \"hq\"\n");
+    assert!(code == Some(78) && stderr.contains("ew.toml:1:1: unknown key `sight`"), "{stderr}");
+}

@@ -20,13 +20,22 @@ const COMMUNITY: &str = "public";
 #[command(
     name = "ew-sim",
     version,
+    arg_required_else_help = true,
     about = "Simulators of site gear with faults, for trials and tests",
     after_help = top_help(),
 )]
 pub(crate) struct Cli {
-    /// Which gear.
+    /// Which gear; none with `--check`.
     #[command(subcommand)]
-    pub(crate) simulator: Simulator,
+    pub(crate) simulator: Option<Simulator>,
+
+    /// The configuration that --check validates; the simulators read none
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Validate the configuration of the other programs and exit
+    #[arg(long, global = true)]
+    pub(crate) check: bool,
 }
 
 /// One simulator a subcommand.
