@@ -195,6 +195,33 @@ fn kill_9_while_a_slice_is_sent_again_by_hand() {
     holds_every_row_once(&folder, &rows);
 }
 
+/// A receiver that falls silent: the lock says for how long and at what, rows come in meanwhile, `--wait`
+/// waits, and the time-out ends it.
+#[test]
+fn a_stuck_export_is_watched_and_stops_nothing_else() {
+    let server = Sshd::start();
+    let proxy = Proxy::start(server.address(), Plan::stall_after(10_000));
+    let job = "connection_attempts = 1\ntimeout = \"3s\"";
+    let mut site = site(&server, proxy.port(), job);
+    site.write("ew.toml", &("[log]\nlock_warn_after = \"500ms\"\n".to_owned() + &site.read("ew.toml")));
+    site.now("2026-03-02T00:00:00Z");
+    let rows = fill(&site, 1);
+    let stuck = site.spawn(EW_EXPORT, "");
+    assert!(proxy.wait_for_bytes_up(10_000, Duration::from_secs(20)), "the upload never began");
+    let log = ew::sibling(EW_EXPORT, "ew-log");
+    let late = "timestamp,point,value\n2026-03-01T23:00:00Z,b,1\n";
+    site.run_with_input(log.to_str().unwrap(), "append", late).exit(0);
+    site.run(EW_EXPORT, "").exit(75);
+    proxy.set_plan(Plan::open());
+    let waited = site.run(EW_EXPORT, "--wait 30s --end 2026-03-01T01:00:00Z").exit(0);
+    assert!(waited.stderr.contains("u_20260301T000000Z.csv delivered"), "{}", waited.stderr);
+    holds_every_row_once(&server.root().join("in"), &rows);
+    let output = stuck.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(69), "{stderr}");
+    assert!(stderr.contains("Lock acquired: 0 min (sending u_20260301T000000Z.csv to sftp://"), "{stderr}");
+}
+
 /// Each run lives a little longer than the one before it, so that death comes at every stage; then one runs
 /// to its end.
 fn killed_at_many_moments(site: &Site, rounds: u64) {
