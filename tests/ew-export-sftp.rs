@@ -10,7 +10,7 @@ mod sshd;
 
 use ew::Site;
 use proxy::{Plan, Proxy};
-use sshd::Sshd;
+use sshd::{KEY_PASSWORD, Sshd};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -100,8 +100,10 @@ fn an_unknown_and_a_changed_host_key_are_refused_and_nothing_is_sent() {
     // The line of another server stands for the key that was there before.
     let other = Sshd::start();
     let changed = other.known_hosts_line("ed25519", server.port());
-    for (name, line) in [("empty", ""), ("changed", changed.as_str())] {
-        site.write(name, line);
+    for (name, line) in [("absent", None), ("empty", Some("")), ("changed", Some(changed.as_str()))] {
+        if let Some(line) = line {
+            site.write(name, line);
+        }
         site.write("ew.toml", &config(&server, server.port(), name, ""));
         let ended = site.run(EW_EXPORT, "").exit(77);
         assert!(ended.stderr.contains(&server.fingerprint("ed25519")), "{}", ended.stderr);
@@ -166,6 +168,84 @@ fn kill_9_in_mid_upload_and_a_second_run() {
     site.run(EW_EXPORT, "").exit(0);
     holds_every_row_once(&server.root().join("in"), &rows);
     assert_eq!(attempts(&site), 2);
+}
+
+#[test]
+fn kill_9_while_a_slice_is_sent_again_by_hand() {
+    let server = Sshd::start();
+    let proxy = Proxy::start(server.address(), Plan::open());
+    let site = site(&server, proxy.port(), "period = \"1h\"");
+    let rows = fill(&site, 4);
+    site.run(EW_EXPORT, "").exit(0);
+    let folder = server.root().join("in");
+    std::fs::remove_file(folder.join("u_20260301T000000Z.csv")).unwrap();
+    proxy.set_plan(Plan::rate(100_000));
+    let mut first = site.spawn(EW_EXPORT, "u --from 2026-03-01 --to 2026-03-01T01:00");
+    let part = folder.join(".u_20260301T000000Z.csv.part");
+    let start = std::time::Instant::now();
+    while !part.exists() {
+        assert!(start.elapsed() < Duration::from_secs(20), "the upload never began");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
+    proxy.set_plan(Plan::open());
+    // The next run, for what is due, finishes it first.
+    site.run(EW_EXPORT, "").exit(0);
+    holds_every_row_once(&folder, &rows);
+}
+
+/// The password of a key is nowhere but in the configuration, whether the run succeeds or fails.
+#[test]
+fn a_secret_is_never_shown_or_kept() {
+    let server = Sshd::start();
+    let site = site(&server, server.port(), "connection_attempts = 1");
+    let encrypted = site.read("ew.toml").replace(
+        &format!("{:?}", server.key()),
+        &format!("{:?}\n  key_password = {KEY_PASSWORD:?}", server.encrypted_key()),
+    );
+    site.write("ew.toml", &encrypted);
+    let secrets = |expect: i32| {
+        let mut command = site.command(EW_EXPORT, "-v --json");
+        let output = command.env("EW_DEBUG", "1").output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(expect), "{said}");
+        assert!(!said.contains(KEY_PASSWORD), "{said}");
+        assert_eq!(site.files_with(KEY_PASSWORD), Vec::<std::path::PathBuf>::new());
+    };
+    fill(&site, 1);
+    // A failure, which leaves the file in the spool, then success.
+    std::fs::write(server.root().join("in"), "in the way").unwrap();
+    secrets(69);
+    std::fs::remove_file(server.root().join("in")).unwrap();
+    secrets(0);
+}
+
+/// A receiver that falls silent: the lock says for how long and at what, rows come in meanwhile, `--wait`
+/// waits, and the time-out ends it.
+#[test]
+fn a_stuck_export_is_watched_and_stops_nothing_else() {
+    let server = Sshd::start();
+    let proxy = Proxy::start(server.address(), Plan::stall_after(10_000));
+    let job = "connection_attempts = 1\ntimeout = \"3s\"";
+    let mut site = site(&server, proxy.port(), job);
+    site.write("ew.toml", &("[log]\nlock_warn_after = \"500ms\"\n".to_owned() + &site.read("ew.toml")));
+    site.now("2026-03-02T00:00:00Z");
+    let rows = fill(&site, 1);
+    let stuck = site.spawn(EW_EXPORT, "");
+    assert!(proxy.wait_for_bytes_up(10_000, Duration::from_secs(20)), "the upload never began");
+    let log = ew::sibling(EW_EXPORT, "ew-log");
+    let late = "timestamp,point,value\n2026-03-01T23:00:00Z,b,1\n";
+    site.run_with_input(log.to_str().unwrap(), "append", late).exit(0);
+    site.run(EW_EXPORT, "").exit(75);
+    proxy.set_plan(Plan::open());
+    let waited = site.run(EW_EXPORT, "--wait 30s --end 2026-03-01T01:00:00Z").exit(0);
+    assert!(waited.stderr.contains("u_20260301T000000Z.csv delivered"), "{}", waited.stderr);
+    holds_every_row_once(&server.root().join("in"), &rows);
+    let output = stuck.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(69), "{stderr}");
+    assert!(stderr.contains("Lock acquired: 0 min (sending u_20260301T000000Z.csv to sftp://"), "{stderr}");
 }
 
 /// Each run lives a little longer than the one before it, so that death comes at every stage; then one runs

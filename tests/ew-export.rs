@@ -85,7 +85,7 @@ fn one_file_per_slot_with_rows_and_empty_slots_are_recorded() {
         .exit(66)
         .stderr("ew-export: u: no data: no row from 2026-03-01T01:00:00Z to 2026-03-01T01:15:00Z\n");
     assert_eq!(site.names("out").len(), 3);
-    assert_eq!(site.names("ew.db.spool/u"), Vec::<String>::new());
+    assert_eq!(site.names("ew.db.spool/jobs/u"), Vec::<String>::new());
     let status = run(&site, "ew-ledger", "status").exit(0).stdout;
     assert_eq!(
         status,
@@ -179,11 +179,17 @@ fn always_export_sends_empty_slots_up_to_a_limit() {
     let ended = run(&site, "ew-export", "").exit(65);
     assert_eq!(
         ended.stderr,
-        "ew-export: u: from 2026-03-01T00:45:00Z, with the earliest row at 2026-03-01T00:01:00Z and since not set: \
+        "ew-export: u: from 2026-03-01T00:45:00Z, with the earliest row from there on: none, and since not set: \
          always_export would send more than 10000 empty slots\n  hint: set since in the job to where its data \
          begins, or always_export = false\n"
     );
     assert_eq!(site.names("out").len(), 3);
+    // As the hint says; empty slots before since are passed over without a word.
+    let since = "breakup_on_period = true\nalways_export = true\nsince = \"2026-06-30T23:31:00Z\"";
+    site.write("ew.toml", &config(since, "csv]"));
+    run(&site, "ew-export", "-q").exit(0);
+    assert_eq!(site.names("out").len(), 5);
+    assert_eq!(site.read("out/u_20260630T233000Z.csv"), "timestamp,a\n");
 }
 
 #[test]
@@ -321,7 +327,7 @@ fn a_failed_receiver_holds_back_its_own_job_only() {
     );
     // The first that failed ends them; it waits in the spool, as recorded.
     assert_eq!(ledger(&site)[0], "u_20260301T000000Z.csv 00:00-15:00 r0 1 failed");
-    assert_eq!(site.names("ew.db.spool/u").len(), 1);
+    assert_eq!(site.names("ew.db.spool/jobs/u").len(), 1);
     let status = run(&site, "ew-ledger", "status --json").exit(0).stdout;
     assert!(status.contains("\"failed\": 1"), "{status}");
 
@@ -383,4 +389,148 @@ fn wrong_command_lines() {
     run(&site, "ew-ledger", "list v").exit(2);
     let none = Site::new("site = \"hq\"\n");
     run(&none, "ew-export", "").exit(78);
+}
+
+/// A quarter of an hour of a whole local day, one row in each, over both changes of the clock.
+#[test]
+fn days_of_23_and_25_hours_are_whole() {
+    for (zone, day, next, hours) in [
+        ("Europe/Zurich", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z", 23),
+        ("Europe/Zurich", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z", 25),
+        ("Australia/Sydney", "2026-10-03T14:00:00Z", "2026-10-04T13:00:00Z", 23),
+        ("Australia/Sydney", "2026-04-04T13:00:00Z", "2026-04-05T14:00:00Z", 25),
+    ] {
+        let daily = config(&format!("zone = \"{zone}\"\nperiod = \"1d\"\nbreakup_on_period = true"), "csv]");
+        let quarters = config(&format!("zone = \"{zone}\"\nbreakup_on_period = true"), "csv]")
+            .replace("name = \"u\"", "name = \"q\"")
+            .replace("\"out\"", "\"quarters\"");
+        let mut site = Site::new(&(daily + &quarters));
+        let start = ew_core::Timestamp::from_rfc3339(day).unwrap();
+        let mut rows = "timestamp,point,value\n".to_owned();
+        for n in 0..hours * 4 {
+            rows += &format!("{},a,{n}\n", start.plus_micros(n * 900_000_000));
+        }
+        let log = ew::sibling(EW_EXPORT, "ew-log");
+        site.run_with_input(log.to_str().unwrap(), "-q append", &rows).exit(0);
+        site.now(next);
+        run(&site, "ew-export", "-q").exit(0).stderr("");
+        // One file for the day, one for each quarter of it, all under names of their own.
+        let names = site.names("out");
+        assert_eq!(names.len(), 1, "{zone} {day}");
+        let text = site.read(&format!("out/{}", names[0]));
+        assert_eq!(text.lines().count() as i64, 1 + hours * 4, "{zone} {day}");
+        assert_eq!(site.names("quarters").len() as i64, hours * 4, "{zone} {day}");
+    }
+}
+
+/// With `breakup_on_period` an outage longer than a period never stops the exports.
+#[test]
+fn gaps_of_years_and_one_row_in_1970() {
+    let mut site = Site::new(&config("breakup_on_period = true", "csv]"));
+    let rows = "timestamp,point,value\n0,a,1\n2019-05-01T10:00:00Z,a,2\n2026-03-01T00:01:00Z,a,3\n";
+    let log = ew::sibling(EW_EXPORT, "ew-log");
+    site.run_with_input(log.to_str().unwrap(), "-q append", rows).exit(0);
+    // And one in the future, which holds back nothing.
+    site.run_with_input(log.to_str().unwrap(), "-q append", "timestamp,point,value\n4000000000,a,4\n")
+        .exit(0);
+    site.now("2026-03-01T00:15:00Z");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(
+        site.names("out"),
+        ["u_19700101T000000Z.csv", "u_20190501T100000Z.csv", "u_20260301T000000Z.csv"]
+    );
+    assert_eq!(ledger(&site).iter().filter(|line| line.ends_with("empty")).count(), 2);
+}
+
+/// What a run did not send, the next one sends, and a run that has nothing new sends nothing.
+#[test]
+fn twice_with_one_end_and_after_a_failure() {
+    let mut site = Site::new(&config("breakup_on_period = true", "csv]").replace("\"out\"", "\"no/out\""));
+    append(&site, "01:00 a 1\n 16:00 a 2");
+    site.now("2026-03-01T00:30:00Z");
+    let end = "--end 2026-03-01T00:30:00Z";
+    run(&site, "ew-export", end).exit(69);
+    std::fs::create_dir_all(site.file("no")).unwrap();
+    run(&site, "ew-export", end).exit(0);
+    assert_eq!(site.names("no/out").len(), 2);
+    run(&site, "ew-export", end).exit(0).stdout("").stderr("");
+}
+
+/// By hand, to a receiver that is not there: the ledger says what is so, before and after.
+#[test]
+fn a_range_again_that_fails_changes_nothing() {
+    let mut site = Site::new(&config("breakup_on_period = true", "csv]"));
+    append(&site, "01:00 a 1");
+    site.now("2026-03-01T00:15:00Z");
+    run(&site, "ew-export", "").exit(0);
+    let list = |site: &Site| {
+        let list = run(site, "ew-ledger", "list --json").exit(0).stdout;
+        list.lines().filter(|line| !line.contains("attempts")).collect::<Vec<_>>().join("\n")
+    };
+    let before = list(&site);
+    let elsewhere = config("breakup_on_period = true", "csv]").replace("\"out\"", "\"no/such\"");
+    site.write("ew.toml", &elsewhere);
+    run(&site, "ew-export", "u --from first --to 2026-03-01T00:15:00Z").exit(69);
+    assert_eq!(list(&site), before);
+    assert!(run(&site, "ew-ledger", "status --json").exit(0).stdout.contains("\"failed\": 0"));
+}
+
+/// Each content has a revision of its own, also when the one before it is still on its way.
+#[test]
+fn corrections_while_the_receiver_is_away() {
+    let job = "breakup_on_period = true\nconnection_attempts = 1";
+    let mut site = Site::new(&config(job, "csv]").replace("\"out\"", "\"no/out\""));
+    std::fs::create_dir_all(site.file("no")).unwrap();
+    append(&site, "01:00 a 1");
+    site.now("2026-03-01T00:15:00Z");
+    run(&site, "ew-export", "").exit(0);
+    std::fs::rename(site.file("no"), site.file("away")).unwrap();
+    let again = "u --from first --to 2026-03-01T00:15:00Z";
+    for value in ["2", "3"] {
+        append(&site, &format!("01:00 a {value}"));
+        run(&site, "ew-export", again).exit(69);
+    }
+    std::fs::rename(site.file("away"), site.file("no")).unwrap();
+    // The revision that waits is finished first, as recorded; the newest content follows by hand.
+    run(&site, "ew-export", again).exit(0);
+    let value =
+        |name: &str| site.read(&format!("no/out/u_20260301T000000Z{name}.csv")).trim_end().chars().last();
+    assert_eq!((value(""), value("_r1"), value("_r2")), (Some('1'), Some('2'), Some('3')));
+    assert_eq!(
+        ledger(&site),
+        [
+            "u_20260301T000000Z.csv 00:00-15:00 r0 1 superseded",
+            "u_20260301T000000Z_r1.csv 00:00-15:00 r1 1 superseded",
+            "u_20260301T000000Z_r2.csv 00:00-15:00 r2 1 placed",
+        ]
+    );
+}
+
+/// What a job selects counts from the bookmark on; what was sent is sent again as it was selected then.
+#[test]
+fn a_change_of_points_or_since_does_not_touch_what_was_sent() {
+    let job = |points: &str, since: &str| {
+        let job = format!("breakup_on_period = true\n{since}");
+        config(&job, "csv]").replace("\"**\"", &format!("{points:?}"))
+    };
+    let mut site = Site::new(&job("a", ""));
+    append(&site, "01:00 a 1\n 01:00 b 2\n 16:00 a 3\n 16:00 b 4");
+    site.now("2026-03-01T00:15:00Z");
+    run(&site, "ew-export", "").exit(0);
+    let first = site.read("out/u_20260301T000000Z.csv");
+    site.write("ew.toml", &job("b", "since = \"2026-03-01T00:02:00Z\""));
+    let again = "u --from first --to 2026-03-01T00:15:00Z";
+    let ended = run(&site, "ew-export", again).exit(0);
+    assert!(
+        ended.stderr.starts_with(
+            "ew-export: warning: u: points or since changed; the change counts from 2026-03-01T00:15:00Z\n"
+        ),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(site.names("out"), ["u_20260301T000000Z.csv"]);
+    assert_eq!(site.read("out/u_20260301T000000Z.csv"), first);
+    site.now("2026-03-01T00:30:00Z");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.read("out/u_20260301T001500Z.csv"), "timestamp,b\n2026-03-01T00:16:00Z,4\n");
 }

@@ -912,3 +912,33 @@ fn backup_while_others_write() {
     assert!(writers.iter_mut().all(|writer| writer.wait().unwrap().success()));
     assert_eq!(rows(&site), 60_001);
 }
+
+/// The ancestor's table of windows over rows at 100, 110 … 190.
+#[test]
+fn the_windows_of_the_ancestor() {
+    let site = site();
+    let text: String = (10..20).map(|n| format!("{},a,{n}\n", n * 10)).collect();
+    append(&site, &format!("{HEAD}{text}")).exit(0);
+    for (from, to, expect) in [
+        (100, 130, "100 110 120"),
+        (105, 130, "110 120"),
+        (0, 100, ""),
+        (190, 190, ""),
+        (190, 200, "190"),
+        (100, 191, "100 110 120 130 140 150 160 170 180 190"),
+        (191, 200, ""),
+        (300, 400, ""),
+        (115, 118, ""),
+        (90, 95, ""),
+    ] {
+        let ended = site.run(EW_LOG, &format!("slice --from {from} --to {to} --format jsonl"));
+        let seconds = |line: &str| {
+            let row: serde_json::Value = serde_json::from_str(line).unwrap();
+            let time: ew_core::Timestamp = row["timestamp"].as_str().unwrap().parse().unwrap();
+            time.secs().to_string()
+        };
+        assert_eq!(ended.code, if expect.is_empty() { 66 } else { 0 }, "{from} {to}");
+        assert_eq!(ended.stdout.lines().map(seconds).collect::<Vec<_>>().join(" "), expect, "{from} {to}");
+    }
+    site.run(EW_LOG, "slice --from 130 --to 100").exit(2).stdout("");
+}

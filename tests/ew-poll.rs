@@ -195,7 +195,7 @@ fn a_second_poll_of_the_same_domain_finds_it_busy() {
         &("[snmp]\ntimeout = \"5s\"\n".to_owned() + &domain("com.a", "", &[("sw1", sim.ports[0])])),
     );
     let mut first = site.spawn(EW_POLL, "");
-    let lock = site.file("ew.db.spool/poll-com.a.lock");
+    let lock = site.file("ew.db.spool/locks/poll-com.a.lock");
     while !std::fs::read_to_string(&lock).is_ok_and(|text| text.contains("polling com.a")) {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
@@ -206,4 +206,51 @@ fn a_second_poll_of_the_same_domain_finds_it_busy() {
     site.run(EW_POLL, "--due").exit(0).stderr("");
     assert!(first.wait().unwrap().success());
     site.run(EW_POLL, "--wait 5s").exit(0);
+}
+
+#[test]
+fn a_tree_and_a_domain_in_it_are_not_polled_at_once() {
+    let sim = Sim::start(&["--domain", "com.a.b", "--fault", "slow=sw0001:1500ms"]);
+    let config = "[snmp]\ntimeout = \"5s\"\n".to_owned()
+        + &domain("com.a", "", &[])
+        + &domain("com.a.b", "", &[("sw1", sim.ports[0])]);
+    let site = Site::new(&config);
+    let mut first = site.spawn(EW_POLL, "");
+    let lock = site.file("ew.db.spool/locks/poll-com.a.b.lock");
+    while !std::fs::read_to_string(&lock).is_ok_and(|text| text.contains("polling com.a")) {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let ended = site.run(EW_POLL, "com.a.b --json").exit(75);
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(report["errors"][0]["domain"], "com.a.b");
+    assert!(first.wait().unwrap().success());
+}
+
+/// What is not in the log did not succeed, whatever answered.
+#[test]
+fn a_log_that_takes_no_rows_is_74() {
+    let sim = Sim::start(&["--domain", "com.a"]);
+    let site = Site::new(&domain("com.a", "", &[("sw1", sim.ports[0])]));
+    site.run(EW_POLL, "").exit(0);
+    let refuse = "create trigger t before insert on sample begin select raise(abort, 'no room'); end";
+    let status = Command::new("sqlite3").arg(site.file("ew.db")).arg(refuse).status().unwrap();
+    assert!(status.success());
+    let ended = site.run(EW_POLL, "--skip-cache --json").exit(74);
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert!(report["errors"][0]["error"].as_str().unwrap().contains("no room"), "{report:#}");
+}
+
+/// A community is nowhere but in the configuration, whether the switch answers or not.
+#[test]
+fn a_community_is_never_shown_or_kept() {
+    let secret = "n0t-f0r-y0ur-eyes";
+    let sim = Sim::start(&["--domain", "com.a", "--community", secret]);
+    for port in [sim.ports[0], Silent::new("127.0.0.1").port()] {
+        let config = domain("com.a", "", &[("sw1", port)]);
+        let site = Site::new(&format!("[snmp]\ntimeout = \"200ms\"\ncommunity = {secret:?}\n{config}"));
+        let output = site.command(EW_POLL, "-v --json").env("EW_DEBUG", "1").output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!said.contains(secret), "{said}");
+        assert_eq!(site.files_with(secret), Vec::<std::path::PathBuf>::new());
+    }
 }

@@ -126,3 +126,25 @@ pub(crate) fn sibling(program: &str, name: &str) -> PathBuf {
     assert!(path.is_file(), "{name} is not built; run: cargo build --workspace --bins");
     path
 }
+
+impl Site {
+    /// Files below the folder, other than `ew.toml`, that hold a text: the log, the spool, the locks.
+    pub(crate) fn files_with(&self, text: &str) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.file_name().unwrap() != "ew.toml" {
+                    let bytes = std::fs::read(&path).unwrap();
+                    if bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
+                        found.push(path);
+                    }
+                }
+            }
+        }
+        found
+    }
+}

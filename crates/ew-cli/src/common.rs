@@ -21,7 +21,7 @@ pub struct Common {
     /// Say more on stderr
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// Say only errors on stderr
+    /// Say only warnings and errors on stderr
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 }

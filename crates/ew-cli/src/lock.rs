@@ -20,8 +20,8 @@ pub struct LockRequest<'a> {
     pub activity: &'static str,
     /// How long to wait for it.
     pub wait: Span,
-    /// Held longer than this it is reported, each minute.
-    pub warn_after: Span,
+    /// Held longer than this it is reported, each minute; none where another lock of the run is watched.
+    pub warn_after: Option<Span>,
 }
 
 /// Who holds a lock; kept in the lock file for others to read.
@@ -80,7 +80,9 @@ impl Lock {
             Holder { pid: std::process::id(), since: clock::now().micros(), stage: "starting".to_owned() };
         write_holder(&mut file, &holder).map_err(|e| io("write", e))?;
         let lock = Lock { file: Arc::new(Mutex::new((file, holder))), done: Arc::default() };
-        lock.watch(request.warn_after, report);
+        if let Some(warn_after) = request.warn_after {
+            lock.watch(warn_after, report);
+        }
         Ok(lock)
     }
 
@@ -123,8 +125,11 @@ impl Drop for Lock {
     fn drop(&mut self) {
         *self.done.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.done.1.notify_all();
-        // The watchdog may hold its share of the file a moment longer; the lock ends here.
-        let _ = self.file.lock().unwrap_or_else(PoisonError::into_inner).0.unlock();
+        let guard = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        // The next holder is not to be taken for this one. The watchdog may hold its share of the file a
+        // moment longer; the lock ends here.
+        let _ = guard.0.set_len(0);
+        let _ = guard.0.unlock();
     }
 }
 
@@ -148,11 +153,26 @@ fn write_holder(file: &mut File, holder: &Holder) -> std::io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// ` (pid 12, for 3min, sending a.csv)`, as far as the lock file tells.
+/// How long to wait for a holder that has the lock and has not written who it is yet.
+const HOLDER_TRIES_MAX: u32 = 50;
+
+/// ` (pid 12, for 3m, sending a.csv)`, as far as the lock file tells.
 fn describe(file: &mut File) -> String {
-    let mut text = String::new();
-    let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut text));
-    let Ok(holder) = serde_json::from_str::<Holder>(&text) else { return String::new() };
+    let mut tries = 0;
+    let holder = loop {
+        let mut text = String::new();
+        let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut text));
+        // A process that is no more left its note; the one that holds the lock now has yet to write its own.
+        let alive = |holder: &Holder| Path::new("/proc").join(holder.pid.to_string()).exists();
+        if let Some(holder) = serde_json::from_str::<Holder>(&text).ok().filter(alive) {
+            break holder;
+        }
+        tries += 1;
+        if tries == HOLDER_TRIES_MAX {
+            return String::new();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
     let held = (clock::now().micros() - holder.since).max(0) / 1_000_000;
     format!(" (pid {}, for {}, {})", holder.pid, Span::from_secs(held.unsigned_abs()), holder.stage)
 }
@@ -169,7 +189,7 @@ mod tests {
             name: "export-a/b",
             activity: "export",
             wait: Span::from_secs(0),
-            warn_after: Span::from_secs(60),
+            warn_after: Some(Span::from_secs(60)),
         };
         let report = Report::new("test", false, true);
         let lock = Lock::acquire(&request, report).unwrap();

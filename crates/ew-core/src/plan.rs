@@ -241,7 +241,55 @@ mod tests {
         assert_eq!(show(false, false, 9, &[]), "");
     }
 
+    /// Plans up to each end in turn, the bookmark after each run where its last slice ends.
+    fn in_runs(ends: &[i64], slots: &[(i64, &str)], breakup: bool) -> Vec<(Window, u64)> {
+        let (grid, mut bookmark, mut sent) = (grid(), quarter(0), Vec::new());
+        for end in ends {
+            let window = Window::new(bookmark, quarter(*end));
+            let known: Vec<_> = occupied(slots)
+                .into_iter()
+                .filter(|o| o.slot.start >= bookmark && o.slot.end <= window.end)
+                .collect();
+            let request = PlanRequest {
+                window,
+                grid: &grid,
+                breakup,
+                always_export: false,
+                cut_on_columns: true,
+                columns_before: columns(""),
+            };
+            for piece in plan(&request, &known).unwrap() {
+                if let Contents::Rows { rows, .. } = piece.contents {
+                    sent.push((piece.window, rows));
+                    bookmark = piece.window.end;
+                }
+            }
+        }
+        sent
+    }
+
     proptest! {
+        #[test]
+        fn the_same_however_runs_are_split(
+            taken in prop::collection::btree_map(0i64..60, prop::sample::select(vec!["a", "b", "a b"]), 0..40),
+            ends in prop::collection::btree_set(1i64..60, 0..6),
+            breakup: bool,
+        ) {
+            let slots: Vec<(i64, &str)> = taken.into_iter().collect();
+            let mut ends: Vec<i64> = ends.into_iter().collect();
+            ends.push(60);
+            let (split, once) = (in_runs(&ends, &slots, breakup), in_runs(&[60], &slots, breakup));
+            if breakup {
+                // The very same slices.
+                prop_assert_eq!(split, once);
+            } else {
+                // Unbroken windows end where runs end; the rows are the same, each once.
+                let rows = |sent: &[(Window, u64)]| sent.iter().map(|(_, rows)| rows).sum::<u64>();
+                prop_assert_eq!(rows(&split), rows(&once));
+                prop_assert!(split.windows(2).all(|pair| pair[0].0.end <= pair[1].0.start));
+            }
+        }
+
         #[test]
         fn covers_disjoint_and_ordered(
             taken in prop::collection::btree_map(0i64..60, prop::sample::select(vec!["a", "b", "a b"]), 0..40),

@@ -235,6 +235,38 @@ mod tests {
         assert_eq!(g.slot(t("2026-01-01T03:00:00Z")).end, t("2026-01-01T07:05:00Z"));
     }
 
+    /// The ancestor's schedule, with our zones: at 2023-11-14T22:13:23Z, slots of six hours.
+    #[test]
+    fn the_next_slot_of_the_ancestor_s_table() {
+        for (zone, sync, next) in [
+            ("UTC", "00:00", "2023-11-15T00:00:00Z"),
+            ("America/New_York", "00:00", "2023-11-14T23:00:00Z"),
+            ("UTC", "06:30", "2023-11-15T00:30:00Z"),
+            ("America/New_York", "06:30", "2023-11-14T23:30:00Z"),
+            ("America/New_York", "7:05", "2023-11-15T00:05:00Z"),
+        ] {
+            assert_eq!(grid(zone, "6h", sync).slot(t("2023-11-14T22:13:23Z")).end, t(next), "{zone} {sync}");
+        }
+    }
+
+    /// Lord Howe Island changes its clock by 30 minutes.
+    #[test]
+    fn a_change_of_thirty_minutes() {
+        let hours = grid("Australia/Lord_Howe", "1h", "00:00");
+        let day = |date: &str| grid("Australia/Lord_Howe", "1d", "00:00").slot(t(date));
+        let minutes = |w: Window| (w.end.micros() - w.start.micros()) / 60_000_000;
+        for (date, length, count, last) in [
+            ("2026-04-05T03:00:00Z", 1470, 25, 30),
+            ("2026-10-04T03:00:00Z", 1410, 24, 30),
+            ("2026-06-01T03:00:00Z", 1440, 24, 60),
+        ] {
+            let day = day(date);
+            let slots: Vec<Window> = hours.slots(day).collect();
+            assert_eq!((minutes(day), slots.len()), (length, count), "{date}");
+            assert_eq!(minutes(slots[count - 1]), last, "{date}");
+        }
+    }
+
     #[test]
     fn days_of_23_and_25_hours() {
         for (zone, day, hours) in [

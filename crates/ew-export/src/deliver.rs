@@ -6,7 +6,7 @@ use crate::render::{self, Piece};
 use crate::report::{Outcome, SliceReport};
 use ew_cli::{Failure, clock};
 use ew_core::{Contents, Exit, NameFields, PartOutcome};
-use ew_store::{Delivery, Job};
+use ew_store::{Delivery, Job, Placed};
 use ew_transport::{Context, Parcel, Receipt, TransportError, Transporter};
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -46,7 +46,7 @@ impl Courier {
 
 /// Finishes what earlier runs left, then sends what is due, in order of time.
 pub(crate) fn due(job: &mut JobRun<'_>) -> Result<(), Failure> {
-    let mut known = job.log.ledger().make_job(&job.options.name)?;
+    let mut known = job.begin()?;
     let mut courier = Courier::new();
     if !finish_recorded(job, &mut courier, &known)? {
         return Ok(());
@@ -54,7 +54,7 @@ pub(crate) fn due(job: &mut JobRun<'_>) -> Result<(), Failure> {
     known = job.known()?.unwrap_or(known);
     job.stage("looking for what is due");
     let plan = due::due(job, Some(&known))?;
-    let mut passed_over = None;
+    let (mut passed_over, scope) = (None, job.scope());
     for piece in &plan.due {
         if piece.contents == Contents::Empty {
             passed_over = Some(piece.window);
@@ -67,6 +67,7 @@ pub(crate) fn due(job: &mut JobRun<'_>) -> Result<(), Failure> {
             window: piece.window,
             columns: columns.as_deref().unwrap_or_default(),
             as_of_seq: plan.as_of_seq,
+            scope: &scope,
         };
         let slice = render::to_spool(job, &to_render, columns.clone(), 0, known.slices + 1)?;
         let slice = job.log.ledger().record_rendered(&known, passed_over.take(), &slice)?;
@@ -99,7 +100,7 @@ pub(crate) fn finish_recorded(
     render::clean_spool(job, &owned)?;
     for slice in unfinished {
         let is_revision = known.bookmark.is_some_and(|bookmark| slice.window.end <= bookmark);
-        restore_spool(job, &slice)?;
+        restore_spool(job, known, &slice)?;
         if !deliver(job, courier, known, &slice)? && !is_revision {
             return Ok(false);
         }
@@ -109,17 +110,18 @@ pub(crate) fn finish_recorded(
 
 /// Makes sure that the spool holds the file as recorded: a missing or damaged one is rendered again, and
 /// must come out the same.
-fn restore_spool(job: &JobRun<'_>, slice: &Delivery) -> Result<(), Failure> {
+fn restore_spool(job: &mut JobRun<'_>, known: &Job, slice: &Delivery) -> Result<(), Failure> {
     let Some(spool) = &slice.spool else { return Ok(()) };
     let path = render::spool_file(job, spool);
     if sha256_of(&path).is_ok_and(|hash| Some(&hash) == slice.sha256.as_ref()) {
         return Ok(());
     }
-    let columns = slice.columns.clone();
+    let (columns, scope) = (slice.columns.clone(), job.scope_at(known, slice.window.start)?);
     let piece = Piece {
         window: slice.window,
         columns: columns.as_deref().unwrap_or_default(),
         as_of_seq: slice.as_of_seq,
+        scope: &scope,
     };
     let again = render::to_spool(job, &piece, columns.clone(), slice.rev, slice.count.unwrap_or(0))?;
     if Some(&again.sha256) == slice.sha256.as_ref() {
@@ -157,7 +159,7 @@ pub(crate) fn deliver(
     known: &Job,
     slice: &Delivery,
 ) -> Result<bool, Failure> {
-    let name = slice.name.clone().unwrap_or_default();
+    let mut name = slice.name.clone().unwrap_or_default();
     let sha256 = slice.sha256.clone().unwrap_or_default();
     let spool = slice.spool.clone().unwrap_or_default();
     let path = render::spool_file(job, &spool);
@@ -176,7 +178,7 @@ pub(crate) fn deliver(
     let mut reached = slice.reached.clone();
     loop {
         job.stage(&format!("sending {name} to {destination}"));
-        job.log.ledger().sending(slice, &destination)?;
+        name = job.log.ledger().sending(known, slice, &destination, job.options.format.extension())?;
         let parcel = Parcel {
             name: &name,
             file: &path,
@@ -190,7 +192,18 @@ pub(crate) fn deliver(
             Ok(receipt) => {
                 let receipt = serde_json::to_string(&receipt)
                     .map_err(|e| Failure::of(Exit::Io, &e).of_part("receipt"))?;
-                job.log.ledger().place(known, slice, &receipt, clock::now())?;
+                let placed =
+                    Placed { name: &name, destination: &destination, receipt: &receipt, at: clock::now() };
+                if let Err(error) = job.log.ledger().place(known, slice, &placed) {
+                    let failure =
+                        Failure::from(error).of_part(&format!("{name} is placed, its receipt is not kept"));
+                    job.result.slices.push(SliceReport::of(
+                        slice,
+                        Outcome::Failed,
+                        Some(failure.message.clone()),
+                    ));
+                    return Err(failure);
+                }
                 (courier.failures, courier.back_off) = (0, BACK_OFF_FIRST);
                 // A run killed here leaves the file; the next one cleans the spool.
                 let _ = std::fs::remove_file(&path);
@@ -200,7 +213,8 @@ pub(crate) fn deliver(
                     slice.rows,
                     slice.bytes.unwrap_or(0)
                 ));
-                job.result.slices.push(SliceReport::of(slice, Outcome::Delivered, None));
+                let named = Delivery { name: Some(name), ..slice.clone() };
+                job.result.slices.push(SliceReport::of(&named, Outcome::Delivered, None));
                 return Ok(true);
             }
             Err(error) => error,

@@ -3,7 +3,7 @@
 use crate::job::JobRun;
 use ew_cli::Failure;
 use ew_core::{Columns, Contents, Due, Exit, PlanError, PlanRequest, When, Window, plan};
-use ew_store::Job;
+use ew_store::{Job, Scope};
 
 /// What the log holds for a job now.
 pub(crate) struct Plan {
@@ -18,7 +18,8 @@ pub(crate) struct Plan {
 /// Plans the due window on one snapshot of the log.
 pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Failure> {
     let options = job.options;
-    let (grid, selection, since) = (options.grid(), options.selection(), job.since());
+    let (grid, scope) = (options.grid(), job.scope());
+    let Scope { selection, since } = &scope;
     let end = end(job)?;
     let columns_before = match known {
         Some(known) => job.log.ledger().last_columns(known)?,
@@ -29,7 +30,7 @@ pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Fai
     let bookmark = known.and_then(|job| job.bookmark);
     let first = match bookmark {
         Some(_) => None,
-        None => snapshot.first_row(since, &selection)?,
+        None => snapshot.first_row(*since, selection)?,
     };
     let Some(start) = bookmark.or(first.map(|first| grid.slot(first).start)) else {
         return Ok(Plan { window: None, due: Vec::new(), as_of_seq });
@@ -44,8 +45,10 @@ pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Fai
             ));
         }
     }
+    // Empty slots before `since` are none of this job's.
+    let start = start.max(grid.slot(*since).start);
     let window = Window::new(start, end);
-    let occupied = snapshot.occupied(&grid, window, since, &selection)?;
+    let occupied = snapshot.occupied(&grid, window, *since, selection)?;
     let request = PlanRequest {
         window,
         grid: &grid,
@@ -57,10 +60,15 @@ pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Fai
     let due = match plan(&request, &occupied) {
         Ok(due) => due,
         Err(error @ PlanError::TooManyEmpty) => {
-            let earliest = snapshot.first_row(since, &selection)?.unwrap_or(start);
-            let since = options.since.map_or("not set".to_owned(), |since| since.to_string());
+            let text = |time: Option<ew_core::Timestamp>, none: &str| {
+                time.map_or(none.to_owned(), |t| t.to_string())
+            };
+            let earliest = text(snapshot.first_row(start.max(*since), selection)?, "none");
+            let since = text(options.since, "not set");
             return Err(Failure::of(Exit::Data, &error)
-                .of_part(&format!("from {start}, with the earliest row at {earliest} and since {since}"))
+                .of_part(&format!(
+                    "from {start}, with the earliest row from there on: {earliest}, and since {since}"
+                ))
                 .hint("set since in the job to where its data begins, or always_export = false"));
         }
     };

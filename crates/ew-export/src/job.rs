@@ -5,7 +5,7 @@ use crate::{Args, now};
 use ew_cli::{Failure, Lock, Report};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Anchors, Exit, Timestamp, When};
-use ew_store::{Job, Log};
+use ew_store::{Job, Log, Scope};
 
 /// A job with all that its steps need.
 pub(crate) struct JobRun<'a> {
@@ -57,9 +57,29 @@ impl<'a> JobRun<'a> {
         Ok(self.log.ledger().job(&self.options.name)?)
     }
 
-    /// Rows before it are never due.
-    pub(crate) fn since(&self) -> Timestamp {
-        self.options.since.unwrap_or(Timestamp::MIN)
+    /// What the job selects now.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope { selection: self.options.selection(), since: self.options.since.unwrap_or(Timestamp::MIN) }
+    }
+
+    /// What the job selected for slices that start at a time.
+    pub(crate) fn scope_at(&mut self, known: &Job, start: Timestamp) -> Result<Scope, Failure> {
+        let then = self.log.ledger().scope_at(known, start)?;
+        Ok(then.unwrap_or_else(|| self.scope()))
+    }
+
+    /// The job in the ledger, made if it never ran; what it selects now is kept there.
+    pub(crate) fn begin(&mut self) -> Result<Job, Failure> {
+        let known = self.log.ledger().make_job(&self.options.name)?;
+        let scope = self.scope();
+        if self.log.ledger().note_scope(&known, &scope)? {
+            self.report.warning(format_args!(
+                "{}: points or since changed; the change counts from {}",
+                self.options.name,
+                known.bookmark.map_or("the first export".to_owned(), |bookmark| bookmark.to_string())
+            ));
+        }
+        Ok(known)
     }
 
     /// Where it sends.

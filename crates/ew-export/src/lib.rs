@@ -138,11 +138,11 @@ fn one_job(mut job: JobRun<'_>, args: &Args, report: Report) -> JobReport {
 
 fn take_lock(job: &JobRun<'_>, args: &Args, report: Report) -> Result<Lock, Failure> {
     let request = LockRequest {
-        dir: &Log::spool_dir(job.log.path()),
+        dir: &Log::lock_dir(job.log.path()),
         name: &format!("export-{}", job.options.name),
         activity: "export",
         wait: args.wait,
-        warn_after: job.config.log.lock_warn_after,
+        warn_after: Some(job.config.log.lock_warn_after),
     };
     Lock::acquire(&request, report)
 }

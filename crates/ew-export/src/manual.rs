@@ -13,10 +13,13 @@ use ew_store::{Delivery, Job};
 pub(crate) fn send_again(job: &mut JobRun<'_>, from: When, to: When) -> Result<(), Failure> {
     let (from, to) = (job.resolve(from)?, job.resolve(to)?);
     let range = checked_range(job, from, to)?;
-    let known = job.log.ledger().make_job(&job.options.name)?;
+    let known = job.begin()?;
     let mut courier = Courier::new();
-    // What an earlier run recorded comes first: it is older than what is sent now.
+    // What an earlier run recorded comes first: it is older than what would be sent now.
     deliver::finish_recorded(job, &mut courier, &known)?;
+    if job.result.error.is_some() {
+        return Ok(());
+    }
     let touched = job.log.ledger().placed(&known, range)?;
     let (Some(first), Some(last)) = (touched.first(), touched.last()) else {
         job.report.note(format_args!("{}: no slice was ever sent from {from} to {to}", job.options.name));
@@ -66,10 +69,12 @@ fn send_slice(
     slice: &Delivery,
 ) -> Result<bool, Failure> {
     job.stage(&format!("rendering the slice from {}", slice.window.start));
+    // The rows that the job selected then, with the values that they have now.
+    let scope = job.scope_at(known, slice.window.start)?;
     let snapshot = job.log.snapshot()?;
     let as_of_seq = snapshot.last_seq()?;
-    let rows = Window::new(slice.window.start.max(job.since()), slice.window.end);
-    let present = snapshot.columns(rows, &job.options.selection())?;
+    let rows = Window::new(slice.window.start.max(scope.since), slice.window.end);
+    let present = snapshot.columns(rows, &scope.selection)?;
     drop(snapshot);
     let contents = match present.is_empty() {
         // Header only, as it was sent.
@@ -77,9 +82,15 @@ fn send_slice(
         false => Contents::Rows { rows: 0, columns: present },
     };
     let columns = due::columns(job, &contents);
-    let piece = Piece { window: slice.window, columns: columns.as_deref().unwrap_or_default(), as_of_seq };
+    let piece = Piece {
+        window: slice.window,
+        columns: columns.as_deref().unwrap_or_default(),
+        as_of_seq,
+        scope: &scope,
+    };
     let count = slice.count.unwrap_or(0);
-    let again = render::to_spool(job, &piece, columns.clone(), slice.rev + 1, count)?;
+    let rev = job.log.ledger().newest_rev(known, slice.window)? + 1;
+    let again = render::to_spool(job, &piece, columns.clone(), rev, count)?;
     if Some(&again.sha256) == slice.sha256.as_ref() {
         let same = Delivery { spool: Some(again.spool), ..slice.clone() };
         return deliver::deliver(job, courier, known, &same);

@@ -28,7 +28,7 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
         }
     }
     let plan = due::due(job, bookmark.as_ref())?;
-    let mut count = known.map_or(0, |known| known.slices);
+    let (mut count, scope) = (known.map_or(0, |known| known.slices), job.scope());
     for piece in &plan.due {
         if piece.contents == Contents::Empty {
             let why = Some("no row; passed over because later slots have some".to_owned());
@@ -41,6 +41,7 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
             window: piece.window,
             columns: columns.as_deref().unwrap_or_default(),
             as_of_seq: plan.as_of_seq,
+            scope: &scope,
         };
         let rendered = render::write(job, &to_render, std::io::sink())?;
         let fields = NameFields {
@@ -119,8 +120,9 @@ pub(crate) fn print(job: &mut JobRun<'_>, out: &mut Output) -> Result<Exit, Fail
             (window, plan.as_of_seq)
         }
     };
-    let rows = Window::new(window.start.max(job.since()), window.end);
-    let present = job.log.snapshot()?.columns(rows, &job.options.selection())?;
+    let scope = job.scope();
+    let rows = Window::new(window.start.max(scope.since), window.end);
+    let present = job.log.snapshot()?.columns(rows, &scope.selection)?;
     if present.is_empty() {
         if window.is_empty() && job.range.is_none() {
             job.report.note(format_args!("{}: nothing is due", job.options.name));
@@ -130,7 +132,7 @@ pub(crate) fn print(job: &mut JobRun<'_>, out: &mut Output) -> Result<Exit, Fail
         return Err(Failure::new(Exit::NoData, why));
     }
     let columns = due::columns(job, &Contents::Rows { rows: 0, columns: present });
-    let piece = Piece { window, columns: columns.as_deref().unwrap_or_default(), as_of_seq };
+    let piece = Piece { window, columns: columns.as_deref().unwrap_or_default(), as_of_seq, scope: &scope };
     render::write(job, &piece, out.writer())?;
     Ok(Exit::Ok)
 }

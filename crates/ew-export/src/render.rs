@@ -4,7 +4,7 @@ use crate::job::JobRun;
 use ew_cli::Failure;
 use ew_core::{Exit, NameFields, Point, Row, Window};
 use ew_format::{FormatError, SliceHeader};
-use ew_store::{Log, NewSlice, StoreError};
+use ew_store::{Log, NewSlice, Scope, StoreError};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -15,6 +15,8 @@ pub(crate) struct Piece<'a> {
     pub(crate) window: Window,
     pub(crate) columns: &'a [Point],
     pub(crate) as_of_seq: i64,
+    /// Which rows.
+    pub(crate) scope: &'a Scope,
 }
 
 /// What came out.
@@ -87,8 +89,8 @@ pub(crate) fn write(job: &JobRun<'_>, piece: &Piece<'_>, out: impl Write) -> Res
             rows += 1;
             formatter.row(row).map_err(RenderError::Format)
         };
-        let due = Window::new(piece.window.start.max(job.since()), piece.window.end);
-        job.log.snapshot()?.for_each_row(due, &options.selection(), Some(piece.as_of_seq), &mut each)?;
+        let due = Window::new(piece.window.start.max(piece.scope.since), piece.window.end);
+        job.log.snapshot()?.for_each_row(due, &piece.scope.selection, Some(piece.as_of_seq), &mut each)?;
         formatter.finish().map_err(RenderError::Format)?;
     }
     let sha256 = meter.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -97,7 +99,7 @@ pub(crate) fn write(job: &JobRun<'_>, piece: &Piece<'_>, out: impl Write) -> Res
 
 /// The job's folder in the spool.
 pub(crate) fn spool_dir(job: &JobRun<'_>) -> PathBuf {
-    Log::spool_dir(job.log.path()).join(&job.options.name)
+    Log::spool_dir(job.log.path(), &job.options.name)
 }
 
 /// A file of the ledger in the spool.

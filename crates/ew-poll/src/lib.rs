@@ -110,7 +110,7 @@ fn choose<'a>(config: &Config, trees: &'a [Domain], names: &[String]) -> Result<
     })
 }
 
-/// Locks each tree; those that another run polls are reported and left out.
+/// Locks each tree with every domain in it; those that another run polls are reported and left out.
 fn take_locks<'a>(
     config: &Config,
     chosen: &[&'a Domain],
@@ -120,17 +120,9 @@ fn take_locks<'a>(
 ) -> (Vec<Lock>, Vec<&'a Domain>) {
     let (mut locks, mut free) = (Vec::new(), Vec::new());
     for tree in chosen {
-        let request = LockRequest {
-            dir: &Log::spool_dir(&config.log.url),
-            name: &format!("poll-{}", tree.name),
-            activity: "poll",
-            wait: args.wait,
-            warn_after: config.log.lock_warn_after,
-        };
-        match Lock::acquire(&request, report) {
-            Ok(lock) => {
-                lock.stage(format!("polling {}", tree.name));
-                locks.push(lock);
+        match take_tree(config, tree, args, report) {
+            Ok(taken) => {
+                locks.extend(taken);
                 free.push(*tree);
             }
             Err(failure) if failure.exit == Exit::Busy && args.due => {}
@@ -139,11 +131,30 @@ fn take_locks<'a>(
                     Exit::Busy => PartOutcome::Idle(Exit::Busy),
                     exit => PartOutcome::Failed(exit),
                 });
+                run.fail(&tree.name, &failure);
                 report.failure(&failure.of_part(&tree.name));
             }
         }
     }
     (locks, free)
+}
+
+/// The locks of all domains of a tree, or none of them. The watchdog of the first speaks for all.
+fn take_tree(config: &Config, tree: &Domain, args: &Args, report: Report) -> Result<Vec<Lock>, Failure> {
+    let mut taken = Vec::new();
+    for domain in tree.flat() {
+        let request = LockRequest {
+            dir: &Log::lock_dir(&config.log.url),
+            name: &format!("poll-{}", domain.name),
+            activity: "poll",
+            wait: args.wait,
+            warn_after: taken.is_empty().then_some(config.log.lock_warn_after),
+        };
+        let lock = Lock::acquire(&request, report)?;
+        lock.stage(format!("polling {}", tree.name));
+        taken.push(lock);
+    }
+    Ok(taken)
 }
 
 /// One poll.
@@ -169,35 +180,40 @@ impl Poller<'_> {
         Ok(())
     }
 
-    /// A tree is whole: append and report it.
+    /// A tree is whole: append and report it. What is not in the log did not succeed, whatever answered.
     fn whole(&mut self, reading: &TreeReading) {
+        self.tell(reading);
+        let shown = reading.domains.iter().filter(|domain| !(self.args.due && domain.cached));
+        self.run.domains.extend(shown.map(DomainReport::of));
+        match self.append(reading) {
+            Ok(()) => self.run.parts.extend(parts(reading)),
+            Err(failure) => {
+                self.run.parts.push(PartOutcome::Failed(failure.exit));
+                self.run.fail(reading.root(), &failure);
+                self.report.failure(&failure.of_part(reading.root()));
+            }
+        }
+    }
+
+    /// Says what a person should know.
+    fn tell(&self, reading: &TreeReading) {
         for warning in &reading.warnings {
             self.report.warning(warning);
         }
         for (domain, switch) in reading.switches() {
-            if let Some(failure) = &switch.failure {
-                let what = format!("{}: {}: {}", domain.name, switch.name, failure.reason);
-                self.report.failure(&Failure::new(failure.exit, what).hint(failure.hint.clone()));
-                self.run.parts.push(PartOutcome::Failed(failure.exit));
-            } else {
-                if let Some(reason) = switch.reason() {
-                    self.report.warning(format_args!("{}: {}: {reason}", domain.name, switch.name));
+            let name = format!("{}: {}", domain.name, switch.name);
+            match (&switch.failure, switch.reason()) {
+                (Some(failure), _) => {
+                    let failure =
+                        Failure::new(failure.exit, failure.reason.clone()).hint(failure.hint.clone());
+                    self.report.failure(&failure.of_part(&name));
                 }
-                self.run.parts.push(PartOutcome::Done);
+                (None, Some(reason)) => self.report.warning(format_args!("{name}: {reason}")),
+                (None, None) => {}
             }
         }
-        for domain in reading.domains.iter().filter(|domain| domain.cached || domain.switches.is_empty()) {
-            if domain.cached {
-                self.report.detail(format_args!("{}: cached", domain.name));
-            }
-            self.run.parts.push(PartOutcome::Done);
-        }
-        let quiet_cached = self.args.due;
-        let shown = reading.domains.iter().filter(|domain| !(quiet_cached && domain.cached));
-        self.run.domains.extend(shown.map(DomainReport::of));
-        if let Err(failure) = self.append(reading) {
-            self.report.failure(&failure.clone().of_part(reading.root()));
-            self.run.parts.push(PartOutcome::Failed(failure.exit));
+        for domain in reading.domains.iter().filter(|domain| domain.cached) {
+            self.report.detail(format_args!("{}: cached", domain.name));
         }
     }
 
@@ -223,4 +239,14 @@ impl Poller<'_> {
         self.report.detail(format_args!("{}: {} readings appended", reading.root(), done.appended));
         Ok(())
     }
+}
+
+/// Each switch is a part of the run, and so is a domain in which none was asked.
+fn parts(reading: &TreeReading) -> impl Iterator<Item = PartOutcome> {
+    let idle = reading.domains.iter().filter(|domain| domain.switches.is_empty()).map(|_| PartOutcome::Done);
+    let switches = reading.switches().map(|(_, switch)| match &switch.failure {
+        Some(failure) => PartOutcome::Failed(failure.exit),
+        None => PartOutcome::Done,
+    });
+    idle.chain(switches)
 }

@@ -12,8 +12,17 @@ pub(crate) struct RunReport {
     #[serde(serialize_with = "time")]
     timestamp: Timestamp,
     pub(crate) domains: Vec<DomainReport>,
+    /// Trees that were not polled, or whose readings are not in the log.
+    errors: Vec<TreeError>,
     #[serde(skip)]
     pub(crate) parts: Vec<PartOutcome>,
+}
+
+/// Why a tree has no readings in the log.
+#[derive(Debug, Serialize)]
+struct TreeError {
+    domain: String,
+    error: String,
 }
 
 /// One domain with its sub-domains' power in it.
@@ -48,7 +57,12 @@ struct SwitchReport {
 
 impl RunReport {
     pub(crate) fn new(timestamp: Timestamp) -> RunReport {
-        RunReport { timestamp, domains: Vec::new(), parts: Vec::new() }
+        RunReport { timestamp, domains: Vec::new(), errors: Vec::new(), parts: Vec::new() }
+    }
+
+    /// Notes what befell a whole tree.
+    pub(crate) fn fail(&mut self, domain: &str, failure: &Failure) {
+        self.errors.push(TreeError { domain: domain.to_owned(), error: failure.message.clone() });
     }
 
     /// In the order of the configuration, not in that of the answers.

@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::snmp::FaultSpec;
+use crate::snmp::{FaultSpec, UserSpec};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ew_core::{Exit, Span};
 use std::net::SocketAddr;
@@ -20,19 +20,28 @@ const COMMUNITY: &str = "public";
 #[command(
     name = "ew-sim",
     version,
+    arg_required_else_help = true,
     about = "Simulators of site gear with faults, for trials and tests",
     after_help = top_help(),
 )]
 pub(crate) struct Cli {
-    /// Which gear.
+    /// Which gear; none with `--check`.
     #[command(subcommand)]
-    pub(crate) simulator: Simulator,
+    pub(crate) simulator: Option<Simulator>,
+
+    /// The configuration that --check validates; the simulators read none
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Validate the configuration of the other programs and exit
+    #[arg(long, global = true)]
+    pub(crate) check: bool,
 }
 
 /// One simulator a subcommand.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Simulator {
-    /// EnergyWise switches that answer SNMP v1 and v2c over UDP
+    /// EnergyWise switches that answer SNMP v1, v2c and v3 over UDP
     #[command(after_help = snmp_help())]
     Snmp(SnmpOptions),
 }
@@ -82,13 +91,17 @@ pub(crate) struct SnmpOptions {
     #[arg(long)]
     pub(crate) drift: bool,
 
-    /// Other numbers, the same in each run for the same seed
+    /// Other numbers and other luck, the same in each run for the same seed
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub(crate) seed: u64,
 
     /// A fault of one switch, or of `all`; may be repeated, later ones win
     #[arg(long = "fault", value_name = "KIND=SWITCH[:ARG]")]
     pub(crate) faults: Vec<FaultSpec>,
+
+    /// A user of SNMPv3, who is served beside the community; may be repeated
+    #[arg(long = "v3-user", value_name = "NAME[:AUTH:AUTHPASS[:PRIV:PRIVPASS]]")]
+    pub(crate) v3_users: Vec<UserSpec>,
 
     /// Stop after this time [default: serve until SIGINT or SIGTERM]
     #[arg(long = "for", value_name = "DURATION")]
@@ -134,9 +147,22 @@ Example:
 fn snmp_help() -> String {
     format!(
         "\
-Faults:
-  silent=SWITCH         never answers
-  slow=SWITCH:DURATION  answers that much later; the other switches do not wait for it
+Faults (PERCENT is how often, 100 if not given; the same times in each run for the same --seed):
+  silent=SWITCH                 never answers
+  slow=SWITCH:DURATION          answers that much later; the other switches do not wait for it
+  lossy=SWITCH:PERCENT          loses requests
+  duplicating=SWITCH[:PERCENT]  sends answers twice
+  truncated=SWITCH[:PERCENT]    sends only the first half of answers
+  corrupt=SWITCH[:PERCENT]      changes one to three bytes of answers
+  wrong-domain=SWITCH[:NAME]    has another cewDomainName than is announced
+  non-increasing=SWITCH[:HOW]   GETNEXT and GETBULK go wrong at the second row of a table's
+                                column: repeat (it again; the default) or back (the one before)
+  too-big=SWITCH[:N]            answers tooBig where over N (10) repetitions or names are asked for
+
+SNMPv3, with --by port; each switch is an engine of its own:
+  AUTH  md5, sha, sha224, sha256, sha384, sha512
+  PRIV  des, aes, aes192, aes256; aes192c, aes256c: with keys made longer as Cisco does
+  A user is served at the level of the passwords given; below it the answer is authorizationError.
 
 Once every switch answers, stdout has for each a line `NAME ADDRESS COMMUNITY DOMAIN`, then the
 line `ready`; with --json instead one line:
@@ -145,8 +171,11 @@ line `ready`; with --json instead one line:
 Examples:
   ew-sim snmp --listen 127.0.0.1:16161
   snmpbulkwalk -v2c -c public 127.0.0.1:16161 1.3.6.1.4.1.9.9.683
+  ew-sim snmp --listen 127.0.0.1:16161 --v3-user poller:sha256:authpass1:aes:privpass1
+  snmpget -v3 -l authPriv -u poller -a SHA-256 -A authpass1 -x AES -X privpass1 \\
+      127.0.0.1:16161 1.3.6.1.2.1.1.5.0
   ew-sim snmp --listen 127.0.0.1:16161 --switches 100 --by community --drift \\
-      --fault silent=sw0002 --fault slow=sw0003:500ms
+      --fault silent=sw0002 --fault slow=sw0003:500ms --fault lossy=all:5
 
 {}",
         Exit::HELP

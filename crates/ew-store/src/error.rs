@@ -69,9 +69,13 @@ impl StoreError {
                 Code::DatabaseBusy | Code::DatabaseLocked => {
                     Some("another program has been writing to the log for 30 s; try later".into())
                 }
-                Code::DiskFull => {
-                    Some("the disk is full; nothing was written; make room and run again".into())
-                }
+                Code::DiskFull => Some(
+                    "the disk is full; make room and run again: what was not committed is done then".into(),
+                ),
+                Code::SystemIoFailure => Some(
+                    "the disk is full or failing (df, dmesg); what was not committed is done by the next run"
+                        .into(),
+                ),
                 Code::NotADatabase => Some("the file is not an ew log; is log.url in ew.toml right?".into()),
                 Code::DatabaseCorrupt => Some(
                     "the log is damaged; keep a copy, then restore a backup or use sqlite3's .recover".into(),

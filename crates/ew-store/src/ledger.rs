@@ -50,6 +50,19 @@ pub struct NewSlice {
     pub destination: String,
 }
 
+/// Where and when a slice came to be at its receiver.
+#[derive(Debug, Clone, Copy)]
+pub struct Placed<'a> {
+    /// Its name there.
+    pub name: &'a str,
+    /// The receiver.
+    pub destination: &'a str,
+    /// What the transporter says, JSON.
+    pub receipt: &'a str,
+    /// The present.
+    pub at: Timestamp,
+}
+
 /// One row of the ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delivery {
@@ -102,7 +115,7 @@ pub struct Ledger<'log> {
 }
 
 impl Ledger<'_> {
-    fn sql(&self, doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError + use<> {
+    pub(crate) fn sql(&self, doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError + use<> {
         let path = self.path.to_owned();
         move |source| StoreError::Sql { doing, path: path.clone(), source }
     }
@@ -137,12 +150,10 @@ impl Ledger<'_> {
         jobs.map_err(&sql)
     }
 
-    /// The slices of a job that were rendered and are not placed, in order of time.
+    /// The slices of a job that have a file in the spool, in order of time: rendered and not placed yet, or
+    /// placed and being sent again when a run was killed.
     pub fn unfinished(&self, job: &Job) -> Result<Vec<Delivery>, StoreError> {
-        self.select(
-            "where s.job = ?1 and s.state in ('rendered', 'sending', 'failed') order by s.start_time, s.rev",
-            params![job.id],
-        )
+        self.select("where s.job = ?1 and s.spool is not null order by s.start_time, s.rev", params![job.id])
     }
 
     /// The newest placed revision of each slice that touches the window, in order of time.
@@ -152,6 +163,17 @@ impl Ledger<'_> {
              order by s.start_time, s.rev",
             params![job.id, window.start.micros(), window.end.micros()],
         )
+    }
+
+    /// The newest revision of a window, placed or not.
+    pub fn newest_rev(&self, job: &Job, window: Window) -> Result<u32, StoreError> {
+        self.conn
+            .query_row(
+                "select coalesce(max(rev), 0) from slice where job = ?1 and start_time = ?2 and end_time = ?3",
+                params![job.id, window.start.micros(), window.end.micros()],
+                |row| row.get(0),
+            )
+            .map_err(self.sql("read the ledger"))
     }
 
     /// The columns of the last placed slice, for the header of an empty one.
@@ -190,7 +212,8 @@ impl Ledger<'_> {
             )
             .map_err(&sql)?;
         }
-        let name = claim_name(&tx, job, slice).map_err(&sql)?;
+        let name =
+            claim_name(&tx, job, slice.window, &slice.destination, &slice.name, &slice.ext).map_err(&sql)?;
         let columns = slice.columns.as_ref().map(|columns| columns_json(columns));
         tx.execute(
             "insert into slice (job, start_time, end_time, rev, as_of_seq, state, columns, format, count, name,
@@ -223,28 +246,47 @@ impl Ledger<'_> {
         })
     }
 
-    /// Notes that bytes may leave now, and where to; counts the attempt.
-    pub fn sending(&mut self, slice: &Delivery, destination: &str) -> Result<(), StoreError> {
-        // A slice that is placed and sent again by hand stays placed.
+    /// Notes that bytes of a file in the spool may leave now, and where to; counts the attempt. A slice that
+    /// is placed and sent again by hand stays placed, as and where it is. A slice whose destination changed
+    /// since it was recorded claims its name there. Returns its name.
+    pub fn sending(
+        &mut self,
+        job: &Job,
+        slice: &Delivery,
+        destination: &str,
+        ext: &str,
+    ) -> Result<String, StoreError> {
         let sql = self.sql("note an attempt");
-        self.conn
-            .execute(
-                "update slice set attempts = attempts + 1, destination = ?2,
-                     state = case when state in ('rendered', 'failed') then 'sending' else state end
-                 where id = ?1",
-                params![slice.id, destination],
-            )
-            .map_err(&sql)?;
-        Ok(())
+        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
+        let mut name = slice.name.clone().unwrap_or_default();
+        if slice.destination.as_deref() != Some(destination) {
+            name = claim_name(&tx, job, slice.window, destination, &name, ext).map_err(&sql)?;
+        }
+        tx.execute(
+            "update slice set attempts = attempts + 1, spool = ?2,
+                 state = case when state in ('rendered', 'failed') then 'sending' else state end,
+                 destination = case when state in ('placed', 'verified') then destination else ?3 end,
+                 name = case when state in ('placed', 'verified') then name else ?4 end
+             where id = ?1",
+            params![slice.id, slice.spool, destination, name],
+        )
+        .map_err(&sql)?;
+        tx.commit().map_err(&sql)?;
+        Ok(name)
     }
 
     /// Notes why the last attempt failed, and all who have the slice all the same; it stays due for the others.
+    /// One that was placed before stays placed, and is not tried again by itself.
     pub fn failed(&mut self, slice: &Delivery, reason: &str, reached: &[String]) -> Result<(), StoreError> {
         let sql = self.sql("note a failure");
         self.conn
             .execute(
-                "update slice set state = 'failed', reason = ?2, reached = ?3
-                 where id = ?1 and state in ('rendered', 'sending', 'failed')",
+                "update slice set
+                     spool = case when state in ('placed', 'verified') then null else spool end,
+                     reason = case when state in ('placed', 'verified') then reason else ?2 end,
+                     reached = case when state in ('placed', 'verified') then null else ?3 end,
+                     state = case when state in ('placed', 'verified') then state else 'failed' end
+                 where id = ?1",
                 params![slice.id, reason, (!reached.is_empty()).then(|| reached_json(reached))],
             )
             .map_err(&sql)?;
@@ -257,15 +299,15 @@ impl Ledger<'_> {
         &mut self,
         job: &Job,
         slice: &Delivery,
-        receipt: &str,
-        now: Timestamp,
+        receipt: &Placed<'_>,
     ) -> Result<Option<Timestamp>, StoreError> {
         let sql = self.sql("record a receipt");
         let (start, end) = (slice.window.start.micros(), slice.window.end.micros());
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
         tx.execute(
-            "update slice set state = 'placed', reason = null, reached = null, spool = null, receipt = ?2, delivered_at = ?3 where id = ?1",
-            params![slice.id, receipt, now.micros()],
+            "update slice set state = 'placed', reason = null, reached = null, spool = null, receipt = ?2, delivered_at = ?3,
+                 destination = ?4, name = ?5 where id = ?1",
+            params![slice.id, receipt.receipt, receipt.at.micros(), receipt.destination, receipt.name],
         )
         .map_err(&sql)?;
         tx.execute(
@@ -295,24 +337,31 @@ impl Ledger<'_> {
     }
 }
 
-/// The first of `name`, `name_2`, `name_3` … that is free or already this slice's.
-fn claim_name(tx: &Transaction<'_>, job: &Job, slice: &NewSlice) -> rusqlite::Result<String> {
-    let (start, end) = (slice.window.start.micros(), slice.window.end.micros());
-    let mut name = slice.name.clone();
+/// The first of `name`, `name_2`, `name_3` … that is free at a destination or already this slice's.
+fn claim_name(
+    tx: &Transaction<'_>,
+    job: &Job,
+    window: Window,
+    destination: &str,
+    name: &str,
+    ext: &str,
+) -> rusqlite::Result<String> {
+    let (start, end) = (window.start.micros(), window.end.micros());
+    let mut claimed = name.to_owned();
     for n in 2.. {
         tx.prepare_cached("insert into file_name values (?1, ?2, ?3, ?4, ?5) on conflict do nothing")?
-            .execute(params![slice.destination, name, job.id, start, end])?;
+            .execute(params![destination, claimed, job.id, start, end])?;
         let owner: (i64, i64, i64) = tx
             .prepare_cached(
                 "select job, start_time, end_time from file_name where destination = ?1 and name = ?2",
             )?
-            .query_row(params![slice.destination, name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            .query_row(params![destination, claimed], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         if owner == (job.id, start, end) {
             break;
         }
-        name = insert_before_extension(&slice.name, &format!("_{n}"), &slice.ext);
+        claimed = insert_before_extension(name, &format!("_{n}"), ext);
     }
-    Ok(name)
+    Ok(claimed)
 }
 
 fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
@@ -412,21 +461,61 @@ mod tests {
         assert_eq!(ledger.unfinished(&job).unwrap(), [early.clone(), late.clone()]);
         assert_eq!(late.columns.as_deref().map(<[Point]>::len), Some(2));
 
-        ledger.sending(&late, "file:///out").unwrap();
+        assert_eq!(ledger.sending(&job, &late, "file:///out", "csv").unwrap(), "b.csv");
         let reached = ["a@example.com".to_owned(), "\"b\"@example.com".to_owned()];
         ledger.failed(&late, "connection refused", &reached).unwrap();
         assert_eq!(ledger.unfinished(&job).unwrap()[1].reached, reached);
         assert_eq!(ledger.unfinished(&job).unwrap()[1].reason.as_deref(), Some("connection refused"));
-        let now = Timestamp::from_secs(5_000);
-        let bookmark = ledger.place(&job, &late, "{}", now).unwrap();
+        let placed = |name| Placed {
+            name,
+            destination: "file:///out",
+            receipt: "{}",
+            at: Timestamp::from_secs(5_000),
+        };
+        let bookmark = ledger.place(&job, &late, &placed("b.csv")).unwrap();
         assert_eq!(bookmark, Some(Timestamp::from_secs(1_800)));
-        assert_eq!(ledger.place(&job, &early, "{}", now).unwrap(), bookmark);
+        assert_eq!(ledger.place(&job, &early, &placed("a.csv")).unwrap(), bookmark);
         assert_eq!(ledger.unfinished(&job).unwrap(), []);
         let all = ledger.list(None, Window::new(Timestamp::MIN, Timestamp::MAX)).unwrap();
         // A slice that is sent again by hand goes to everyone.
         assert!(all.iter().all(|slice| slice.reached.is_empty()));
         let states: Vec<_> = all.iter().map(|d| (d.state.as_str(), d.attempts)).collect();
         assert_eq!(states, [("empty", 0), ("placed", 0), ("placed", 1)]);
+    }
+
+    #[test]
+    fn sent_again_by_hand_it_stays_placed_as_and_where_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
+        let mut ledger = log.ledger();
+        let job = ledger.make_job("u").unwrap();
+        let slice = ledger.record_rendered(&job, None, &slice(0, "a.csv")).unwrap();
+        let at = Timestamp::from_secs(5_000);
+        let placed = Placed { name: "a.csv", destination: "file:///out", receipt: "{}", at };
+        ledger.place(&job, &slice, &placed).unwrap();
+        let all = Window::new(Timestamp::MIN, Timestamp::MAX);
+        let before = ledger.list(None, all).unwrap();
+        let again = Delivery { spool: Some("again.csv".into()), ..before[0].clone() };
+        ledger.sending(&job, &again, "file:///other", "csv").unwrap();
+        // Killed here, the next run finishes it.
+        assert_eq!(ledger.unfinished(&job).unwrap()[0].spool.as_deref(), Some("again.csv"));
+        ledger.failed(&again, "no answer", &[]).unwrap();
+        let after = ledger.list(None, all).unwrap();
+        assert_eq!(after, [Delivery { attempts: 1, ..before[0].clone() }]);
+    }
+
+    /// A slice that waits while its job is given another receiver takes no name that is another's there.
+    #[test]
+    fn a_changed_destination_is_claimed_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
+        let mut ledger = log.ledger();
+        let (one, two) = (ledger.make_job("one").unwrap(), ledger.make_job("two").unwrap());
+        ledger.record_rendered(&one, None, &slice(0, "a.csv")).unwrap();
+        let elsewhere = NewSlice { destination: "file:///elsewhere".into(), ..slice(0, "a.csv") };
+        let waiting = ledger.record_rendered(&two, None, &elsewhere).unwrap();
+        assert_eq!(waiting.name.as_deref(), Some("a.csv"));
+        assert_eq!(ledger.sending(&two, &waiting, "file:///out", "csv").unwrap(), "a_2.csv");
     }
 
     #[test]

@@ -10,11 +10,13 @@ mod ledger;
 mod log;
 mod read;
 mod schema;
+mod selection;
 mod state;
 
 pub use append::{AppendError, Appended, PollDetail};
 pub use error::StoreError;
-pub use ledger::{Delivery, Job, Ledger, NewSlice};
+pub use ledger::{Delivery, Job, Ledger, NewSlice, Placed};
 pub use log::{Log, WRITE_WAIT};
 pub use read::{GAPS_LISTED_MAX, Gap, PointInfo, Snapshot, Stats, Total};
+pub use selection::Scope;
 pub use state::SliceState;

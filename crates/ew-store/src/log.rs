@@ -37,11 +37,14 @@ impl Log {
         &self.path
     }
 
-    /// The folder beside the log for rendered files and locks: `ew.db` has `ew.db.spool`.
-    pub fn spool_dir(log: &Path) -> PathBuf {
-        let mut name = log.as_os_str().to_owned();
-        name.push(".spool");
-        PathBuf::from(name)
+    /// The folder beside the log for a job's rendered files: `ew.db` has `ew.db.spool/jobs/utility`.
+    pub fn spool_dir(log: &Path, job: &str) -> PathBuf {
+        beside(log).join("jobs").join(job)
+    }
+
+    /// The folder beside the log for lock files: `ew.db` has `ew.db.spool/locks`.
+    pub fn lock_dir(log: &Path) -> PathBuf {
+        beside(log).join("locks")
     }
 
     /// One consistent view of the log, whatever others write meanwhile.
@@ -53,6 +56,12 @@ impl Log {
     pub fn ledger(&mut self) -> Ledger<'_> {
         Ledger { conn: &mut self.conn, path: &self.path }
     }
+}
+
+fn beside(log: &Path) -> PathBuf {
+    let mut name = log.as_os_str().to_owned();
+    name.push(".spool");
+    PathBuf::from(name)
 }
 
 fn migrate(conn: &mut Connection, path: &Path) -> Result<(), StoreError> {

@@ -104,14 +104,25 @@ create table file_name (
 ) strict, without rowid;
 ";
 
-/// Recipients of a mail that have a slice which is not placed yet: the next attempt leaves them out.
+/// Recipients of a mail may have a slice that is not placed yet: the next attempt leaves them out. What a job
+/// selects may change; each slice keeps what was in force at its start. And a slice with a file in
+/// the spool is one to be finished, be it new or a placed one that is sent again by hand.
 const STEP_1: &str = "
 alter table slice add column reached text;  -- JSON array
+create table selection (
+    job integer not null references job,
+    from_time integer not null,             -- of slices that start at or after it
+    points text not null,                   -- JSON array of globs
+    since integer,                          -- rows before it are never due
+    primary key (job, from_time)
+) strict, without rowid;
+drop index slice_unfinished;
+create index slice_unfinished on slice (job) where spool is not null;
 ";
 
 #[cfg(test)]
 mod tests {
-    use crate::{Log, SliceState};
+    use crate::{Log, Placed, SliceState};
     use ew_core::{Timestamp, Window};
     use std::path::Path;
 
@@ -151,7 +162,9 @@ mod tests {
             assert_eq!(open.len(), 1);
             ledger.failed(&open[0], "again", &["a@example.com".to_owned()]).unwrap();
             assert_eq!(ledger.unfinished(&job).unwrap()[0].reached, ["a@example.com"]);
-            let bookmark = ledger.place(&job, &open[0], "{}", Timestamp::from_secs(1_800_000_000)).unwrap();
+            let at = Timestamp::from_secs(1_800_000_000);
+            let placed = Placed { name: "x.csv", destination: "file:///out", receipt: "{}", at };
+            let bookmark = ledger.place(&job, &open[0], &placed).unwrap();
             assert_eq!(bookmark, Some("2026-03-01T01:00:00Z".parse().unwrap()));
         }
     }

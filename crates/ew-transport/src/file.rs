@@ -26,15 +26,25 @@ fn not_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<PathBu
 }
 
 impl FileOptions {
-    /// The directory, absolute, without `.` parts. Links are not followed: the name is the identity.
+    /// The directory, absolute, without `.` parts.
     fn absolute(&self, base: &Path) -> PathBuf {
         let joined = base.join(&self.directory);
         let absolute = std::path::absolute(&joined).unwrap_or(joined);
         absolute.components().filter(|part| *part != Component::CurDir).collect()
     }
 
+    /// Two spellings of one directory are one receiver: `a/../b` is `b`. Links are not followed.
     pub(crate) fn destination(&self, base: &Path) -> String {
-        format!("file://{}", self.absolute(base).display())
+        let mut directory = PathBuf::new();
+        for part in self.absolute(base).components() {
+            match part {
+                Component::ParentDir => {
+                    directory.pop();
+                }
+                part => directory.push(part),
+            }
+        }
+        format!("file://{}", directory.display())
     }
 
     pub(crate) fn check(&self, base: &Path) -> Result<(), TransportError> {

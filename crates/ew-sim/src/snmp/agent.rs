@@ -1,33 +1,36 @@
-//! One switch: from a request to its answer, by the rules of RFC 1157 (v1) and RFC 3416 (v2c).
+//! One switch: from a request to its answer, by the rules of RFC 1157 (v1) and RFC 3416 (v2c, v3).
 
 use super::drift::Drift;
+use super::flaw::Flaws;
 use super::message::{Operation, Request, Status, Version};
 use super::mib::Mib;
 use super::oid::Oid;
 use super::value::{Answer, Value};
 use std::time::Duration;
 
-/// Largest answer in bytes: one unfragmented datagram nearly everywhere.
-pub(crate) const ANSWER_BYTES_MAX: usize = 1400;
-
-/// Bytes by which the lengths of the three sequences around the bindings may grow as these fill.
-const LENGTH_GROWTH: usize = 3 * 2;
+/// Bytes by which the lengths of the two sequences around the bindings may grow as these fill.
+const LENGTH_GROWTH: usize = 2 * 2;
 
 /// A switch.
 #[derive(Debug)]
 pub(crate) struct Agent {
     mib: Mib,
     drift: Option<Drift>,
+    flaws: Flaws,
 }
 
 impl Agent {
     /// With these rows, which stand still without `drift`.
-    pub(crate) fn new(mib: Mib, drift: Option<Drift>) -> Agent {
-        Agent { mib, drift }
+    pub(crate) fn new(mut mib: Mib, drift: Option<Drift>, flaws: Flaws) -> Agent {
+        flaws.falsify(&mut mib);
+        Agent { mib, drift, flaws }
     }
 
-    /// The datagram that answers a request, `elapsed` after the simulation's start.
+    /// The PDU that answers a request, `elapsed` after the simulation's start.
     pub(crate) fn answer(&self, request: &Request<'_>, elapsed: Duration) -> Vec<u8> {
+        if self.flaws.refuses(request) {
+            return fail(request, Status::TooBig, 0);
+        }
         match request.operation {
             Operation::Get => each(request, |name| (name, self.get(name, request.version, elapsed))),
             Operation::GetNext => each(request, |name| self.next(name, request.version, elapsed)),
@@ -47,7 +50,9 @@ impl Agent {
     }
 
     fn next<'a>(&'a self, name: &'a Oid, version: Version, elapsed: Duration) -> (&'a Oid, Answer) {
-        match self.mib.after(name.arcs()).find(|(_, value)| carries(version, value)) {
+        let mut wrong_then_right =
+            self.flaws.astray(&self.mib, name).into_iter().chain(self.mib.after(name.arcs()));
+        match wrong_then_right.find(|(_, value)| carries(version, value)) {
             Some((row, value)) => (row, Answer::Value(self.now(row, value, elapsed))),
             None => (name, Answer::EndOfMibView),
         }
@@ -101,8 +106,8 @@ struct Reply<'r, 'a> {
 
 impl<'r, 'a> Reply<'r, 'a> {
     fn new(request: &'r Request<'a>) -> Reply<'r, 'a> {
-        let envelope = request.respond(Status::NoError, 0, &[]).len() + LENGTH_GROWTH;
-        Reply { request, bindings: Vec::new(), bindings_max: ANSWER_BYTES_MAX.saturating_sub(envelope) }
+        let around = request.respond(Status::NoError, 0, &[]).len() + LENGTH_GROWTH;
+        Reply { request, bindings: Vec::new(), bindings_max: request.answer_bytes_max.saturating_sub(around) }
     }
 
     /// Adds a binding, or leaves all as it was and says false where it does not fit.
@@ -145,18 +150,18 @@ fn refuse(request: &Request<'_>) -> Vec<u8> {
     match (request.names.is_empty(), request.version) {
         (true, _) => request.respond(Status::NoError, 0, &[]),
         (false, Version::V1) => fail(request, Status::ReadOnly, 1),
-        (false, Version::V2c) => fail(request, Status::NotWritable, 1),
+        (false, Version::V2c | Version::V3) => fail(request, Status::NotWritable, 1),
     }
 }
 
-/// An error with the bindings of the request, except that v2c has none beside tooBig (RFC 3416, 4.2.1).
-fn fail(request: &Request<'_>, status: Status, index: usize) -> Vec<u8> {
-    if status == Status::TooBig && request.version == Version::V2c {
+/// An error with the bindings of the request, except that only v1 has them beside tooBig (RFC 3416, 4.2.1).
+pub(crate) fn fail(request: &Request<'_>, status: Status, index: usize) -> Vec<u8> {
+    if status == Status::TooBig && request.version != Version::V1 {
         return request.respond(status, index, &[]);
     }
     let full = request.respond(status, index, request.bindings);
     // Only a request that is itself over the limit comes to this.
-    if full.len() > ANSWER_BYTES_MAX { request.respond(status, index, &[]) } else { full }
+    if full.len() > request.answer_bytes_max { request.respond(status, index, &[]) } else { full }
 }
 
 /// v1 has no Counter64; such rows are not there for it (RFC 3584, section 4.2.2.1).
@@ -167,7 +172,8 @@ fn carries(version: Version, value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::ber::{Reader, tag};
-    use super::super::message::tests::question;
+    use super::super::community::{open, tests::question};
+    use super::super::message::DATAGRAM_BYTES_MAX;
     use super::super::model::Model;
     use super::*;
     use std::collections::BTreeMap;
@@ -185,9 +191,14 @@ mod tests {
         rows: Vec<(String, u8)>,
     }
 
+    fn answer(agent: &Agent, datagram: &[u8]) -> Vec<u8> {
+        let (envelope, request) = open(datagram).unwrap();
+        envelope.seal(&agent.answer(&request, Duration::ZERO))
+    }
+
     fn ask(agent: &Agent, datagram: &[u8]) -> Seen {
-        let answer = agent.answer(&Request::decode(datagram).unwrap(), Duration::ZERO);
-        assert!(answer.len() <= ANSWER_BYTES_MAX, "{}", answer.len());
+        let answer = answer(agent, datagram);
+        assert!(answer.len() <= DATAGRAM_BYTES_MAX, "{}", answer.len());
         let mut message = Reader::new(Reader::new(&answer).tagged(tag::SEQUENCE).unwrap());
         message.integer().unwrap();
         assert_eq!(message.tagged(tag::OCTETS).unwrap(), b"public");
@@ -216,7 +227,7 @@ mod tests {
             ("1.3.9.1", Value::text(&"x".repeat(1400))),
         ];
         let rows: BTreeMap<Oid, Value> = rows.into_iter().map(|(n, v)| (n.parse().unwrap(), v)).collect();
-        Agent::new(Mib::new(rows), None)
+        Agent::new(Mib::new(rows), None, Flaws::default())
     }
 
     #[test]
@@ -289,14 +300,14 @@ mod tests {
 
     #[test]
     fn bulk_fills_a_datagram_and_no_more() {
-        let agent = Agent::new(Model { domain: "d", children: 40, seed: 0 }.switch(1), None);
+        let agent =
+            Agent::new(Model { domain: "d", children: 40, seed: 0 }.switch(1), None, Flaws::default());
         for names in 1..40 {
             let asked = vec!["1.3.6.1.4.1.9.9.683.1.6.1.4"; names];
             let datagram = question(1, GET_BULK, 0, i32::MAX, &asked);
-            let request = Request::decode(&datagram).unwrap();
-            let length = agent.answer(&request, Duration::ZERO).len();
+            let length = answer(&agent, &datagram).len();
             // A row here is under 45 bytes.
-            assert!((ANSWER_BYTES_MAX - 55..=ANSWER_BYTES_MAX).contains(&length), "{names}: {length}");
+            assert!((DATAGRAM_BYTES_MAX - 55..=DATAGRAM_BYTES_MAX).contains(&length), "{names}: {length}");
         }
     }
 

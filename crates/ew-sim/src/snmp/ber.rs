@@ -53,6 +53,11 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
+    /// How many bytes are not read.
+    pub(crate) fn len(&self) -> usize {
+        self.rest.len()
+    }
+
     /// All must have been read.
     pub(crate) fn finish(self) -> Result<(), BerError> {
         if self.is_empty() { Ok(()) } else { Err(BerError::Trailing) }

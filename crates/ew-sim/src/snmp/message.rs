@@ -1,7 +1,10 @@
-//! SNMP v1 and v2c messages: what is asked, and the envelope of the answer.
+//! What a request asks, and the PDU that answers it, whichever envelope they travel in.
 
 use super::ber::{self, BerError, Reader, tag};
 use super::oid::Oid;
+
+/// Largest datagram sent: one that is not fragmented nearly everywhere.
+pub(crate) const DATAGRAM_BYTES_MAX: usize = 1400;
 
 /// The protocol version of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,13 +13,27 @@ pub(crate) enum Version {
     V1,
     /// SNMPv2c, RFC 1901.
     V2c,
+    /// SNMPv3, RFC 3412; its PDUs are those of v2c.
+    V3,
 }
 
 impl Version {
-    fn number(self) -> i32 {
+    /// That of a datagram; the rest of it is not looked at.
+    pub(crate) fn of(datagram: &[u8]) -> Result<Version, BerError> {
+        match Reader::new(Reader::new(datagram).tagged(tag::SEQUENCE)?).integer()? {
+            0 => Ok(Version::V1),
+            1 => Ok(Version::V2c),
+            3 => Ok(Version::V3),
+            _ => Err(BerError::Unexpected),
+        }
+    }
+
+    /// On the wire.
+    pub(crate) fn number(self) -> i32 {
         match self {
             Version::V1 => 0,
             Version::V2c => 1,
+            Version::V3 => 3,
         }
     }
 }
@@ -51,7 +68,9 @@ pub(crate) enum Status {
     NoSuchName = 2,
     /// v1 only: a refused change.
     ReadOnly = 4,
-    /// v2c: a refused change.
+    /// v3: the user may do nothing at this level of security.
+    AuthorizationError = 16,
+    /// v2c and v3: a refused change.
     NotWritable = 17,
 }
 
@@ -64,10 +83,8 @@ const GET_BULK: u8 = 0xa5;
 /// A request, borrowed from its datagram.
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
-    /// The version, which the answer repeats.
+    /// The version, which decides what an answer may say.
     pub(crate) version: Version,
-    /// Who asks; with one socket for all switches also who is asked.
-    pub(crate) community: &'a [u8],
     /// What the answer is matched by.
     pub(crate) id: i32,
     /// What to do.
@@ -76,30 +93,25 @@ pub(crate) struct Request<'a> {
     pub(crate) names: Vec<Oid>,
     /// The variable bindings as they came, which v1 repeats beside an error.
     pub(crate) bindings: &'a [u8],
+    /// Largest PDU that its envelope has room for.
+    pub(crate) answer_bytes_max: usize,
 }
 
 impl<'a> Request<'a> {
-    /// Reads a datagram; other versions, traps and the like are errors, since nobody answers them.
-    pub(crate) fn decode(datagram: &'a [u8]) -> Result<Request<'a>, BerError> {
-        let mut outer = Reader::new(datagram);
-        let mut message = Reader::new(outer.tagged(tag::SEQUENCE)?);
-        outer.finish()?;
-        let version = match message.integer()? {
-            0 => Version::V1,
-            1 => Version::V2c,
-            _ => return Err(BerError::Unexpected),
-        };
-        let community = message.tagged(tag::OCTETS)?;
-        let (kind, content) = message.element()?;
-        message.finish()?;
-
+    /// Reads a PDU from its tag and its content; traps and the like are errors, since nobody answers them.
+    pub(crate) fn decode(
+        version: Version,
+        kind: u8,
+        content: &'a [u8],
+        answer_bytes_max: usize,
+    ) -> Result<Request<'a>, BerError> {
         let mut pdu = Reader::new(content);
         let (id, second, third) = (pdu.integer()?, pdu.integer()?, pdu.integer()?);
         let operation = match (kind, version) {
             (GET, _) => Operation::Get,
             (GET_NEXT, _) => Operation::GetNext,
             (SET, _) => Operation::Set,
-            (GET_BULK, Version::V2c) => {
+            (GET_BULK, Version::V2c | Version::V3) => {
                 Operation::GetBulk { non_repeaters: count(second), max_repetitions: count(third) }
             }
             _ => return Err(BerError::Unexpected),
@@ -116,114 +128,28 @@ impl<'a> Request<'a> {
             binding.element()?;
             binding.finish()?;
         }
-        Ok(Request { version, community, id, operation, names, bindings })
+        Ok(Request { version, id, operation, names, bindings, answer_bytes_max })
     }
 
-    /// The answer with these encoded variable bindings; `index` counts names from 1, 0 is none.
+    /// The PDU that answers with these encoded variable bindings; `index` counts names from 1, 0 is none.
     pub(crate) fn respond(&self, status: Status, index: usize, bindings: &[u8]) -> Vec<u8> {
-        let mut pdu = Vec::with_capacity(bindings.len() + 32);
-        ber::put_integer(&mut pdu, self.id);
-        ber::put_integer(&mut pdu, status as i32);
-        ber::put_integer(&mut pdu, i32::try_from(index).unwrap_or(i32::MAX));
-        ber::put(&mut pdu, tag::SEQUENCE, bindings);
-
-        let mut message = Vec::with_capacity(pdu.len() + self.community.len() + 16);
-        ber::put_integer(&mut message, self.version.number());
-        ber::put(&mut message, tag::OCTETS, self.community);
-        ber::put(&mut message, RESPONSE, &pdu);
-
-        let mut datagram = Vec::with_capacity(message.len() + 4);
-        ber::put(&mut datagram, tag::SEQUENCE, &message);
-        datagram
+        let index = i32::try_from(index).unwrap_or(i32::MAX);
+        encode(RESPONSE, [self.id, status as i32, index], bindings)
     }
+}
+
+/// A PDU with these three numbers and these encoded variable bindings.
+pub(crate) fn encode(kind: u8, numbers: [i32; 3], bindings: &[u8]) -> Vec<u8> {
+    let mut content = Vec::with_capacity(bindings.len() + 32);
+    for number in numbers {
+        ber::put_integer(&mut content, number);
+    }
+    ber::put(&mut content, tag::SEQUENCE, bindings);
+    let mut pdu = Vec::with_capacity(content.len() + 4);
+    ber::put(&mut pdu, kind, &content);
+    pdu
 }
 
 fn count(number: i32) -> usize {
     usize::try_from(number).unwrap_or(0)
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// A request as a client would send it.
-    pub(crate) fn question(version: u8, kind: u8, second: i32, third: i32, names: &[&str]) -> Vec<u8> {
-        let mut list = Vec::new();
-        for name in names {
-            let mut binding = Vec::new();
-            ber::put_oid(&mut binding, &name.parse().unwrap());
-            ber::put(&mut binding, tag::NULL, &[]);
-            ber::put(&mut list, tag::SEQUENCE, &binding);
-        }
-        let mut pdu = Vec::new();
-        for number in [77, second, third] {
-            ber::put_integer(&mut pdu, number);
-        }
-        ber::put(&mut pdu, tag::SEQUENCE, &list);
-        let mut message = Vec::new();
-        ber::put_integer(&mut message, i32::from(version));
-        ber::put(&mut message, tag::OCTETS, b"public");
-        ber::put(&mut message, kind, &pdu);
-        let mut out = Vec::new();
-        ber::put(&mut out, tag::SEQUENCE, &message);
-        out
-    }
-
-    /// Typed from the RFCs, not made by the code above: v2c GET of sysName.0, request-id 1.
-    const GET_SYS_NAME: &[u8] = &[
-        0x30, 0x26, 0x02, 0x01, 0x01, 0x04, 0x06, b'p', b'u', b'b', b'l', b'i', b'c', 0xa0, 0x19, 0x02, 0x01,
-        0x01, 0x02, 0x01, 0x00, 0x02, 0x01, 0x00, 0x30, 0x0e, 0x30, 0x0c, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x02,
-        0x01, 0x01, 0x05, 0x00, 0x05, 0x00,
-    ];
-
-    #[test]
-    fn reads_a_request_byte_for_byte() {
-        let request = Request::decode(GET_SYS_NAME).unwrap();
-        assert_eq!((request.version, request.community, request.id), (Version::V2c, &b"public"[..], 1));
-        assert_eq!(request.operation, Operation::Get);
-        assert_eq!(request.names, ["1.3.6.1.2.1.1.5.0".parse().unwrap()]);
-        let mut answer = GET_SYS_NAME.to_vec();
-        answer[13] = RESPONSE;
-        assert_eq!(request.respond(Status::NoError, 0, request.bindings), answer);
-    }
-
-    #[test]
-    fn reads_each_operation() {
-        let cases = [
-            (0, GET, Ok(Operation::Get)),
-            (1, GET_NEXT, Ok(Operation::GetNext)),
-            (1, SET, Ok(Operation::Set)),
-            (1, GET_BULK, Ok(Operation::GetBulk { non_repeaters: 0, max_repetitions: 25 })),
-            (0, GET_BULK, Err(BerError::Unexpected)),
-            (1, RESPONSE, Err(BerError::Unexpected)),
-            (1, 0xa7, Err(BerError::Unexpected)),
-            (3, GET, Err(BerError::Unexpected)),
-        ];
-        for (version, kind, expected) in cases {
-            let datagram = question(version, kind, -1, 25, &["1.3.6.1"]);
-            assert_eq!(Request::decode(&datagram).map(|r| r.operation), expected, "{version} {kind:x}");
-        }
-    }
-
-    #[test]
-    fn every_cut_and_every_extra_byte_is_an_error() {
-        for end in 0..GET_SYS_NAME.len() {
-            assert!(Request::decode(&GET_SYS_NAME[..end]).is_err(), "{end}");
-        }
-        assert_eq!(Request::decode(&[GET_SYS_NAME, &[0]].concat()).err(), Some(BerError::Trailing));
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(4096))]
-        #[test]
-        fn mutations_never_panic(changes in proptest::collection::vec((0usize..120, any::<u8>()), 1..6)) {
-            let mut datagram = question(1, GET_BULK, 1, 10, &["1.3.6.1.2.1.1.5.0", "1.3.6.1.4.1.9.9.683", "2.999"]);
-            for (place, byte) in changes {
-                let length = datagram.len();
-                datagram[place % length] = byte;
-            }
-            let _ = Request::decode(&datagram);
-        }
-    }
 }

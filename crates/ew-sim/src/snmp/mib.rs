@@ -75,6 +75,13 @@ impl Mib {
         self.names.iter().zip(&self.values).skip(start)
     }
 
+    /// The row of this name, if there is one, after the row before it.
+    pub(crate) fn with_predecessor(&self, name: &[u32]) -> Option<[(&Oid, &Value); 2]> {
+        let place = self.place(name).ok()?;
+        let row = |i: usize| self.names.get(i).zip(self.values.get(i));
+        Some([row(place.checked_sub(1)?)?, row(place)?])
+    }
+
     fn place(&self, name: &[u32]) -> Result<usize, usize> {
         self.names.binary_search_by(|row| row.arcs().cmp(name))
     }

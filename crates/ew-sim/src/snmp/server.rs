@@ -1,8 +1,10 @@
 //! Sockets and delays: a thread for each socket, and one for all answers that leave later.
 
 use super::agent::Agent;
-use super::fault::{Delivery, Faults};
-use super::message::Request;
+use super::community::open;
+use super::message::Version;
+use super::usm::Engine;
+use super::wire::{Delivery, Wire};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::io;
@@ -18,13 +20,15 @@ const WAITING_MAX: usize = 100_000;
 /// A thread needs little more than its buffer, which is on the heap.
 const STACK_BYTES: usize = 256 * 1024;
 
-/// A switch and what is wrong with it.
+/// A switch and the line to it.
 #[derive(Debug)]
 pub(crate) struct Switch {
     /// Answers.
     pub(crate) agent: Agent,
+    /// Speaks v3, where there are users; it has its socket to itself.
+    pub(crate) engine: Option<Engine>,
     /// What becomes of the answers.
-    pub(crate) faults: Faults,
+    pub(crate) wire: Wire,
 }
 
 /// The switches behind one socket, by community.
@@ -59,11 +63,28 @@ pub(crate) fn serve(
 
 /// What leaves for a datagram; nothing for one that no switch understands or is meant by.
 fn answer(datagram: &[u8], station: &Station, elapsed: Duration) -> Vec<Delivery> {
-    let Ok(request) = Request::decode(datagram) else { return Vec::new() };
-    match station.get(request.community) {
-        Some(switch) => switch.faults.deliveries(switch.agent.answer(&request, elapsed)),
-        None => Vec::new(),
-    }
+    let answered = match Version::of(datagram) {
+        Ok(Version::V1 | Version::V2c) => by_community(datagram, station, elapsed),
+        Ok(Version::V3) => by_engine(datagram, station, elapsed),
+        Err(_) => None,
+    };
+    answered.map_or_else(Vec::new, |(switch, answer)| switch.wire.deliveries(answer))
+}
+
+fn by_community<'s>(
+    datagram: &[u8],
+    station: &'s Station,
+    elapsed: Duration,
+) -> Option<(&'s Switch, Vec<u8>)> {
+    let (envelope, request) = open(datagram).ok()?;
+    let switch = station.get(envelope.community)?;
+    Some((switch, envelope.seal(&switch.agent.answer(&request, elapsed))))
+}
+
+fn by_engine<'s>(datagram: &[u8], station: &'s Station, elapsed: Duration) -> Option<(&'s Switch, Vec<u8>)> {
+    let (switch, engine) = station.values().find_map(|switch| switch.engine.as_ref().map(|e| (switch, e)))?;
+    let answer = engine.answer(datagram, elapsed, |request| switch.agent.answer(request, elapsed))?;
+    Some((switch, answer))
 }
 
 fn deliver(socket: &Arc<UdpSocket>, peer: SocketAddr, delivery: Delivery, timer: &Timer) {

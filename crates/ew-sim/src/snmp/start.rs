@@ -2,18 +2,19 @@
 
 use super::agent::Agent;
 use super::drift::Drift;
-use super::fault::Faults;
+use super::fault::faults_of;
 use super::mib::{DOMAIN_NAME, Mib, SYS_NAME};
 use super::model::{Model, switch_name};
 use super::server::{Station, Switch, Timer, serve};
 use super::snmprec;
+use super::usm::{Credentials, Engine};
 use super::value::Value;
 use crate::cli::{By, SWITCHES_BY_PORT_MAX, SnmpOptions};
 use crate::error::SimError;
 use serde::Serialize;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// A switch that answers.
 #[derive(Debug, Serialize)]
@@ -24,7 +25,7 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     /// Whom it answers.
     pub(crate) community: String,
-    /// Its cewDomainName; none where the data file has no such row.
+    /// The cewDomainName that it should say; none where the data file has no such row.
     pub(crate) domain: Option<String>,
 }
 
@@ -35,6 +36,8 @@ pub(crate) fn start(options: &SnmpOptions) -> Result<Vec<Running>, SimError> {
     for fault in &options.faults {
         fault.check(&names).map_err(SimError::Usage)?;
     }
+    let users = users(options)?;
+    let boots = boots();
     let addresses = addresses(options)?;
     let mibs = mibs(options)?;
     // All sockets before the first thread: an address in use ends the run before anyone is answered.
@@ -55,7 +58,9 @@ pub(crate) fn start(options: &SnmpOptions) -> Result<Vec<Running>, SimError> {
         };
         let domain = domain_of(&mib);
         let drift = options.drift.then(|| Drift::new(options.seed, number));
-        let switch = Switch { agent: Agent::new(mib, drift), faults: Faults::of(&name, &options.faults) };
+        let engine = (!users.is_empty()).then(|| Engine::new(number, options.seed, boots, &users));
+        let (flaws, wire) = faults_of(&name, number, options.seed, &options.faults);
+        let switch = Switch { agent: Agent::new(mib, drift, flaws), engine, wire };
         station.insert(community.clone().into_bytes(), switch);
         running.push(Running { name, address: *address, community, domain });
     }
@@ -124,6 +129,28 @@ fn mibs(options: &SnmpOptions) -> Result<Vec<Mib>, SimError> {
             mib
         })
         .collect())
+}
+
+/// The users of v3, each with its own name.
+fn users(options: &SnmpOptions) -> Result<Vec<Credentials>, SimError> {
+    let users = &options.v3_users;
+    if !users.is_empty() && options.by == By::Community {
+        return Err(SimError::Usage("--v3-user goes with --by port: v3 has no communities".into()));
+    }
+    for (i, user) in users.iter().enumerate() {
+        if users.iter().take(i).any(|earlier| earlier.name == user.name) {
+            return Err(SimError::Usage(format!("--v3-user: there are two of the name {:?}", user.name)));
+        }
+    }
+    Ok(users.iter().map(Credentials::new).collect())
+}
+
+/// How often the engines have started. Nothing is kept from run to run, so the seconds since 2020 stand in: more
+/// each time, as clients that know an earlier run insist.
+fn boots() -> i32 {
+    const YEAR_2020: u64 = 1_577_836_800;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    i32::try_from(now.saturating_sub(YEAR_2020)).unwrap_or(i32::MAX).max(1)
 }
 
 fn domain_of(mib: &Mib) -> Option<String> {

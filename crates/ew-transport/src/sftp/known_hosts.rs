@@ -41,7 +41,14 @@ impl KnownHosts {
     /// Reads what the file holds for the host; no connection is made.
     pub(crate) fn read(path: &Path, host: &str, port: u16) -> Result<KnownHosts, Fault> {
         let cannot = |why: String| Fault::new(ErrorKind::Config, format!("read {}: {why}", path.display()));
-        let size = fs::metadata(path).map_err(|e| cannot(plain(&e)))?.len();
+        let size = match fs::metadata(path) {
+            Ok(meta) => meta.len(),
+            // As with ssh, a file that is not there yet knows no host: the refusal says which line to put in it.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(KnownHosts { path: path.to_owned(), held: Vec::new() });
+            }
+            Err(e) => return Err(cannot(plain(&e))),
+        };
         if size > FILE_BYTES_MAX {
             return Err(cannot(format!("{size} bytes are too many")));
         }
@@ -261,7 +268,8 @@ mod tests {
         let fallback = KnownHosts::read(&path, "host", 2223).unwrap();
         assert_eq!(fallback.verdict(&key("CCCC")), Verdict::Match);
         assert_eq!(KnownHosts::read(&path, "third", 22).unwrap().verdict(&key("CCCC")), Verdict::Unknown);
-        assert!(KnownHosts::read(&dir.path().join("none"), "host", 22).is_err());
+        assert_eq!(KnownHosts::read(&dir.path().join("none"), "host", 22).unwrap().algorithms().count(), 0);
+        assert!(KnownHosts::read(dir.path(), "host", 22).is_err());
     }
 
     #[test]
