@@ -378,6 +378,7 @@ fn probes() -> Vec<(&'static str, String)> {
         ("export.format.jsonl", format!("{job}[export.format.jsonl]\n{z}{file}")),
         ("export.transport.file", format!("{job}[export.format.csv]\n[export.transport.file]\n{z}")),
         ("export.transport.sftp", format!("{job}[export.format.csv]\n[export.transport.sftp]\n{z}")),
+        ("export.transport.smtp", format!("{job}[export.format.csv]\n[export.transport.smtp]\n{z}")),
     ]
 }
 

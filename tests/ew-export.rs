@@ -534,3 +534,36 @@ fn a_change_of_points_or_since_does_not_touch_what_was_sent() {
     run(&site, "ew-export", "").exit(0);
     assert_eq!(site.read("out/u_20260301T001500Z.csv"), "timestamp,b\n2026-03-01T00:16:00Z,4\n");
 }
+
+/// A file at the receiver that ew did not put there is somebody's: it stays, and the slice waits.
+#[test]
+fn a_file_of_somebody_else_is_never_replaced() {
+    let mut site = Site::new(&config("breakup_on_period = true", "csv]"));
+    append(&site, "01:00 a 1");
+    site.now("2026-03-01T00:15:00Z");
+    std::fs::create_dir(site.file("out")).unwrap();
+    site.write("out/u_20260301T000000Z.csv", "not ours\n");
+    let ended = run(&site, "ew-export", "").exit(77);
+    assert!(ended.stderr.contains("u_20260301T000000Z.csv is there with other content"), "{}", ended.stderr);
+    assert_eq!(site.read("out/u_20260301T000000Z.csv"), "not ours\n");
+    std::fs::remove_file(site.file("out/u_20260301T000000Z.csv")).unwrap();
+    run(&site, "ew-export", "").exit(0);
+}
+
+/// One name for all revisions of a slice: the revision takes the file's place.
+#[test]
+fn a_template_without_rev_replaces() {
+    let job = "breakup_on_period = true\nfilename = \"{start_utc:%Y%m%dT%H%M%S}.{ext}\"";
+    let mut site = Site::new(&config(job, "csv]"));
+    append(&site, "01:00 a 1");
+    site.now("2026-03-01T00:15:00Z");
+    run(&site, "ew-export", "").exit(0);
+    append(&site, "01:00 a 2");
+    run(&site, "ew-export", "u --from first --to 2026-03-01T00:15:00Z").exit(0);
+    assert_eq!(site.names("out"), ["20260301T000000.csv"]);
+    assert!(site.read("out/20260301T000000.csv").ends_with(",2\n"));
+    // Altered over there, it is what was sent again, by hand.
+    site.write("out/20260301T000000.csv", "cut off");
+    run(&site, "ew-export", "u --from first --to 2026-03-01T00:15:00Z").exit(0);
+    assert!(site.read("out/20260301T000000.csv").ends_with(",2\n"));
+}

@@ -66,7 +66,16 @@ impl Spool {
             count: 1,
             ext: "csv",
         };
-        Parcel { name, file: &self.file, bytes, sha256, sent_before: false, reached: &[], fields }
+        Parcel {
+            name,
+            file: &self.file,
+            bytes,
+            sha256,
+            sent_before: false,
+            may_replace: false,
+            reached: &[],
+            fields,
+        }
     }
 }
 
@@ -172,7 +181,14 @@ fn conforms(transporter: &mut dyn Transporter, destination: &str, dir: &Path) {
     let mut same_size = longer.bytes.clone();
     same_size[40] ^= 1;
     for spool in [longer, Spool::new(same_size)] {
-        let receipt = transporter.deliver(&spool.parcel("u_1.csv")).unwrap();
+        // Somebody's file stays, unless the slice itself had other content under that name.
+        let before = fs::read(dir.join("u_1.csv")).unwrap();
+        let error = transporter.deliver(&spool.parcel("u_1.csv")).unwrap_err();
+        assert_eq!((error.exit(), error.is_retryable()), (Exit::Refused, false), "{error}");
+        assert!(error.to_string().contains("u_1.csv is there with other content"), "{error}");
+        assert_eq!(fs::read(dir.join("u_1.csv")).unwrap(), before);
+        let revision = Parcel { may_replace: true, ..spool.parcel("u_1.csv") };
+        let receipt = transporter.deliver(&revision).unwrap();
         assert_eq!((receipt.how, receipt.checked), (How::Replaced, Checked::Size));
         assert_eq!(fs::read(dir.join("u_1.csv")).unwrap(), spool.bytes);
     }
@@ -428,19 +444,18 @@ fn encrypted_keys() {
 }
 
 #[test]
-fn files_that_are_not_there_fail_the_check() {
+fn a_key_that_is_not_there_fails_the_check() {
     let sshd = Sshd::start();
-    for way in [
-        Way { key: "missing_key".into(), ..Way::to(&sshd) },
-        Way { known_hosts: "missing_hosts".into(), ..Way::to(&sshd) },
-    ] {
-        let options = way.options(&sshd);
-        let base = Path::new("/nowhere");
-        let error = options.check(base).unwrap_err();
-        assert_eq!(error.exit(), Exit::Config);
-        assert!(error.to_string().contains("/nowhere/missing_"), "{error}");
-        assert!(open_with(&options, Duration::from_secs(1)).is_err());
-    }
+    let options = Way { key: "missing_key".into(), ..Way::to(&sshd) }.options(&sshd);
+    let error = options.check(Path::new("/nowhere")).unwrap_err();
+    assert_eq!(error.exit(), Exit::Config);
+    assert!(error.to_string().contains("/nowhere/missing_key"), "{error}");
+    assert!(open_with(&options, Duration::from_secs(1)).is_err());
+    // A known_hosts that is not there knows no host yet, as with ssh.
+    let options = Way { known_hosts: "missing_hosts".into(), ..Way::to(&sshd) }.options(&sshd);
+    options.check(Path::new("/nowhere")).unwrap();
+    let error = open(&options).deliver(&Spool::new("x").parcel("a")).unwrap_err();
+    assert_eq!(error.exit(), Exit::Refused, "{error}");
 }
 
 #[test]
@@ -578,7 +593,7 @@ fn a_full_disk_leaves_no_part() {
     let mut transporter = Way::to(&sshd).open(&sshd);
     let (small, large) = (Spool::new("x"), Spool::large(9 * 1024 * 1024));
     transporter.deliver(&small.parcel("a")).unwrap();
-    let error = transporter.deliver(&large.parcel("a")).unwrap_err();
+    let error = transporter.deliver(&Parcel { may_replace: true, ..large.parcel("a") }).unwrap_err();
     assert_eq!((error.exit(), error.is_retryable()), (Exit::Unavailable, true), "{error}");
     assert!(error.to_string().ends_with("write .a.part: failure"), "{error}");
     assert!(error.hint().unwrap().contains("full disk"));
@@ -662,15 +677,20 @@ fn what_the_receiver_forbids_is_a_refusal() {
     assert_eq!(error.exit(), Exit::Refused, "{error}");
     assert!(error.to_string().contains("create /tmp/.ew-read-only.part: permission denied"), "{error}");
 
-    // A drop box that takes files and shows none: looked at by size, never trusted by size.
+    // A drop box that takes files and shows none. Size alone decides only after an attempt of our own, and
+    // where no other content ever had the name.
     let blind = Sshd::start_with(&format!("ForceCommand internal-sftp -P read,fsync -d {}", "/tmp"));
     let dir = blind.root();
     let way = Way { directory: dir.to_str().unwrap(), ..Way::to(&blind) };
     let mut transporter = way.open(&blind);
     let spool = Spool::new("x");
-    for how in [How::Sent, How::Replaced] {
-        assert_eq!(transporter.deliver(&spool.parcel("a")).unwrap().how, how);
-    }
+    let parcel = spool.parcel("a");
+    assert_eq!(transporter.deliver(&parcel).unwrap().how, How::Sent);
+    let again = transporter.deliver(&Parcel { sent_before: true, ..parcel }).unwrap();
+    assert_eq!((again.how, again.checked), (How::Found, Checked::Size));
+    let revision = Parcel { sent_before: true, may_replace: true, ..parcel };
+    assert_eq!(transporter.deliver(&revision).unwrap().how, How::Replaced);
+    assert_eq!(transporter.deliver(&parcel).unwrap_err().exit(), Exit::Refused);
     assert_eq!(names(&dir), ["a"]);
 }
 

@@ -174,6 +174,8 @@ pub(crate) fn deliver(
         count: slice.count.unwrap_or(0),
         ext: job.options.format.extension(),
     };
+    // A slice that is sent again, or a revision under the one name that its template gives.
+    let may_replace = slice.delivered_at.is_some() || (slice.rev > 0 && !job.options.filename.has_rev());
     let mut sent_before = slice.attempts > 0;
     let mut reached = slice.reached.clone();
     loop {
@@ -185,6 +187,7 @@ pub(crate) fn deliver(
             bytes: slice.bytes.unwrap_or(0),
             sha256: &sha256,
             sent_before,
+            may_replace,
             reached: &reached,
             fields,
         };

@@ -30,7 +30,16 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let fields =
         NameFields { job: "deliver", site: "", zone: &zone, window, rev: 0, seq: 0, count: 0, ext: "" };
     let file = Path::new(file);
-    let parcel = Parcel { name, file, bytes, sha256: &sha256, sent_before: false, reached: &[], fields };
+    let parcel = Parcel {
+        name,
+        file,
+        bytes,
+        sha256: &sha256,
+        sent_before: false,
+        may_replace: true,
+        reached: &[],
+        fields,
+    };
     match options.open(&context).and_then(|mut transporter| transporter.deliver(&parcel)) {
         Ok(receipt) => {
             eprintln!("{}", serde_json::to_string(&receipt)?);

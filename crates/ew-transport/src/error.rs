@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Protocol,
     /// The far side said no, or showed a key that is not its own.
     Refused,
+    /// Another file has its name.
+    Occupied,
     /// The file is larger than the receiver takes.
     TooLarge,
 }
@@ -86,7 +88,7 @@ impl TransportError {
             ErrorKind::Local => Exit::Io,
             ErrorKind::Unreachable | ErrorKind::FarSide | ErrorKind::Missing => Exit::Unavailable,
             ErrorKind::Protocol => Exit::Protocol,
-            ErrorKind::Refused => Exit::Refused,
+            ErrorKind::Refused | ErrorKind::Occupied => Exit::Refused,
             ErrorKind::TooLarge => Exit::Data,
         }
     }
@@ -137,4 +139,13 @@ pub(crate) fn plain(error: &io::Error) -> String {
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+/// Another file stands under the name of a parcel that may not replace it.
+pub(crate) fn occupied(path: &str) -> Fault {
+    Fault::new(
+        ErrorKind::Occupied,
+        format!("{path} is there with other content, and was not put there for this"),
+    )
+    .hint("look whose it is; move it away there, or give the job another filename or directory")
 }

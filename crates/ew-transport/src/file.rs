@@ -1,6 +1,6 @@
 //! A directory of this machine: a share that is mounted, or the drop of another program.
 
-use crate::error::{ErrorKind, Fault, plain};
+use crate::error::{ErrorKind, Fault, occupied, plain};
 use crate::source::{PIECE_BYTES, Source, sha256_of};
 use crate::{Checked, Context, How, Parcel, Receipt, TransportError, Transporter, part_name};
 use serde::Deserialize;
@@ -105,7 +105,8 @@ impl Directory {
                 remove(&part)?;
                 return Ok(receipt(How::Found, Checked::Sha256));
             }
-            Found::Other => How::Replaced,
+            Found::Other if parcel.may_replace => How::Replaced,
+            Found::Other => return Err(occupied(&path.display().to_string())),
             Found::Nothing => How::Sent,
         };
         let placed = fill(&part, parcel).and_then(|()| {

@@ -34,6 +34,9 @@ pub struct Parcel<'a> {
     pub sha256: &'a str,
     /// An earlier attempt may have placed it, or a part of it.
     pub sent_before: bool,
+    /// The name may hold earlier content of the same slice, which it then replaces. Else what is there
+    /// under that name is somebody's, and stays.
+    pub may_replace: bool,
     /// Recipients that have it already and must not get it again, as [`TransportError::reached`] named
     /// them; empty where a receiver is one place.
     pub reached: &'a [String],

@@ -2,7 +2,7 @@
 
 use super::connect::{Access, Link};
 use super::fault::{fault, io_fault, is_absent, is_denied, is_unsupported};
-use crate::error::{ErrorKind, Fault};
+use crate::error::{ErrorKind, Fault, occupied};
 use crate::source::{PIECE_BYTES, Source, sha256_of};
 use crate::{Checked, How, Parcel, Receipt, TransportError, Transporter, part_name};
 use ssh2::{File, OpenFlags, OpenType};
@@ -97,7 +97,8 @@ impl Sftp {
 
 enum Found {
     Nothing,
-    Same,
+    /// The parcel, as far as was compared.
+    Same(Checked),
     Other,
 }
 
@@ -116,12 +117,16 @@ struct Visit<'a> {
 impl Visit<'_> {
     fn run(&mut self, source: Source<'_>, options: &Sftp) -> Result<(How, Checked), Fault> {
         let found = self.look()?;
-        if matches!(found, Found::Same) {
-            if self.parcel.sent_before {
-                // What an attempt that was cut short may have left; mostly there is nothing.
-                let _ = self.link.sftp.unlink(Path::new(self.part));
+        match found {
+            Found::Same(checked) => {
+                if self.parcel.sent_before {
+                    // What an attempt that was cut short may have left; mostly there is nothing.
+                    let _ = self.link.sftp.unlink(Path::new(self.part));
+                }
+                return Ok((How::Found, checked));
             }
-            return Ok((How::Found, Checked::Sha256));
+            Found::Other if !self.parcel.may_replace => return Err(occupied(self.path)),
+            Found::Other | Found::Nothing => {}
         }
         self.send(source, options)?;
         let checked = self.check(self.part)?;
@@ -168,20 +173,26 @@ impl Visit<'_> {
         if stat.size.is_some_and(|size| size != self.parcel.bytes) {
             return Ok(Found::Other);
         }
-        Ok(if self.reads_back(self.path)? { Found::Same } else { Found::Other })
+        Ok(match self.reads_back(self.path)? {
+            Some(true) => Found::Same(Checked::Sha256),
+            // It may not be read. Where no other content ever had the name, an earlier attempt and the size
+            // are proof enough.
+            None if self.parcel.sent_before && !self.parcel.may_replace => Found::Same(Checked::Size),
+            _ => Found::Other,
+        })
     }
 
-    /// Whether the file there has the parcel's bytes; one that may not be read has not.
-    fn reads_back(&self, path: &str) -> Result<bool, Fault> {
+    /// Whether the file there has the parcel's bytes; none where it may not be read.
+    fn reads_back(&self, path: &str) -> Result<Option<bool>, Fault> {
         let file = match self.link.sftp.open(Path::new(path)) {
             Ok(file) => file,
-            Err(e) if is_denied(&e) => return Ok(false),
+            Err(e) if is_denied(&e) => return Ok(None),
             Err(e) => return Err(self.fault("open", path, &e)),
         };
         match sha256_of(file, self.parcel.bytes) {
-            Ok(found) => Ok(found.as_deref() == Some(self.parcel.sha256)),
+            Ok(found) => Ok(Some(found.as_deref() == Some(self.parcel.sha256))),
             Err(e) => match self.io_fault("read back", path, &e) {
-                fault if fault.kind == ErrorKind::Refused => Ok(false),
+                fault if fault.kind == ErrorKind::Refused => Ok(None),
                 fault => Err(fault),
             },
         }
@@ -270,7 +281,7 @@ impl Visit<'_> {
                 format!("{path} has {size} bytes of {} there", self.parcel.bytes),
             )
             .hint("a full disk or a quota is the usual reason")),
-            None if self.reads_back(path)? => Ok(Checked::Sha256),
+            None if self.reads_back(path)? == Some(true) => Ok(Checked::Sha256),
             None => Err(Fault::new(ErrorKind::FarSide, format!("{path} reads back with other content"))),
         }
     }

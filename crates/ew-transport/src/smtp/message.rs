@@ -160,7 +160,16 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"x").unwrap();
         let (file, sha256) = (file.path(), SHA256_OF_X);
-        let parcel = Parcel { name, file, bytes: 1, sha256, sent_before: false, reached: &[], fields };
+        let parcel = Parcel {
+            name,
+            file,
+            bytes: 1,
+            sha256,
+            sent_before: false,
+            may_replace: false,
+            reached: &[],
+            fields,
+        };
         let id = id(options, "smtp://d", &parcel);
         String::from_utf8(Letter::compose(options, &id, &parcel).unwrap().bytes).unwrap()
     }
