@@ -316,6 +316,91 @@ fn version_3_at_every_level() {
     }
 }
 
+/// Every pair of `auth` and `priv`, with both ways of `key_extension` where the signature's key is too short
+/// for the cipher, and the line of snmpd.conf that makes its user. net-snmp 5.9.3 answers to each of them:
+/// there is none that has no agent.
+#[rustfmt::skip]
+const V3_PAIRS: [(&str, &str, &str, &str); 36] = [
+    ("none", "none", "", "createUser #"),
+    ("md5", "none", "", "createUser # MD5 authpass123"),
+    ("md5", "des", "", "createUser # MD5 authpass123 DES privpass123"),
+    ("md5", "aes", "", "createUser # MD5 authpass123 AES privpass123"),
+    ("md5", "aes192", "blumenthal", "createUser # MD5 authpass123 AES-192 privpass123"),
+    ("md5", "aes192", "reeder", "createUser # MD5 authpass123 AES-192-C privpass123"),
+    ("md5", "aes256", "blumenthal", "createUser # MD5 authpass123 AES-256 privpass123"),
+    ("md5", "aes256", "reeder", "createUser # MD5 authpass123 AES-256-C privpass123"),
+    ("sha", "none", "", "createUser # SHA authpass123"),
+    ("sha", "des", "", "createUser # SHA authpass123 DES privpass123"),
+    ("sha", "aes", "", "createUser # SHA authpass123 AES privpass123"),
+    ("sha", "aes192", "blumenthal", "createUser # SHA authpass123 AES-192 privpass123"),
+    ("sha", "aes192", "reeder", "createUser # SHA authpass123 AES-192-C privpass123"),
+    ("sha", "aes256", "blumenthal", "createUser # SHA authpass123 AES-256 privpass123"),
+    ("sha", "aes256", "reeder", "createUser # SHA authpass123 AES-256-C privpass123"),
+    ("sha224", "none", "", "createUser # SHA-224 authpass123"),
+    ("sha224", "des", "", "createUser # SHA-224 authpass123 DES privpass123"),
+    ("sha224", "aes", "", "createUser # SHA-224 authpass123 AES privpass123"),
+    ("sha224", "aes192", "", "createUser # SHA-224 authpass123 AES-192 privpass123"),
+    ("sha224", "aes256", "blumenthal", "createUser # SHA-224 authpass123 AES-256 privpass123"),
+    ("sha224", "aes256", "reeder", "createUser # SHA-224 authpass123 AES-256-C privpass123"),
+    ("sha256", "none", "", "createUser # SHA-256 authpass123"),
+    ("sha256", "des", "", "createUser # SHA-256 authpass123 DES privpass123"),
+    ("sha256", "aes", "", "createUser # SHA-256 authpass123 AES privpass123"),
+    ("sha256", "aes192", "", "createUser # SHA-256 authpass123 AES-192 privpass123"),
+    ("sha256", "aes256", "", "createUser # SHA-256 authpass123 AES-256 privpass123"),
+    ("sha384", "none", "", "createUser # SHA-384 authpass123"),
+    ("sha384", "des", "", "createUser # SHA-384 authpass123 DES privpass123"),
+    ("sha384", "aes", "", "createUser # SHA-384 authpass123 AES privpass123"),
+    ("sha384", "aes192", "", "createUser # SHA-384 authpass123 AES-192 privpass123"),
+    ("sha384", "aes256", "", "createUser # SHA-384 authpass123 AES-256 privpass123"),
+    ("sha512", "none", "", "createUser # SHA-512 authpass123"),
+    ("sha512", "des", "", "createUser # SHA-512 authpass123 DES privpass123"),
+    ("sha512", "aes", "", "createUser # SHA-512 authpass123 AES privpass123"),
+    ("sha512", "aes192", "", "createUser # SHA-512 authpass123 AES-192 privpass123"),
+    ("sha512", "aes256", "", "createUser # SHA-512 authpass123 AES-256 privpass123"),
+];
+
+#[test]
+fn version_3_with_every_pair_of_auth_and_priv() {
+    let mut users = String::new();
+    let mut config = "[snmp]\nversion = \"3\"\ntimeout = \"10s\"\ndeadline = \"60s\"\n".to_owned();
+    let mut lines = domain("com.cisco.bldg19");
+    for (number, (auth, privacy, extension, user)) in V3_PAIRS.iter().enumerate() {
+        let level = match (*auth, *privacy) {
+            ("none", _) => "noauth",
+            (_, "none") => "auth",
+            _ => "priv",
+        };
+        users += &format!("{}\nrouser pair{number} {level}\n", user.replace('#', &format!("pair{number}")));
+        lines += &switch(&format!("{auth} {privacy} {extension}"), "127.0.0.1", 0);
+        lines += &format!("user = \"pair{number}\"\n");
+        for (key, value) in [("auth", auth), ("priv", privacy)].into_iter().filter(|(_, v)| **v != "none") {
+            lines += &format!("{key} = {value:?}\n{key}_password = \"{key}pass123\"\n");
+        }
+        if !extension.is_empty() {
+            lines += &format!("key_extension = {extension:?}\n");
+        }
+    }
+    let agent = Snmpd::start_with("switch", &users);
+    config += &lines.replace("port = 0\n", &format!("port = {}\n", agent.port()));
+    let [tree] = <[TreeReading; 1]>::try_from(Poll::new(&config).run()).unwrap();
+    for (_, reading) in tree.switches() {
+        assert_eq!(reading.value, Some(145.1), "{reading:?}");
+    }
+    assert_eq!(tree.domains[0].total.answered as usize, V3_PAIRS.len());
+
+    // A key made longer the other way is another key; the hint names what may be wrong.
+    for (way, other) in [("blumenthal", "reeder"), ("reeder", "blumenthal")] {
+        let number = V3_PAIRS.iter().position(|pair| pair.1 == "aes256" && pair.2 == way).unwrap();
+        let keys = format!(
+            "version = \"3\"\ntimeout = \"500ms\"\nretries = 0\nuser = \"pair{number}\"\nauth = \"md5\"\n\
+             auth_password = \"authpass123\"\npriv = \"aes256\"\npriv_password = \"privpass123\"\n\
+             key_extension = {other:?}"
+        );
+        let failure = one("com.cisco.bldg19", agent.port(), &keys).failure();
+        assert!(failure.exit == Exit::Unavailable && failure.hint.contains("key_extension"), "{failure:?}");
+    }
+}
+
 #[test]
 fn one_silent_switch_of_sixty() {
     let addresses: Vec<String> = (1..60).map(|n| format!("127.0.1.{n}")).collect();
