@@ -119,6 +119,7 @@ fn a_switch_of_eleven_entities_in_two_requests() {
     assert_eq!((narrow.value, narrow.requests), (Some(145.1), 4));
 }
 
+/// §6.3 case 29, and §6.1 case 1: what is under com.cisco has com.cisco before its name.
 #[test]
 fn samples_of_domain_switch_and_entities() {
     let agent = Snmpd::start("units");
@@ -142,8 +143,11 @@ fn samples_of_domain_switch_and_entities() {
 #[test]
 fn tables_as_agents_have_them() {
     for (fixture, value, quality, reason) in [
+        // §6.3 case 29.
         ("units", 2135.4, Quality::Actual, None),
+        // §6.3 case 31: the row is left out, and the value says so.
         ("units-missing", 135.4, Quality::Partial, Some("entity 7 has no units")),
+        // §6.3 case 39: no units beyond the textual convention's.
         (
             "units-bad",
             10.0,
@@ -155,8 +159,11 @@ fn tables_as_agents_have_them() {
             ),
         ),
         ("importance", 30.0, Quality::Actual, None),
+        // §6.3 cases 37 and 38: cewDeviceTotalUsage is not added, nor is a meter's 54 W or a producer's 10 W.
         ("categories", 44.0, Quality::Actual, None),
+        // §6.3 case 39: 0x7FFFFFFF is no negative number.
         ("usage-max", 2_147_483_647.0, Quality::Actual, None),
+        // §6.3 case 40: no columns 19 to 23.
         ("agent-2009", 35.4, Quality::Unknown, None),
         ("names", 31.0, Quality::Actual, None),
     ] {
@@ -168,6 +175,7 @@ fn tables_as_agents_have_them() {
     }
 }
 
+/// §6.3 case 35.
 #[test]
 fn only_what_is_not_too_important() {
     let agent = Snmpd::start("importance");
@@ -201,16 +209,18 @@ fn names_that_clash_get_numbers() {
     assert_eq!(tree.warnings, [warning]);
 }
 
+/// §6.3 case 33.
 #[test]
 fn another_domain_is_refused_by_name() {
     let agent = Snmpd::start("units");
-    let failure = one("COM.cisco", agent.port(), "").failure();
-    assert_eq!(failure.exit, Exit::Protocol);
-    assert!(
-        failure.reason.ends_with(r#"is in the EnergyWise domain "com.cisco", not in "COM.cisco""#),
-        "{failure:?}"
-    );
-    assert!(failure.hint.contains("check_domain_name = false"), "{failure:?}");
+    assert_eq!(one("com.cisco", agent.port(), "").switch().value, Some(2135.4));
+    for other in ["com.acme", "COM.cisco", "com", "com.cisco.hq"] {
+        let failure = one(other, agent.port(), "").failure();
+        assert_eq!(failure.exit, Exit::Protocol);
+        let expect = format!(r#"is in the EnergyWise domain "com.cisco", not in "{other}""#);
+        assert!(failure.reason.ends_with(&expect), "{failure:?}");
+        assert!(failure.hint.contains("check_domain_name = false"), "{failure:?}");
+    }
 
     let config = format!("{}check_domain_name = false\n", domain("elsewhere"));
     let unchecked = Poll::new(&(config + &switch("sw", "127.0.0.1", agent.port()))).switch();
@@ -316,6 +326,91 @@ fn version_3_at_every_level() {
     }
 }
 
+/// Every pair of `auth` and `priv`, with both ways of `key_extension` where the signature's key is too short
+/// for the cipher, and the line of snmpd.conf that makes its user. net-snmp 5.9.3 answers to each of them:
+/// there is none that has no agent.
+#[rustfmt::skip]
+const V3_PAIRS: [(&str, &str, &str, &str); 36] = [
+    ("none", "none", "", "createUser #"),
+    ("md5", "none", "", "createUser # MD5 authpass123"),
+    ("md5", "des", "", "createUser # MD5 authpass123 DES privpass123"),
+    ("md5", "aes", "", "createUser # MD5 authpass123 AES privpass123"),
+    ("md5", "aes192", "blumenthal", "createUser # MD5 authpass123 AES-192 privpass123"),
+    ("md5", "aes192", "reeder", "createUser # MD5 authpass123 AES-192-C privpass123"),
+    ("md5", "aes256", "blumenthal", "createUser # MD5 authpass123 AES-256 privpass123"),
+    ("md5", "aes256", "reeder", "createUser # MD5 authpass123 AES-256-C privpass123"),
+    ("sha", "none", "", "createUser # SHA authpass123"),
+    ("sha", "des", "", "createUser # SHA authpass123 DES privpass123"),
+    ("sha", "aes", "", "createUser # SHA authpass123 AES privpass123"),
+    ("sha", "aes192", "blumenthal", "createUser # SHA authpass123 AES-192 privpass123"),
+    ("sha", "aes192", "reeder", "createUser # SHA authpass123 AES-192-C privpass123"),
+    ("sha", "aes256", "blumenthal", "createUser # SHA authpass123 AES-256 privpass123"),
+    ("sha", "aes256", "reeder", "createUser # SHA authpass123 AES-256-C privpass123"),
+    ("sha224", "none", "", "createUser # SHA-224 authpass123"),
+    ("sha224", "des", "", "createUser # SHA-224 authpass123 DES privpass123"),
+    ("sha224", "aes", "", "createUser # SHA-224 authpass123 AES privpass123"),
+    ("sha224", "aes192", "", "createUser # SHA-224 authpass123 AES-192 privpass123"),
+    ("sha224", "aes256", "blumenthal", "createUser # SHA-224 authpass123 AES-256 privpass123"),
+    ("sha224", "aes256", "reeder", "createUser # SHA-224 authpass123 AES-256-C privpass123"),
+    ("sha256", "none", "", "createUser # SHA-256 authpass123"),
+    ("sha256", "des", "", "createUser # SHA-256 authpass123 DES privpass123"),
+    ("sha256", "aes", "", "createUser # SHA-256 authpass123 AES privpass123"),
+    ("sha256", "aes192", "", "createUser # SHA-256 authpass123 AES-192 privpass123"),
+    ("sha256", "aes256", "", "createUser # SHA-256 authpass123 AES-256 privpass123"),
+    ("sha384", "none", "", "createUser # SHA-384 authpass123"),
+    ("sha384", "des", "", "createUser # SHA-384 authpass123 DES privpass123"),
+    ("sha384", "aes", "", "createUser # SHA-384 authpass123 AES privpass123"),
+    ("sha384", "aes192", "", "createUser # SHA-384 authpass123 AES-192 privpass123"),
+    ("sha384", "aes256", "", "createUser # SHA-384 authpass123 AES-256 privpass123"),
+    ("sha512", "none", "", "createUser # SHA-512 authpass123"),
+    ("sha512", "des", "", "createUser # SHA-512 authpass123 DES privpass123"),
+    ("sha512", "aes", "", "createUser # SHA-512 authpass123 AES privpass123"),
+    ("sha512", "aes192", "", "createUser # SHA-512 authpass123 AES-192 privpass123"),
+    ("sha512", "aes256", "", "createUser # SHA-512 authpass123 AES-256 privpass123"),
+];
+
+#[test]
+fn version_3_with_every_pair_of_auth_and_priv() {
+    let mut users = String::new();
+    let mut config = "[snmp]\nversion = \"3\"\ntimeout = \"10s\"\ndeadline = \"60s\"\n".to_owned();
+    let mut lines = domain("com.cisco.bldg19");
+    for (number, (auth, privacy, extension, user)) in V3_PAIRS.iter().enumerate() {
+        let level = match (*auth, *privacy) {
+            ("none", _) => "noauth",
+            (_, "none") => "auth",
+            _ => "priv",
+        };
+        users += &format!("{}\nrouser pair{number} {level}\n", user.replace('#', &format!("pair{number}")));
+        lines += &switch(&format!("{auth} {privacy} {extension}"), "127.0.0.1", 0);
+        lines += &format!("user = \"pair{number}\"\n");
+        for (key, value) in [("auth", auth), ("priv", privacy)].into_iter().filter(|(_, v)| **v != "none") {
+            lines += &format!("{key} = {value:?}\n{key}_password = \"{key}pass123\"\n");
+        }
+        if !extension.is_empty() {
+            lines += &format!("key_extension = {extension:?}\n");
+        }
+    }
+    let agent = Snmpd::start_with("switch", &users);
+    config += &lines.replace("port = 0\n", &format!("port = {}\n", agent.port()));
+    let [tree] = <[TreeReading; 1]>::try_from(Poll::new(&config).run()).unwrap();
+    for (_, reading) in tree.switches() {
+        assert_eq!(reading.value, Some(145.1), "{reading:?}");
+    }
+    assert_eq!(tree.domains[0].total.answered as usize, V3_PAIRS.len());
+
+    // A key made longer the other way is another key; the hint names what may be wrong.
+    for (way, other) in [("blumenthal", "reeder"), ("reeder", "blumenthal")] {
+        let number = V3_PAIRS.iter().position(|pair| pair.1 == "aes256" && pair.2 == way).unwrap();
+        let keys = format!(
+            "version = \"3\"\ntimeout = \"500ms\"\nretries = 0\nuser = \"pair{number}\"\nauth = \"md5\"\n\
+             auth_password = \"authpass123\"\npriv = \"aes256\"\npriv_password = \"privpass123\"\n\
+             key_extension = {other:?}"
+        );
+        let failure = one("com.cisco.bldg19", agent.port(), &keys).failure();
+        assert!(failure.exit == Exit::Unavailable && failure.hint.contains("key_extension"), "{failure:?}");
+    }
+}
+
 #[test]
 fn one_silent_switch_of_sixty() {
     let addresses: Vec<String> = (1..60).map(|n| format!("127.0.1.{n}")).collect();
@@ -390,6 +485,47 @@ fn nested_totals_say_what_is_missing() {
     assert_eq!(tree.entries()[0].detail.importance, Some(60));
 }
 
+/// §6.1 case 3; native is known, but not built.
+#[test]
+fn protocol_in_any_letters() {
+    let agent = Snmpd::start("units");
+    for key in ["protocol = \"snmp\"", "protocol = \"SNMP\"", "protocol = \"Snmp\"", ""] {
+        assert_eq!(one("com.cisco", agent.port(), key).switch().value, Some(2135.4), "{key}");
+    }
+    let read = |protocol: &str| {
+        let config = domain("com.cisco") + &switch("sw", "127.0.0.1", 161);
+        toml::from_str::<File>(&format!("{config}protocol = {protocol:?}\n"))
+    };
+    let file = read("NATIVE").unwrap();
+    let refused = check(&file.snmp, &file.domain).unwrap_err().to_string();
+    assert_eq!(refused, r#"switch "sw" of com.cisco: protocol = "native" is not built yet"#);
+    let unknown = read("bogus").err().unwrap().to_string();
+    assert!(unknown.contains("unknown variant `bogus`, expected `snmp` or `native`"), "{unknown}");
+}
+
+/// §6.2 case 17: what answered counts, and the total says that it is not all.
+#[test]
+fn a_failed_switch_leaves_the_others_sum() {
+    let (agent, silent) = (Snmpd::start("units"), Silent::new("127.0.0.1"));
+    let config = QUICK.to_owned()
+        + &domain("com.cisco")
+        + &switch("s1", "127.0.0.1", agent.port())
+        + &switch("s2", "127.0.0.1", silent.port());
+    let [tree] = <[TreeReading; 1]>::try_from(Poll::new(&config).run()).unwrap();
+    assert_eq!(totals(&tree), [("com.cisco", Some(2135.4), "partial", 2, 1)]);
+    let failed: Vec<_> = tree.switches().filter(|(_, s)| s.failure.is_some()).map(|(_, s)| &s.name).collect();
+    assert_eq!(failed, ["s2"]);
+}
+
+/// §6.2 case 18: a domain without switches has the sum of those below it.
+#[test]
+fn a_domain_has_what_is_below_it() {
+    let agent = Snmpd::start("importance");
+    let config = domain("com") + &domain("com.cisco") + &switch("s1", "127.0.0.1", agent.port());
+    let [tree] = <[TreeReading; 1]>::try_from(Poll::new(&config).run()).unwrap();
+    assert_eq!(totals(&tree)[0], ("com", Some(30.0), "actual", 1, 1));
+}
+
 #[test]
 fn cached_totals_are_used_and_not_logged() {
     let (agent, silent) = (Snmpd::start("importance"), Silent::new("127.0.0.1"));
@@ -437,4 +573,19 @@ fn a_secret_is_read_once_and_its_lack_is_a_fault_of_the_configuration() {
     let failure = switch.failure.as_ref().unwrap();
     assert_eq!((failure.exit, switch.requests), (Exit::Config, 0));
     assert!(failure.reason.ends_with("its community cannot be read: COMMUNITY is not set"), "{failure:?}");
+}
+
+#[test]
+fn a_short_pass_phrase_from_elsewhere_is_no_pass_phrase() {
+    let config = format!(
+        "{}{}version = \"3\"\nuser = \"u\"\nauth = \"sha\"\nauth_password = {{ env = \"PHRASE\" }}\n",
+        domain("com.cisco"),
+        switch("a", "127.0.0.1", 161)
+    );
+    let trees = Poll::new(&config).run_with(&|_| Ok(Secret::new("seven77")));
+    let (_, switch) = trees[0].switches().next().unwrap();
+    let failure = switch.failure.as_ref().unwrap();
+    assert_eq!((failure.exit, switch.requests), (Exit::Config, 0));
+    let expect = "its auth_password cannot be read: it is shorter than 8 characters";
+    assert!(failure.reason.ends_with(expect) && !format!("{failure:?}").contains("seven77"), "{failure:?}");
 }

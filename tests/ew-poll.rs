@@ -7,7 +7,7 @@ mod ew;
 mod snmpd;
 
 use ew::Site;
-use snmpd::{Silent, Snmpd};
+use snmpd::{Relay, Silent, Snmpd};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -168,6 +168,137 @@ fn a_fresh_whole_reading_is_cached_until_it_is_exactly_ttl_old() {
         assert_eq!(cached(&site, arguments), expect, "{now} {arguments}");
     }
     assert_eq!(log(&site).lines().count(), 1 + 2 * 3);
+}
+
+/// `ew-poll --json` at a time; everything answers.
+fn poll_at(site: &mut Site, now: &str, arguments: &str) -> serde_json::Value {
+    site.now(&format!("2026-03-01T{now}Z"));
+    let ended = site.run(EW_POLL, &format!("--json {arguments}")).exit(0);
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+/// (value, whether it is an earlier one) of the domain listed at a place.
+fn at(report: &serde_json::Value, place: usize) -> (f64, bool) {
+    let domain = &report["domains"][place];
+    (domain["value"].as_f64().unwrap(), domain["cached"].as_bool().unwrap())
+}
+
+/// §6.1 case 7, §6.2 cases 19, 23 and 24, §6.3 case 30: the ttl is 30 s where none is given, a reading aged
+/// exactly ttl is stale, within ttl the switch hears nothing, and --skip-cache asks it all the same.
+#[test]
+fn within_ttl_the_switch_is_not_asked() {
+    let (agent, later) = (Snmpd::start("importance"), Snmpd::start("importance-tenfold"));
+    let line = Relay::start(&agent, 0, 1);
+    let mut site = Site::new(&domain("com.cisco", "", &[("s1", line.port())]));
+    assert_eq!(at(&poll_at(&mut site, "00:00:00", ""), 0), (30.0, false));
+    let once = line.heard();
+    assert_eq!(once, 2);
+    line.lead_to(&later);
+    for now in ["00:00:00.1", "00:00:29.9", "00:00:29.999999"] {
+        assert_eq!(at(&poll_at(&mut site, now, ""), 0), (30.0, true), "{now}");
+    }
+    assert_eq!(line.heard(), once);
+    assert_eq!(at(&poll_at(&mut site, "00:00:30", ""), 0), (300.0, false));
+    assert_eq!(line.heard(), 2 * once);
+
+    line.lead_to(&agent);
+    assert_eq!(at(&poll_at(&mut site, "00:00:31", "--skip-cache"), 0), (30.0, false));
+    assert_eq!(line.heard(), 3 * once);
+    assert_eq!(at(&poll_at(&mut site, "00:01:00.9", ""), 0), (30.0, true));
+    assert_eq!(log(&site).matches(",com.cisco,").count(), 3);
+}
+
+/// §6.2 cases 20 and 21: a reading of one importance is none of another, and one importance goes for all
+/// sub-domains.
+#[test]
+fn a_reading_of_another_importance_is_not_used() {
+    let agent = Snmpd::start("importance");
+    let line = Relay::start(&agent, 0, 1);
+    let below = domain("com.cisco.hq", "check_domain_name = false", &[("s1", line.port())]);
+    let mut site = Site::new(&(domain("com.cisco", "", &[("s1", line.port())]) + &below));
+    let both = |report: serde_json::Value| (at(&report, 0), at(&report, 1));
+    assert_eq!(both(poll_at(&mut site, "00:00:00", "")), ((60.0, false), (30.0, false)));
+    let once = line.heard();
+    assert_eq!(both(poll_at(&mut site, "00:00:01", "--importance 5")), ((20.0, false), (10.0, false)));
+    assert_eq!(line.heard(), 2 * once);
+    assert_eq!(both(poll_at(&mut site, "00:00:02", "--importance 5")), ((20.0, true), (10.0, true)));
+    assert_eq!(line.heard(), 2 * once);
+    let fresh = poll_at(&mut site, "00:00:03", "--importance 5 --skip-cache");
+    assert_eq!(both(fresh), ((20.0, false), (10.0, false)));
+    assert_eq!(line.heard(), 3 * once);
+    assert_eq!(both(poll_at(&mut site, "00:00:04", "")), ((60.0, false), (30.0, false)));
+}
+
+/// §6.2 cases 17 and 27: a failed read is told, and the next poll asks again, ttl or not.
+#[test]
+fn a_failed_read_is_not_cached() {
+    let (good, agent) = (Snmpd::start("units"), Snmpd::start("units"));
+    let line = Relay::start(&agent, 1, 1);
+    let switches = [("s1", good.port()), ("s2", line.port())];
+    let config = "[snmp]\ntimeout = \"1s\"\nretries = 0\n".to_owned() + &domain("com.cisco", "", &switches);
+    let mut site = Site::new(&config);
+    site.now("2026-03-01T00:00:00Z");
+    let ended = site.run(EW_POLL, "").exit(1);
+    let told: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("ew-poll: ")).collect();
+    assert_eq!(told.len(), 1, "{}", ended.stderr);
+    assert!(told[0].starts_with("ew-poll: com.cisco: s2: no answer from "), "{told:?}");
+    assert!(ended.stdout.contains("2135.4"), "{}", ended.stdout);
+    assert_eq!(at(&poll_at(&mut site, "00:00:05", ""), 0), (4270.8, false));
+
+    let log = log(&site);
+    let lines: Vec<&str> = log.lines().filter(|line| !line.contains(",com.cisco.s1,")).skip(1).collect();
+    let expect = [
+        "2026-03-01T00:00:00Z,com.cisco,2135.4,W,partial",
+        "2026-03-01T00:00:00Z,com.cisco.s2,,W,missing",
+        "2026-03-01T00:00:05Z,com.cisco,4270.8,W,actual",
+        "2026-03-01T00:00:05Z,com.cisco.s2,2135.4,W,actual",
+    ];
+    assert_eq!(lines, expect, "{log}");
+}
+
+/// §6.3 case 31: a reading with a row left out is partial, and no reason not to ask again.
+#[test]
+fn a_partial_reading_is_not_cached() {
+    let (poor, whole) = (Snmpd::start("units-missing"), Snmpd::start("units"));
+    let line = Relay::start(&poor, 0, 1);
+    let mut site = Site::new(&domain("com.cisco", "", &[("s1", line.port())]));
+    site.now("2026-03-01T00:00:00Z");
+    let ended = site.run(EW_POLL, "").exit(0);
+    assert!(ended.stderr.contains("com.cisco: s1: entity 7 has no units"), "{}", ended.stderr);
+    assert!(log(&site).contains(",com.cisco,135.4,W,partial"));
+    line.lead_to(&whole);
+    assert_eq!(at(&poll_at(&mut site, "00:00:05", ""), 0), (2135.4, false));
+}
+
+/// §6.3 case 36: a port that the switch has since it started anew is asked for without any more ado.
+#[test]
+fn a_new_port_after_a_restart_of_the_switch() {
+    let before = Snmpd::start("units");
+    let line = Relay::start(&before, 0, 1);
+    let mut site = Site::new(&domain("com.cisco", "entities = true", &[("s1", line.port())]));
+    assert_eq!(at(&poll_at(&mut site, "00:00:00", ""), 0), (2135.4, false));
+    drop(before);
+    let grown = Snmpd::start("units-grown");
+    line.lead_to(&grown);
+    assert_eq!(at(&poll_at(&mut site, "00:01:00", ""), 0), (2140.4, false));
+    let log = log(&site);
+    let of_port: Vec<&str> = log.lines().filter(|line| line.contains(".port2,")).collect();
+    assert_eq!(of_port, ["2026-03-01T00:01:00Z,com.cisco.s1.port2,5,W,actual"], "{log}");
+}
+
+/// §6.3 case 41, and §6.1 case 1: a switch is named within its domain.
+#[test]
+fn one_switch_name_in_two_domains() {
+    let (above, below) = (Snmpd::start("units"), Snmpd::start("switch"));
+    let config = domain("com.cisco", "", &[("s1", above.port())])
+        + &domain("com.cisco.bldg19", "", &[("s1", below.port())]);
+    let mut site = Site::new(&config);
+    let report = poll_at(&mut site, "00:00:00", "");
+    assert_eq!((at(&report, 0), at(&report, 1)), ((2280.5, false), (145.1, false)));
+    let log = log(&site);
+    for row in [",com.cisco.s1,2135.4,W,actual", ",com.cisco.bldg19.s1,145.1,W,presumed"] {
+        assert_eq!(log.matches(row).count(), 1, "{row}\n{log}");
+    }
 }
 
 #[test]

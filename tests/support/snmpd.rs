@@ -10,7 +10,7 @@ use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -30,7 +30,8 @@ rouser ewdes priv
 /// Only objects below Cisco's arc are served from a fixture: the agent has its own system group.
 const SERVED: &str = "1.3.6.1.4.1.9.";
 const STARTS_MAX: u32 = 5;
-const READY_TRIES_MAX: u32 = 100;
+/// Each takes up to 220 ms; the keys of many users take an agent seconds.
+const READY_TRIES_MAX: u32 = 200;
 
 /// A running `snmpd`, ended when dropped.
 pub(crate) struct Snmpd {
@@ -45,12 +46,22 @@ impl Snmpd {
         Snmpd::start_on(name, &["127.0.0.1"])
     }
 
+    /// The same with more lines of snmpd.conf, such as users.
+    pub(crate) fn start_with(name: &str, lines: &str) -> Snmpd {
+        Snmpd::start_as(name, &["127.0.0.1"], lines)
+    }
+
     /// The same on several loopback addresses, which stand for as many switches, all on one port.
     pub(crate) fn start_on(name: &str, addresses: &[&str]) -> Snmpd {
+        Snmpd::start_as(name, addresses, "")
+    }
+
+    fn start_as(name: &str, addresses: &[&str], lines: &str) -> Snmpd {
         let records = fs::read_to_string(fixture(name)).unwrap();
+        let conf = format!("{ACCESS}{lines}{}", overrides(&records));
         for _ in 0..STARTS_MAX {
             let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            if let Some(agent) = Snmpd::try_start(&records, addresses, port) {
+            if let Some(agent) = Snmpd::try_start(&conf, addresses, port) {
                 return agent;
             }
         }
@@ -62,10 +73,10 @@ impl Snmpd {
         self.port
     }
 
-    fn try_start(records: &str, addresses: &[&str], port: u16) -> Option<Snmpd> {
+    fn try_start(text: &str, addresses: &[&str], port: u16) -> Option<Snmpd> {
         let dir = TempDir::new().unwrap();
         let conf = dir.path().join("snmpd.conf");
-        fs::write(&conf, format!("{ACCESS}{}", overrides(records))).unwrap();
+        fs::write(&conf, text).unwrap();
         let program =
             ["/usr/sbin/snmpd", "/usr/local/sbin/snmpd"].into_iter().find(|p| Path::new(p).exists());
         let child = Command::new(program.unwrap_or("snmpd"))
@@ -138,52 +149,76 @@ impl Silent {
     }
 }
 
-/// A line to an agent that loses the first requests and doubles answers, ended when dropped.
+/// A line to an agent that can lose requests, double answers and lead to another agent; ended when dropped.
 pub(crate) struct Relay {
     port: u16,
-    stop: Arc<AtomicBool>,
+    line: Arc<Line>,
     thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Line {
+    stop: AtomicBool,
+    agent: AtomicU16,
+    lost: AtomicUsize,
+    heard: AtomicUsize,
 }
 
 impl Relay {
     /// Loses the first `lost` requests; every answer comes `copies` times.
-    pub(crate) fn start(agent: &Snmpd, lost: u32, copies: u32) -> Relay {
+    pub(crate) fn start(agent: &Snmpd, lost: usize, copies: u32) -> Relay {
         let (near, far) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
-        far.connect(("127.0.0.1", agent.port())).unwrap();
-        for socket in [&near, &far] {
-            socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-        }
+        near.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        far.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
         let port = near.local_addr().unwrap().port();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = spawn(move || {
-            let (mut buffer, mut lost) = ([0; 65_536], lost);
-            while !stopped.load(Ordering::Relaxed) {
+        let line = Arc::new(Line::default());
+        let mut relay = Relay { port, line: Arc::clone(&line), thread: None };
+        relay.lead_to(agent);
+        relay.lose(lost);
+        relay.thread = Some(spawn(move || {
+            let mut buffer = [0; 65_536];
+            while !line.stop.load(Ordering::Relaxed) {
                 let Ok((length, asker)) = near.recv_from(&mut buffer) else { continue };
-                if lost > 0 {
-                    lost -= 1;
+                line.heard.fetch_add(1, Ordering::Relaxed);
+                let fewer = |lost: usize| lost.checked_sub(1);
+                if line.lost.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_ok() {
                     continue;
                 }
-                far.send(&buffer[..length]).unwrap();
+                far.send_to(&buffer[..length], ("127.0.0.1", line.agent.load(Ordering::Relaxed))).unwrap();
                 let Ok(length) = far.recv(&mut buffer) else { continue };
                 for _ in 0..copies {
                     // Who asked may be gone by now.
                     let _ = near.send_to(&buffer[..length], asker);
                 }
             }
-        });
-        Relay { port, stop, thread: Some(thread) }
+        }));
+        relay
     }
 
     /// The UDP port.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
+
+    /// The switch behind the line has changed, or has started anew.
+    pub(crate) fn lead_to(&self, agent: &Snmpd) {
+        self.line.agent.store(agent.port(), Ordering::Relaxed);
+    }
+
+    /// Loses so many of the requests to come.
+    pub(crate) fn lose(&self, requests: usize) {
+        self.line.lost.store(requests, Ordering::Relaxed);
+    }
+
+    /// How many requests came so far, lost ones included.
+    pub(crate) fn heard(&self) -> usize {
+        self.line.heard.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.line.stop.store(true, Ordering::Relaxed);
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }

@@ -1,8 +1,9 @@
 //! What no single value of the configuration shows.
 
 use crate::config::{PROFILE_BUILT, check_domain_name};
+use crate::credentials::PHRASE_BYTES_MIN;
 use crate::{AuthProtocol, DomainOptions, PrivProtocol, Protocol, SnmpOptions, SnmpVersion, SwitchOptions};
-use ew_core::{Exit, PART_BYTES_MAX, POINT_BYTES_MAX, point_part};
+use ew_core::{Exit, PART_BYTES_MAX, POINT_BYTES_MAX, SecretSource, point_part};
 use std::collections::HashMap;
 
 /// A configuration that cannot be polled. `domain` and `switch` are names as written.
@@ -133,6 +134,14 @@ fn check_v3(snmp: &SnmpOptions) -> Result<(), (&'static str, &'static str)> {
         }
         _ => {}
     }
+    // What stands elsewhere is measured when it is read.
+    let is_short = |source: &Option<SecretSource>| matches!(source, Some(SecretSource::Plain(secret)) if secret.expose().len() < PHRASE_BYTES_MIN);
+    if is_short(&snmp.auth_password) {
+        return Err(("auth_password is shorter than 8 characters", SHORT_HINT));
+    }
+    if is_short(&snmp.priv_password) {
+        return Err(("priv_password is shorter than 8 characters", SHORT_HINT));
+    }
     let Some(privacy) = snmp.privacy else { return Ok(()) };
     let Some(auth) = snmp.auth else {
         return Err(("priv needs auth", "SNMPv3 encrypts only what it signs: write auth and auth_password"));
@@ -145,6 +154,8 @@ fn check_v3(snmp: &SnmpOptions) -> Result<(), (&'static str, &'static str)> {
     }
     Ok(())
 }
+
+const SHORT_HINT: &str = "SNMPv3 knows no shorter ones (RFC 3414, 11.2): give the agent's user a longer one";
 
 /// Whether the signature's key is shorter than the cipher's.
 fn needs_extension(auth: AuthProtocol, privacy: PrivProtocol) -> bool {
@@ -341,8 +352,9 @@ mod tests {
         for good in [
             "user = \"u\"".to_owned(),
             auth.to_owned(),
-            format!("{auth}\npriv = \"aes\"\npriv_password = \"p\""),
-            format!("{auth}\npriv = \"aes256\"\npriv_password = \"p\"\nkey_extension = \"reeder\""),
+            format!("{auth}\npriv = \"aes\"\npriv_password = \"87654321\""),
+            format!("{auth}\npriv = \"aes\"\npriv_password = {{ env = \"P\" }}"),
+            format!("{auth}\npriv = \"aes256\"\npriv_password = \"87654321\"\nkey_extension = \"reeder\""),
         ] {
             assert_eq!(v3(&good), Ok(()), "{good}");
         }
@@ -350,8 +362,10 @@ mod tests {
             (String::new(), "needs a user"),
             ("user = \"u\"\nauth = \"sha\"".to_owned(), "auth needs auth_password"),
             ("user = \"u\"\nauth_password = \"p\"".to_owned(), "auth_password needs auth"),
-            ("user = \"u\"\npriv = \"aes\"\npriv_password = \"p\"".to_owned(), "priv needs auth"),
-            (format!("{auth}\npriv = \"aes256\"\npriv_password = \"p\""), "too short"),
+            ("user = \"u\"\npriv = \"aes\"\npriv_password = \"87654321\"".to_owned(), "priv needs auth"),
+            (format!("{auth}\npriv = \"aes256\"\npriv_password = \"87654321\""), "too short"),
+            (auth.replace("8\"", "\""), "auth_password is shorter than 8 characters"),
+            (format!("{auth}\npriv = \"aes\"\npriv_password = \"7654321\""), "priv_password is shorter"),
         ] {
             assert!(v3(&bad).unwrap_err().contains(word), "{bad}");
         }

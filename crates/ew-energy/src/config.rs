@@ -180,15 +180,25 @@ pub enum KeyExtension {
     Reeder,
 }
 
-/// `protocol` of a switch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// `protocol` of a switch, in capitals or small letters as its writer likes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Protocol {
     /// A MIB, read by SNMP.
     #[default]
     Snmp,
     /// EnergyWise's own protocol; not built yet.
     Native,
+}
+
+impl<'de> Deserialize<'de> for Protocol {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Protocol, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.to_ascii_lowercase().as_str() {
+            "snmp" => Ok(Protocol::Snmp),
+            "native" => Ok(Protocol::Native),
+            _ => Err(D::Error::unknown_variant(&text, &["snmp", "native"])),
+        }
+    }
 }
 
 /// `[snmp]`: the defaults of every switch.

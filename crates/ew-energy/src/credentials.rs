@@ -3,6 +3,9 @@
 use crate::{AuthProtocol, KeyExtension, PrivProtocol, SnmpOptions, SnmpVersion};
 use ew_core::{Secret, SecretSource};
 
+/// RFC 3414, 11.2: no pass phrase is shorter.
+pub(crate) const PHRASE_BYTES_MIN: usize = 8;
+
 /// What an agent wants to see before it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
@@ -36,11 +39,14 @@ impl Credentials {
         secret: &dyn Fn(&SecretSource) -> Result<Secret, String>,
     ) -> Result<Credentials, (&'static str, String)> {
         let read = |key, source: &SecretSource| secret(source).map_err(|cause| (key, cause));
-        // An empty pass phrase has no key, and the SNMP crate does not survive one.
+        // An empty pass phrase has no key either, and the SNMP crate does not survive one.
         let phrase = |key, source: &Option<SecretSource>| {
             let Some(source) = source else { return Err((key, "it is not there".to_owned())) };
             match read(key, source)? {
                 text if text.expose().is_empty() => Err((key, "it is empty".to_owned())),
+                text if text.expose().len() < PHRASE_BYTES_MIN => {
+                    Err((key, format!("it is shorter than {PHRASE_BYTES_MIN} characters")))
+                }
                 text => Ok(text),
             }
         };

@@ -146,7 +146,7 @@ impl EnergyError {
                 "check the switch's address in ew.toml, or write its IP address".into()
             }
             EnergyError::NoAnswer { privacy: true, .. } => "check address and port, and whether the agent \
-                is on; to a wrong priv_password or priv an agent does not answer at all"
+                is on; to a wrong priv, priv_password or key_extension an agent does not answer at all"
                 .into(),
             EnergyError::NoAnswer { .. } => "check address, port and community, and whether the agent lets \
                 this host in; to a wrong community an agent does not answer at all"
