@@ -7,6 +7,9 @@ scripts/test-venv.sh
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 
+# Tests run several programs together, and cargo builds only those of the package that it tests.
+cargo build --workspace --bins --locked --quiet
+
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
