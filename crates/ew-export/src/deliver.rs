@@ -5,7 +5,7 @@ use crate::job::JobRun;
 use crate::render::{self, Piece};
 use crate::report::{Outcome, SliceReport};
 use ew_cli::{Failure, clock};
-use ew_core::{Contents, Exit, NameFields, PartOutcome};
+use ew_core::{Contents, Exit, PartOutcome};
 use ew_store::{Delivery, Job, Placed};
 use ew_transport::{Context, Parcel, Receipt, TransportError, Transporter};
 use sha2::{Digest, Sha256};
@@ -164,16 +164,7 @@ pub(crate) fn deliver(
     let spool = slice.spool.clone().unwrap_or_default();
     let path = render::spool_file(job, &spool);
     let destination = job.destination();
-    let fields = NameFields {
-        job: &job.options.name,
-        site: &job.config.site,
-        zone: &job.options.zone,
-        window: slice.window,
-        rev: slice.rev,
-        seq: slice.as_of_seq,
-        count: slice.count.unwrap_or(0),
-        ext: job.options.format.extension(),
-    };
+    let fields = job.fields(slice.window, slice.rev, slice.as_of_seq, slice.count.unwrap_or(0));
     // A slice that is sent again, or a revision under the one name that its template gives.
     let may_replace = slice.delivered_at.is_some() || (slice.rev > 0 && !job.options.filename.has_rev());
     let mut sent_before = slice.attempts > 0;

@@ -4,7 +4,7 @@ use crate::report::{JobReport, Outcome};
 use crate::{Args, now};
 use ew_cli::{Failure, Lock, Report};
 use ew_config::{Config, ExportOptions};
-use ew_core::{Anchors, Exit, Timestamp, When};
+use ew_core::{Anchors, Exit, NameFields, Timestamp, When, Window};
 use ew_store::{Job, Log, Scope};
 
 /// A job with all that its steps need.
@@ -80,6 +80,20 @@ impl<'a> JobRun<'a> {
             ));
         }
         Ok(known)
+    }
+
+    /// What the names of a slice are made of.
+    pub(crate) fn fields(&self, window: Window, rev: u32, seq: i64, count: i64) -> NameFields<'a> {
+        NameFields {
+            job: &self.options.name,
+            site: &self.config.site,
+            zone: &self.options.zone,
+            window,
+            rev,
+            seq,
+            count,
+            ext: self.options.format.extension(),
+        }
     }
 
     /// Where it sends.

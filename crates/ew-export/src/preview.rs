@@ -5,7 +5,7 @@ use crate::job::JobRun;
 use crate::render::{self, Piece};
 use crate::report::{Outcome, RunReport, SliceReport};
 use ew_cli::{Failure, Output};
-use ew_core::{Contents, Exit, NameFields, PartOutcome, Window};
+use ew_core::{Contents, Exit, PartOutcome, Window};
 
 /// `--dry-run`: the slices of one job into its report.
 pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
@@ -44,16 +44,7 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
             scope: &scope,
         };
         let rendered = render::write(job, &to_render, std::io::sink())?;
-        let fields = NameFields {
-            job: &job.options.name,
-            site: &job.config.site,
-            zone: &job.options.zone,
-            window: piece.window,
-            rev: 0,
-            seq: plan.as_of_seq,
-            count,
-            ext: job.options.format.extension(),
-        };
+        let fields = job.fields(piece.window, 0, plan.as_of_seq, count);
         let name = job.options.filename.render(&fields).map_err(|e| Failure::of(Exit::Config, &e))?;
         let why = match piece.contents {
             Contents::HeaderOnly { .. } => "no row, but always_export is on",

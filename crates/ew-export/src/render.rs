@@ -2,7 +2,7 @@
 
 use crate::job::JobRun;
 use ew_cli::Failure;
-use ew_core::{Exit, NameFields, Point, Row, Window};
+use ew_core::{Exit, Point, Row, Window};
 use ew_format::{FormatError, SliceHeader};
 use ew_store::{Log, NewSlice, Scope, StoreError};
 use sha2::{Digest, Sha256};
@@ -117,16 +117,7 @@ pub(crate) fn to_spool(
 ) -> Result<NewSlice, Failure> {
     let options = job.options;
     let ext = options.format.extension();
-    let fields = NameFields {
-        job: &options.name,
-        site: &job.config.site,
-        zone: &options.zone,
-        window: piece.window,
-        rev,
-        seq: piece.as_of_seq,
-        count,
-        ext,
-    };
+    let fields = job.fields(piece.window, rev, piece.as_of_seq, count);
     let name = options.filename.render(&fields).map_err(|e| Failure::of(Exit::Config, &e))?;
     let spool = format!("{}-{}-r{rev}.{ext}", piece.window.start.micros(), piece.window.end.micros());
     let dir = spool_dir(job);
