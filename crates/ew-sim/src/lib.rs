@@ -7,7 +7,7 @@ mod cli;
 mod error;
 mod snmp;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use error::SimError;
 use ew_core::Exit;
 use std::ffi::OsString;
@@ -37,6 +37,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
             error.exit()
         }
     }
+}
+
+/// The command line, for man pages and completions.
+pub fn command() -> clap::Command {
+    cli::Cli::command()
 }
 
 /// Starts the switches, announces them, and stays for as long as asked.
