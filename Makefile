@@ -1,5 +1,5 @@
 # Thin: one call of cargo or of scripts/ each.
-.PHONY: demo test check deny
+.PHONY: demo test check deny build install
 
 demo: ## install what it needs, build, poll simulated switches, export CSV and XML
 	scripts/install-packages.sh build
@@ -15,3 +15,10 @@ check: ## format and lints only
 
 deny: ## licences, sources and bans of the dependencies (needs cargo-deny)
 	cargo deny check bans licenses sources
+
+build: ## release programs, man pages and completions
+	cargo build --release --locked --workspace --bins
+	scripts/generate-docs.sh target/docs --release
+
+install: ## install them; ARGS="--systemd --dry-run" goes to scripts/install.sh
+	scripts/install.sh $(ARGS)

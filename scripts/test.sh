@@ -6,9 +6,8 @@ cd "$(dirname "$0")/.."
 scripts/test-venv.sh
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
-
-# Tests run several programs together, and cargo builds only those of the package that it tests.
-cargo build --workspace --bins --locked --quiet
+# Tests run programs of other crates, and cargo test builds only those of crates that have tests of their own.
+cargo build --workspace --locked --bins --quiet
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

@@ -735,11 +735,12 @@ fn refused_and_unchanged(site: &Site, log: &str, word: &str) {
 fn a_log_of_a_later_schema_is_refused_and_left_alone() {
     let site = quarters();
     let log = rusqlite::Connection::open(site.file("ew.db")).unwrap();
+    let known: i64 = log.query_row("pragma user_version", [], |row| row.get(0)).unwrap();
     log.pragma_update(None, "user_version", 99).unwrap();
     drop(log);
     refused_and_unchanged(&site, "ew.db", "has schema 99");
     let log = rusqlite::Connection::open(site.file("ew.db")).unwrap();
-    log.pragma_update(None, "user_version", 1).unwrap();
+    log.pragma_update(None, "user_version", known).unwrap();
     drop(log);
     assert_eq!(rows(&site), 5);
 }

@@ -7,7 +7,7 @@ mod cli;
 mod error;
 mod snmp;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use error::SimError;
 use ew_config::Config;
 use ew_core::Exit;
@@ -64,6 +64,11 @@ fn check(file: Option<&Path>, out: &mut dyn Write, err: &mut dyn Write) -> Exit 
             Exit::Config
         }
     }
+}
+
+/// The command line, for man pages and completions.
+pub fn command() -> clap::Command {
+    cli::Cli::command()
 }
 
 /// Starts the switches, announces them, and stays for as long as asked.
