@@ -567,3 +567,21 @@ fn a_template_without_rev_replaces() {
     run(&site, "ew-export", "u --from first --to 2026-03-01T00:15:00Z").exit(0);
     assert!(site.read("out/20260301T000000.csv").ends_with(",2\n"));
 }
+
+/// A receiver that the job has only now is one where nothing of ours stood before.
+#[test]
+fn nor_is_it_replaced_where_the_job_never_sent_before() {
+    let job = "breakup_on_period = true\nfilename = \"{start_utc:%Y%m%dT%H%M%S}.{ext}\"";
+    let mut site = Site::new(&config(job, "csv]"));
+    append(&site, "01:00 a 1");
+    site.now("2026-03-01T00:15:00Z");
+    run(&site, "ew-export", "").exit(0);
+    std::fs::create_dir(site.file("out2")).unwrap();
+    site.write("out2/20260301T000000.csv", "not ours\n");
+    site.write("ew.toml", &config(job, "csv]").replace("\"out\"", "\"out2\""));
+    let again = "u --from first --to 2026-03-01T00:15:00Z";
+    run(&site, "ew-export", again).exit(77);
+    append(&site, "01:00 a 2");
+    run(&site, "ew-export", again).exit(77);
+    assert_eq!(site.read("out2/20260301T000000.csv"), "not ours\n");
+}

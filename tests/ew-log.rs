@@ -877,8 +877,11 @@ fn check_and_backup_and_restore() {
     let len = bytes.len();
     bytes[len / 2..len / 2 + 4096].fill(0x55);
     std::fs::write(site.file("ew.db"), bytes).unwrap();
-    let ended = site.run(EW_LOG, "check").exit(74);
+    let ended = site.run(EW_LOG, "check --json").exit(74);
     assert!(ended.stderr.contains("damaged"), "{}", ended.stderr);
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(report["whole"], false);
+    assert!(!report["faults"].as_array().unwrap().is_empty(), "{report}");
     std::fs::copy(site.file("copy.db"), site.file("ew.db")).unwrap();
     for name in ["ew.db-wal", "ew.db-shm"] {
         let _ = std::fs::remove_file(site.file(name));
@@ -888,6 +891,9 @@ fn check_and_backup_and_restore() {
     // A backup over an older one; into a folder that is not there.
     site.run(EW_LOG, "backup copy.db").exit(0);
     site.run(EW_LOG, "backup no/such/copy.db").exit(74);
+    site.run(EW_LOG, "backup ./ew.db").exit(2);
+    site.run(EW_LOG, "backup .").exit(74);
+    assert!(!site.file("..part").exists());
 }
 
 /// A backup taken while others append is one moment of the log.

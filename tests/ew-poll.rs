@@ -385,3 +385,13 @@ fn a_community_is_never_shown_or_kept() {
         assert_eq!(site.files_with(secret), Vec::<std::path::PathBuf>::new());
     }
 }
+
+/// A domain that only adds up what is below it did not succeed where nothing below it did.
+#[test]
+fn all_switches_failed_is_their_code_whatever_stands_above_them() {
+    let silent = Silent::new("127.0.0.1");
+    let fast = "[snmp]\ntimeout = \"200ms\"\nretries = 0\n";
+    let config =
+        fast.to_owned() + &domain("com.a", "", &[]) + &domain("com.a.b", "", &[("sw1", silent.port())]);
+    Site::new(&config).run(EW_POLL, "").exit(69);
+}

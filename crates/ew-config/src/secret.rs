@@ -1,8 +1,18 @@
 //! Fetching secrets.
 
 use ew_core::{Secret, SecretSource};
+use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a command may take. It must not wait for a person: a poll of cron's would wait with it.
+const COMMAND_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// The longest secret that a command may print, bytes.
+const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// Fetches a secret. Paths are relative to `base`. The error says why there is none, never what it is.
 pub fn resolve(source: &SecretSource, base: &Path) -> Result<Secret, String> {
@@ -36,17 +46,44 @@ fn run(words: &[String], base: &Path) -> Result<String, String> {
     let Some((program, arguments)) = words.split_first() else {
         return Err("the command of a secret is empty".into());
     };
-    let output = Command::new(program)
+    let mut child = Command::new(program)
         .args(arguments)
         .current_dir(base)
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .output()
+        .spawn()
         .map_err(|e| format!("cannot run {program} for a secret: {e}"))?;
-    if !output.status.success() {
-        return Err(format!("{program}, run for a secret, ended with {}", output.status));
+    // The thread ends with the pipe, and so with the child, or is left behind with a grandchild.
+    let (tell, told) = mpsc::channel();
+    if let Some(stdout) = child.stdout.take() {
+        thread::spawn(move || {
+            let mut text = Vec::new();
+            let _ = stdout.take(SECRET_BYTES_MAX).read_to_end(&mut text);
+            let _ = tell.send(text);
+        });
     }
-    String::from_utf8(output.stdout).map_err(|_| format!("{program}, run for a secret, printed no UTF-8"))
+    let deadline = Instant::now() + COMMAND_TIME_MAX;
+    let text = told.recv_timeout(COMMAND_TIME_MAX);
+    let status = loop {
+        match child.try_wait().map_err(|e| format!("cannot wait for {program}, run for a secret: {e}"))? {
+            Some(status) => break status,
+            None if text.is_err() || Instant::now() >= deadline => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!(
+                    "{program}, run for a secret, took longer than {} s",
+                    COMMAND_TIME_MAX.as_secs()
+                ));
+            }
+            None => thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    if !status.success() {
+        return Err(format!("{program}, run for a secret, ended with {status}"));
+    }
+    let text = text.map_err(|_| format!("{program}, run for a secret, kept its output open"))?;
+    String::from_utf8(text).map_err(|_| format!("{program}, run for a secret, printed no UTF-8"))
 }
 
 #[cfg(test)]
@@ -63,5 +100,7 @@ mod tests {
         assert_eq!(get(SecretSource::Command(vec!["cat".into(), "pw".into()])).unwrap(), "hunter2");
         assert!(get(SecretSource::Env("EW_NOT_SET_ANYWHERE".into())).unwrap_err().contains("not set"));
         assert!(get(SecretSource::Command(vec!["false".into()])).unwrap_err().contains("exit status: 1"));
+        let stuck = vec!["sleep".into(), "60".into()];
+        assert!(get(SecretSource::Command(stuck)).unwrap_err().contains("took longer than 10 s"));
     }
 }

@@ -100,7 +100,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, "--from and --to send one job again")
             .hint("name it: ew-export JOB --from T --to T"));
     }
-    if args.end.is_some() && args.end == Some(When::First) {
+    if args.end == Some(When::First) {
         return Err(Failure::new(Exit::Usage, "--end first would export nothing"));
     }
     let mut run = RunReport::default();

@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// Names what is wrong with the log.
 pub(crate) fn check(log: &Log, as_json: bool, report: Report, out: &mut Output) -> Result<Exit, Failure> {
-    let faults = log.check()?;
+    let faults = log.check();
     if as_json {
         out.json(&json!({ "whole": faults.is_empty(), "faults": faults }))?;
     } else {
@@ -32,6 +32,11 @@ pub(crate) fn backup(
     report: Report,
     out: &mut Output,
 ) -> Result<Exit, Failure> {
+    let same = |path: &Path| std::fs::canonicalize(path).ok();
+    if same(file).is_some() && same(file) == same(log.path()) {
+        return Err(Failure::new(Exit::Usage, format!("{} is the log itself", file.display()))
+            .hint("name another file, best on another disk"));
+    }
     let bytes = log.backup(file)?;
     if as_json {
         out.json(&json!({ "file": file, "bytes": bytes }))?;

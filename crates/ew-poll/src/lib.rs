@@ -241,9 +241,10 @@ impl Poller<'_> {
     }
 }
 
-/// Each switch is a part of the run, and so is a domain in which none was asked.
+/// Each switch is a part of the run, and so is a domain that needs none: cached, or with nothing to ask.
 fn parts(reading: &TreeReading) -> impl Iterator<Item = PartOutcome> {
-    let idle = reading.domains.iter().filter(|domain| domain.switches.is_empty()).map(|_| PartOutcome::Done);
+    let needs_none = |domain: &&ew_energy::DomainReading| domain.cached || domain.total.expected == 0;
+    let idle = reading.domains.iter().filter(needs_none).map(|_| PartOutcome::Done);
     let switches = reading.switches().map(|(_, switch)| match &switch.failure {
         Some(failure) => PartOutcome::Failed(failure.exit),
         None => PartOutcome::Done,

@@ -10,36 +10,57 @@ use std::path::{Path, PathBuf};
 /// How many faults are named at most.
 const FAULTS_MAX: usize = 20;
 
+/// What must count zero, and what it is where it does not.
+const QUESTIONS: [(&str, &str); 4] = [
+    (
+        "select count(*) from pragma_foreign_key_check()",
+        "rows that refer to a point, unit or job that is not there",
+    ),
+    (
+        "select count(*) from sample, state where sample.seq > last_seq",
+        "samples with a seq that was never given",
+    ),
+    (
+        "select count(*) from sample where quality not between 0 and 7",
+        "samples of a quality that is not known",
+    ),
+    (
+        "select count(*) from slice s join job j on j.id = s.job where s.state in ('placed', 'verified')
+         and (j.bookmark is null or s.end_time > j.bookmark)",
+        "slices placed after their job's bookmark",
+    ),
+];
+
 impl Log {
     /// What is wrong with the log; nothing where it is whole. Reads all of it.
-    pub fn check(&self) -> Result<Vec<String>, StoreError> {
-        let sql = |source| StoreError::Sql { doing: "check", path: self.path.clone(), source };
+    pub fn check(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        let mut select = self.conn.prepare("pragma integrity_check(20)").map_err(sql)?;
-        let mut rows = select.query([]).map_err(sql)?;
-        while let Some(row) = rows.next().map_err(sql)? {
-            let line: String = row.get(0).map_err(sql)?;
+        // On a damaged log a question may end in an error: what it found until then stands, and so does the error.
+        if let Err(error) = self.integrity(&mut faults) {
+            faults.push(error.to_string());
+        }
+        for (question, fault) in QUESTIONS {
+            match self.conn.query_row(question, [], |row| row.get::<_, i64>(0)) {
+                Ok(0) => {}
+                Ok(count) => faults.push(format!("{count} {fault}")),
+                Err(error) => faults.push(error.to_string()),
+            }
+        }
+        faults.dedup();
+        faults.truncate(FAULTS_MAX);
+        faults
+    }
+
+    fn integrity(&self, faults: &mut Vec<String>) -> rusqlite::Result<()> {
+        let mut select = self.conn.prepare("pragma integrity_check(20)")?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let line: String = row.get(0)?;
             if line != "ok" {
                 faults.push(line);
             }
         }
-        for (question, fault) in [
-            ("select count(*) from pragma_foreign_key_check()", "rows that refer to a point, unit or job that is not there"),
-            ("select count(*) from sample, state where sample.seq > last_seq", "samples with a seq that was never given"),
-            ("select count(*) from sample where quality not between 0 and 7", "samples of a quality that is not known"),
-            (
-                "select count(*) from slice s join job j on j.id = s.job where s.state in ('placed', 'verified')
-                 and (j.bookmark is null or s.end_time > j.bookmark)",
-                "slices placed after their job's bookmark",
-            ),
-        ] {
-            let count: i64 = self.conn.query_row(question, [], |row| row.get(0)).map_err(sql)?;
-            if count > 0 {
-                faults.push(format!("{count} {fault}"));
-            }
-        }
-        faults.truncate(FAULTS_MAX);
-        Ok(faults)
+        Ok(())
     }
 
     /// Copies the log as it is at one moment, whatever others write meanwhile: under a temporary name, then
@@ -69,7 +90,10 @@ impl Log {
                 return Err(error);
             }
         };
-        std::fs::rename(&part, file).map_err(io("rename", &part))?;
+        if let Err(source) = std::fs::rename(&part, file) {
+            let _ = std::fs::remove_file(&part);
+            return Err(io("rename a copy to", file)(source));
+        }
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(io("write", folder))?;
         Ok(bytes)
@@ -107,7 +131,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
         add(&mut log, 1);
-        assert_eq!(log.check().unwrap(), Vec::<String>::new());
+        assert_eq!(log.check(), Vec::<String>::new());
 
         let copy = dir.path().join("copy.db");
         assert!(log.backup(&copy).unwrap() > 0);
@@ -124,7 +148,7 @@ mod tests {
         assert_eq!(restored.snapshot().unwrap().columns(all, &Selection::default()).unwrap().len(), 1);
 
         log.conn.execute("update state set last_seq = 1", []).unwrap();
-        assert_eq!(log.check().unwrap(), ["1 samples with a seq that was never given"]);
+        assert_eq!(log.check(), ["1 samples with a seq that was never given"]);
         log.backup(&dir.path().join("no/such/folder.db")).unwrap_err();
         assert!(!dir.path().join("copy.db.part").exists());
     }

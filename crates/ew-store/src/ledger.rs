@@ -176,6 +176,25 @@ impl Ledger<'_> {
             .map_err(self.sql("read the ledger"))
     }
 
+    /// Whether a slice of this window stood under this name at this destination: what is there now may be
+    /// replaced by a newer revision of it, or by itself.
+    pub fn stood_there(
+        &self,
+        job: &Job,
+        window: Window,
+        destination: &str,
+        name: &str,
+    ) -> Result<bool, StoreError> {
+        self.conn
+            .query_row(
+                "select exists (select 1 from slice where job = ?1 and start_time = ?2 and end_time = ?3
+                     and destination = ?4 and name = ?5 and delivered_at is not null)",
+                params![job.id, window.start.micros(), window.end.micros(), destination, name],
+                |row| row.get(0),
+            )
+            .map_err(self.sql("read the ledger"))
+    }
+
     /// The columns of the last placed slice, for the header of an empty one.
     pub fn last_columns(&self, job: &Job) -> Result<Columns, StoreError> {
         let last = self.select(
@@ -305,7 +324,8 @@ impl Ledger<'_> {
         let (start, end) = (slice.window.start.micros(), slice.window.end.micros());
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
         tx.execute(
-            "update slice set state = 'placed', reason = null, reached = null, spool = null, receipt = ?2, delivered_at = ?3,
+            "update slice set state = 'placed', reason = null, reached = null, spool = null, receipt = ?2,
+                 delivered_at = case when destination = ?4 then coalesce(delivered_at, ?3) else ?3 end,
                  destination = ?4, name = ?5 where id = ?1",
             params![slice.id, receipt.receipt, receipt.at.micros(), receipt.destination, receipt.name],
         )
