@@ -104,11 +104,6 @@ impl NameTemplate {
         self.pieces.contains(&Piece::Rev)
     }
 
-    /// Whether the name counts the job's slices, and so differs for each.
-    pub fn has_count(&self) -> bool {
-        self.pieces.contains(&Piece::Count)
-    }
-
     /// The template as written.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -100,7 +100,7 @@ pub(crate) fn finish_recorded(
     render::clean_spool(job, &owned)?;
     for slice in unfinished {
         let is_revision = known.bookmark.is_some_and(|bookmark| slice.window.end <= bookmark);
-        restore_spool(job, known, &slice)?;
+        let slice = restore_spool(job, known, slice)?;
         if !deliver(job, courier, known, &slice)? && !is_revision {
             return Ok(false);
         }
@@ -109,12 +109,12 @@ pub(crate) fn finish_recorded(
 }
 
 /// Makes sure that the spool holds the file as recorded: a missing or damaged one is rendered again, and
-/// must come out the same.
-fn restore_spool(job: &mut JobRun<'_>, known: &Job, slice: &Delivery) -> Result<(), Failure> {
-    let Some(spool) = &slice.spool else { return Ok(()) };
+/// must come out the same. The slice with the file that it has now.
+fn restore_spool(job: &mut JobRun<'_>, known: &Job, slice: Delivery) -> Result<Delivery, Failure> {
+    let Some(spool) = &slice.spool else { return Ok(slice) };
     let path = render::spool_file(job, spool);
     if sha256_of(&path).is_ok_and(|hash| Some(&hash) == slice.sha256.as_ref()) {
-        return Ok(());
+        return Ok(slice);
     }
     let (columns, scope) = (slice.columns.clone(), job.scope_at(known, slice.window.start)?);
     let piece = Piece {
@@ -125,7 +125,7 @@ fn restore_spool(job: &mut JobRun<'_>, known: &Job, slice: &Delivery) -> Result<
     };
     let again = render::to_spool(job, &piece, columns.clone(), slice.rev, slice.count.unwrap_or(0))?;
     if Some(&again.sha256) == slice.sha256.as_ref() {
-        return Ok(());
+        return Ok(Delivery { spool: Some(again.spool), ..slice });
     }
     let name = slice.name.as_deref().unwrap_or("the slice");
     Err(Failure::new(
@@ -145,7 +145,7 @@ fn sha256_of(path: &Path) -> std::io::Result<String> {
     let mut buffer = vec![0; 1 << 16];
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            0 => return Ok(render::hex(&hash.finalize())),
             n => hash.update(&buffer[..n]),
         }
     }

@@ -1,8 +1,8 @@
 //! One job of a run.
 
+use crate::Args;
 use crate::report::{JobReport, Outcome};
-use crate::{Args, now};
-use ew_cli::{Failure, Lock, Report};
+use ew_cli::{Failure, Lock, Report, clock};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Anchors, Exit, NameFields, Timestamp, When, Window};
 use ew_store::{Job, Log, Scope};
@@ -39,7 +39,7 @@ impl<'a> JobRun<'a> {
             range: args.from.zip(args.to),
             report,
             lock: None,
-            now: now(),
+            now: clock::now(),
             result: JobReport::new(&options.name),
         }
     }

@@ -14,7 +14,7 @@ mod render;
 mod report;
 
 use clap::Parser;
-use ew_cli::{Common, Failure, Lock, LockRequest, Output, Report, clock};
+use ew_cli::{Common, Failure, Lock, LockRequest, Output, Report};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, Span, When};
 use ew_store::Log;
@@ -159,9 +159,4 @@ fn select_jobs<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a Expor
         )));
     }
     Ok(all.iter().filter(|job| names.is_empty() || names.contains(&job.name)).collect())
-}
-
-/// The present, read once per job.
-fn now() -> ew_core::Timestamp {
-    clock::now()
 }

@@ -93,8 +93,12 @@ pub(crate) fn write(job: &JobRun<'_>, piece: &Piece<'_>, out: impl Write) -> Res
         job.log.snapshot()?.for_each_row(due, &piece.scope.selection, Some(piece.as_of_seq), &mut each)?;
         formatter.finish().map_err(RenderError::Format)?;
     }
-    let sha256 = meter.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Rendered { rows, bytes: meter.bytes, sha256 })
+    Ok(Rendered { rows, bytes: meter.bytes, sha256: hex(&meter.hash.finalize()) })
+}
+
+/// A hash as the ledger writes it: lower-case hexadecimal.
+pub(crate) fn hex(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The job's folder in the spool.

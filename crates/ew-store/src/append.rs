@@ -45,8 +45,6 @@ pub enum AppendError<E: std::error::Error + 'static> {
     /// Another value stands at the same point and time.
     #[error("the log holds {} at {} as {}, not {}", sample.point(), sample.time(), show(held), show(sample))]
     Differs {
-        /// How many samples came before it, from 0.
-        index: u64,
         /// The new one.
         sample: Box<Sample>,
         /// The one in the log.
@@ -106,7 +104,7 @@ impl Log {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
         let mut writer = Writer::new(&tx).map_err(sql)?;
         let mut done = Appended::default();
-        for (index, sample) in samples.into_iter().enumerate() {
+        for sample in samples {
             let sample = sample.map_err(AppendError::Source)?;
             match writer.put(&sample, replace).map_err(sql)? {
                 Put::New => done.appended += 1,
@@ -114,7 +112,7 @@ impl Log {
                 Put::Corrected => done.corrected += 1,
                 Put::Differs(held) => {
                     let held = Box::new(writer.sample(&sample, held).map_err(sql)?);
-                    return Err(AppendError::Differs { index: index as u64, sample: Box::new(sample), held });
+                    return Err(AppendError::Differs { sample: Box::new(sample), held });
                 }
             }
         }

@@ -71,7 +71,7 @@ pub(crate) fn sha256_of(mut from: impl Read, bytes: u64) -> io::Result<Option<St
 }
 
 /// A finished SHA-256 as lower-case hexadecimal digits.
-fn hex(hash: Sha256) -> String {
+pub(crate) fn hex(hash: Sha256) -> String {
     hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
