@@ -1,7 +1,9 @@
 //! Locks of the kernel (flock), so none is ever stale: they end with the process that holds them.
 
 use crate::{Failure, Report, clock};
+use ew_config::Config;
 use ew_core::{Exit, Span};
+use ew_store::Log;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -55,6 +57,18 @@ pub struct Lock {
 }
 
 impl Lock {
+    /// Takes the lock of an export job, which whoever writes to its slices holds.
+    pub fn of_job(config: &Config, job: &str, wait: Span, report: Report) -> Result<Lock, Failure> {
+        let request = LockRequest {
+            dir: &Log::lock_dir(&config.log.url),
+            name: &format!("export-{job}"),
+            activity: "export",
+            wait,
+            warn_after: Some(config.log.lock_warn_after),
+        };
+        Lock::acquire(&request, report)
+    }
+
     /// Takes the lock, or says who holds it.
     pub fn acquire(request: &LockRequest<'_>, report: Report) -> Result<Lock, Failure> {
         let path = lock_path(request);

@@ -1,8 +1,8 @@
 //! What no single key can tell.
 
 use crate::error::ConfigError;
-use crate::options::{ExportOptions, Late, Tables, base};
-use ew_core::{Grid, NameFields, Period, Timestamp, Window, Zone, point_part};
+use crate::options::{ExportOptions, Tables, base};
+use ew_core::{Grid, Late, NameFields, Period, Timestamp, Window, Zone, point_part};
 use ew_energy::EnergyConfigError;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;

@@ -12,5 +12,5 @@ mod secret;
 
 pub use error::ConfigError;
 pub use file::find;
-pub use options::{Config, ExportOptions, Late, LogOptions};
+pub use options::{Config, ExportOptions, LogOptions};
 pub use secret::resolve;

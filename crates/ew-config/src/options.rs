@@ -2,7 +2,7 @@
 
 use ew_bus::BusOptions;
 use ew_core::{
-    Grid, NameTemplate, Period, Point, PointGlob, Secret, SecretSource, Selection, Span, TimeOfDay,
+    Grid, Late, NameTemplate, Period, Point, PointGlob, Secret, SecretSource, Selection, Span, TimeOfDay,
 };
 use ew_core::{Timestamp, Zone};
 use ew_energy::{DomainOptions, SnmpOptions};
@@ -96,19 +96,6 @@ impl TryFrom<String> for FileSafe {
     }
 }
 
-/// What becomes of a row that arrives for a placed slice.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Late {
-    /// The whole slice is sent again.
-    #[default]
-    Replace,
-    /// Only the new rows are sent.
-    Delta,
-    /// It waits for `ew-ledger release`.
-    Hold,
-}
-
 /// One `[[export]]` table: one selection of points, one formatter, one transporter, one bookmark.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -180,6 +167,11 @@ impl ExportOptions {
     /// The job's points.
     pub fn selection(&self) -> Selection {
         Selection(self.points.clone())
+    }
+
+    /// Rows before it are never due; the beginning of time where it is left out.
+    pub fn since(&self) -> Timestamp {
+        self.since.unwrap_or(Timestamp::MIN)
     }
 
     /// The points of the file are what the rows have: a wide layout without fixed columns.

@@ -6,6 +6,7 @@
 mod duration;
 mod exit;
 mod glob;
+mod late;
 mod number;
 mod plan;
 mod point;
@@ -20,6 +21,7 @@ mod zone;
 pub use duration::Span;
 pub use exit::{Exit, PartOutcome};
 pub use glob::{PointGlob, Selection};
+pub use late::{Before, Late, LateAs, LateRows, TRIMMED_WITHOUT_REV, late_as};
 pub use number::format_number;
 pub use plan::{Columns, Contents, Due, EMPTY_SLICES_MAX, Occupied, PlanError, PlanRequest, plan};
 pub use point::{PART_BYTES_MAX, POINT_BYTES_MAX, Point, point_part};

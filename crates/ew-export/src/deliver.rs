@@ -1,12 +1,12 @@
 //! From the spool to the receiver: look, send, check, and commit receipt and bookmark together.
 
-use crate::due;
 use crate::job::JobRun;
 use crate::render::{self, Piece};
 use crate::report::{Outcome, SliceReport};
+use crate::{due, kept, late};
 use ew_cli::{Failure, clock};
 use ew_core::{Contents, Exit, PartOutcome};
-use ew_store::{Delivery, Job, Placed};
+use ew_store::{Delivery, Job, Placed, Seqs};
 use ew_transport::{Context, Parcel, Receipt, TransportError, Transporter};
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -54,6 +54,11 @@ pub(crate) fn due(job: &mut JobRun<'_>) -> Result<(), Failure> {
     known = job.known()?.unwrap_or(known);
     job.stage("looking for what is due");
     let plan = due::due(job, Some(&known))?;
+    late::record(job, &known, &plan)?;
+    if !late::send(job, &mut courier, &known)? {
+        return Ok(());
+    }
+    known = job.known()?.unwrap_or(known);
     let (mut passed_over, scope) = (None, job.scope());
     for piece in &plan.due {
         if piece.contents == Contents::Empty {
@@ -66,16 +71,17 @@ pub(crate) fn due(job: &mut JobRun<'_>) -> Result<(), Failure> {
         let to_render = Piece {
             window: piece.window,
             columns: columns.as_deref().unwrap_or_default(),
-            as_of_seq: plan.as_of_seq,
+            seqs: Seqs { up_to: plan.as_of_seq, ..Seqs::ALL },
             scope: &scope,
         };
         let slice = render::to_spool(job, &to_render, columns.clone(), 0, known.slices + 1)?;
         let slice = job.log.ledger().record_rendered(&known, passed_over.take(), &slice)?;
         known.slices += 1;
-        if !deliver(job, &mut courier, &known, &slice)? {
+        if deliver(job, &mut courier, &known, &slice)? != Delivered::Placed {
             return Ok(());
         }
     }
+    kept::expire(job, &known)?;
     let sent = job.result.slices.iter().any(|slice| slice.outcome == Outcome::Delivered);
     if !sent && job.result.part == PartOutcome::Done && plan.window.is_none_or(|window| !window.is_empty()) {
         let what = match plan.window {
@@ -89,7 +95,7 @@ pub(crate) fn due(job: &mut JobRun<'_>) -> Result<(), Failure> {
 }
 
 /// Delivers the slices that an earlier run rendered and did not place, as recorded. A failed one ends those
-/// after it, but a revision holds back only its own slot. Whether the ordinary ones are all placed.
+/// after it, but a revision or a back-fill holds back only its own slot. Whether to go on.
 pub(crate) fn finish_recorded(
     job: &mut JobRun<'_>,
     courier: &mut Courier,
@@ -99,10 +105,12 @@ pub(crate) fn finish_recorded(
     let owned: Vec<String> = unfinished.iter().filter_map(|slice| slice.spool.clone()).collect();
     render::clean_spool(job, &owned)?;
     for slice in unfinished {
-        let is_revision = known.bookmark.is_some_and(|bookmark| slice.window.end <= bookmark);
+        let is_ordinary = known.bookmark.is_none_or(|bookmark| slice.window.end > bookmark);
         let slice = restore_spool(job, known, slice)?;
-        if !deliver(job, courier, known, &slice)? && !is_revision {
-            return Ok(false);
+        match deliver(job, courier, known, &slice)? {
+            Delivered::Placed => {}
+            Delivered::Failed if !is_ordinary => {}
+            Delivered::Failed | Delivered::GaveUp => return Ok(false),
         }
     }
     Ok(true)
@@ -110,7 +118,7 @@ pub(crate) fn finish_recorded(
 
 /// Makes sure that the spool holds the file as recorded: a missing or damaged one is rendered again, and
 /// must come out the same. The slice with the file that it has now.
-fn restore_spool(job: &mut JobRun<'_>, known: &Job, slice: Delivery) -> Result<Delivery, Failure> {
+pub(crate) fn restore_spool(job: &mut JobRun<'_>, known: &Job, slice: Delivery) -> Result<Delivery, Failure> {
     let Some(spool) = &slice.spool else { return Ok(slice) };
     let path = render::spool_file(job, spool);
     if sha256_of(&path).is_ok_and(|hash| Some(&hash) == slice.sha256.as_ref()) {
@@ -120,7 +128,7 @@ fn restore_spool(job: &mut JobRun<'_>, known: &Job, slice: Delivery) -> Result<D
     let piece = Piece {
         window: slice.window,
         columns: columns.as_deref().unwrap_or_default(),
-        as_of_seq: slice.as_of_seq,
+        seqs: Seqs { after: slice.after_seq.unwrap_or(0), up_to: slice.as_of_seq },
         scope: &scope,
     };
     let again = render::to_spool(job, &piece, columns.clone(), slice.rev, slice.count.unwrap_or(0))?;
@@ -151,14 +159,25 @@ fn sha256_of(path: &Path) -> std::io::Result<String> {
     }
 }
 
-/// Sends one recorded slice, with as many attempts as the job allows. False when it failed, which is then
-/// noted in the ledger and in the report; an error is one of this side.
+/// What came of one slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    /// It is at the receiver.
+    Placed,
+    /// The receiver does not take this one.
+    Failed,
+    /// The receiver takes nothing now: the next slice would fare no better.
+    GaveUp,
+}
+
+/// Sends one recorded slice, with as many attempts as the job allows. A failure is noted in the ledger and in
+/// the report; an error is one of this side.
 pub(crate) fn deliver(
     job: &mut JobRun<'_>,
     courier: &mut Courier,
     known: &Job,
     slice: &Delivery,
-) -> Result<bool, Failure> {
+) -> Result<Delivered, Failure> {
     let mut name = slice.name.clone().unwrap_or_default();
     let sha256 = slice.sha256.clone().unwrap_or_default();
     let spool = slice.spool.clone().unwrap_or_default();
@@ -186,8 +205,14 @@ pub(crate) fn deliver(
             Ok(receipt) => {
                 let receipt = serde_json::to_string(&receipt)
                     .map_err(|e| Failure::of(Exit::Io, &e).of_part("receipt"))?;
-                let placed =
-                    Placed { name: &name, destination: &destination, receipt: &receipt, at: clock::now() };
+                let kept = kept::keep(job, &path, &spool);
+                let placed = Placed {
+                    name: &name,
+                    destination: &destination,
+                    receipt: &receipt,
+                    kept: kept.as_deref(),
+                    at: clock::now(),
+                };
                 if let Err(error) = job.log.ledger().place(known, slice, &placed) {
                     let failure =
                         Failure::from(error).of_part(&format!("{name} is placed, its receipt is not kept"));
@@ -209,20 +234,23 @@ pub(crate) fn deliver(
                 ));
                 let named = Delivery { name: Some(name), ..slice.clone() };
                 job.result.slices.push(SliceReport::of(&named, Outcome::Delivered, None));
-                return Ok(true);
+                return Ok(Delivered::Placed);
             }
             Err(error) => error,
         };
         sent_before = true;
-        courier.failures += 1;
+        courier.failures += u32::from(error.is_retryable());
         reached.extend_from_slice(error.reached());
         let failure = Failure::of(error.exit(), &error).maybe_hint(error.hint());
         job.log.ledger().failed(slice, &failure.message, &reached)?;
-        if !error.is_retryable() || courier.failures >= job.options.connection_attempts {
+        let exhausted = courier.failures >= job.options.connection_attempts;
+        // An error without a file's name is one of the receiver as a whole.
+        let gave_up = exhausted || error.object().is_none();
+        if !error.is_retryable() || exhausted {
             job.result.slices.push(SliceReport::of(slice, Outcome::Failed, Some(failure.message.clone())));
             job.result.fail(&failure);
             job.report.failure(&failure.of_part(&job.options.name));
-            return Ok(false);
+            return Ok(if gave_up { Delivered::GaveUp } else { Delivered::Failed });
         }
         job.report.detail(format_args!("{}: {}; trying again", job.options.name, failure.message));
         job.stage(&format!("waiting to send {name} again"));

@@ -1,9 +1,10 @@
 //! What is due.
 
 use crate::job::JobRun;
+use crate::render::Piece;
 use ew_cli::Failure;
-use ew_core::{Columns, Contents, Due, Exit, PlanError, PlanRequest, When, Window, plan};
-use ew_store::{Job, Scope};
+use ew_core::{Columns, Contents, Due, Exit, LateRows, PlanError, PlanRequest, When, Window, late_as, plan};
+use ew_store::{Job, LateSlice, Scope, Seqs};
 
 /// What the log holds for a job now.
 pub(crate) struct Plan {
@@ -11,6 +12,8 @@ pub(crate) struct Plan {
     pub(crate) window: Option<Window>,
     /// The pieces, in order of time.
     pub(crate) due: Vec<Due>,
+    /// What came late for slices before the window.
+    pub(crate) late: Vec<LateSlice>,
     /// The highest seq when they were planned.
     pub(crate) as_of_seq: i64,
 }
@@ -27,13 +30,17 @@ pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Fai
     };
     let snapshot = job.log.snapshot()?;
     let as_of_seq = snapshot.last_seq()?;
+    let late = match known {
+        Some(known) => late(job, &snapshot.late(known, &scope, &grid)?),
+        None => Vec::new(),
+    };
     let bookmark = known.and_then(|job| job.bookmark);
     let first = match bookmark {
         Some(_) => None,
         None => snapshot.first_row(*since, selection)?,
     };
     let Some(start) = bookmark.or(first.map(|first| grid.slot(first).start)) else {
-        return Ok(Plan { window: None, due: Vec::new(), as_of_seq });
+        return Ok(Plan { window: None, due: Vec::new(), late, as_of_seq });
     };
     if end < start && bookmark.is_some() {
         // By itself an end lies before the bookmark after `--end` in mid-slot; that is no news.
@@ -72,7 +79,15 @@ pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Fai
                 .hint("set since in the job to where its data begins, or always_export = false"));
         }
     };
-    Ok(Plan { window: Some(window), due, as_of_seq })
+    Ok(Plan { window: Some(window), due, late, as_of_seq })
+}
+
+/// How the late rows of each slice go out.
+fn late(job: &JobRun<'_>, found: &[LateRows]) -> Vec<LateSlice> {
+    let has_rev = job.options.filename.has_rev();
+    let one =
+        |rows: &LateRows| LateSlice { rows: rows.clone(), sent_as: late_as(job.options.late, has_rev, rows) };
+    found.iter().map(one).collect()
 }
 
 /// The end of the window: `--end`, or that of the last closed slot.
@@ -98,4 +113,35 @@ pub(crate) fn columns(job: &JobRun<'_>, contents: &Contents) -> Option<Columns> 
         Contents::Empty => Columns::default(),
     };
     Some(job.options.columns.as_ref().map_or(of_rows, |fixed| fixed.as_slice().into()))
+}
+
+/// What a slice of the ledger holds as the log is now, by its commits: the rows that the job selected when the
+/// slice began, and their columns, or `header` where there is none.
+pub(crate) struct Content {
+    pub(crate) columns: Option<Columns>,
+    pub(crate) scope: Scope,
+}
+
+pub(crate) fn content(
+    job: &mut JobRun<'_>,
+    known: &Job,
+    window: Window,
+    seqs: Seqs,
+    header: Option<&Columns>,
+) -> Result<Content, Failure> {
+    let scope = job.scope_at(known, window.start)?;
+    let rows = Window::new(window.start.max(scope.since), window.end);
+    let present = job.log.snapshot()?.columns(rows, &scope.selection, seqs)?;
+    let contents = match present.is_empty() {
+        true => Contents::HeaderOnly { columns: header.cloned().unwrap_or_default() },
+        false => Contents::Rows { rows: 0, columns: present },
+    };
+    Ok(Content { columns: columns(job, &contents), scope })
+}
+
+impl Content {
+    /// To be rendered.
+    pub(crate) fn piece(&self, window: Window, seqs: Seqs) -> Piece<'_> {
+        Piece { window, columns: self.columns.as_deref().unwrap_or_default(), seqs, scope: &self.scope }
+    }
 }

@@ -1,6 +1,5 @@
 //! One job of a run.
 
-use crate::Args;
 use crate::report::{JobReport, Outcome};
 use ew_cli::{Failure, Lock, Report, clock};
 use ew_config::{Config, ExportOptions};
@@ -26,17 +25,15 @@ impl<'a> JobRun<'a> {
         config: &'a Config,
         options: &'a ExportOptions,
         log: &'a mut Log,
-        args: &Args,
         report: Report,
     ) -> JobRun<'a> {
-        let breakup = (options.breakup_on_period || args.breakup_on_period) && !args.no_breakup_on_period;
         JobRun {
             config,
             options,
             log,
-            breakup,
-            end: args.end,
-            range: args.from.zip(args.to),
+            breakup: options.breakup_on_period,
+            end: None,
+            range: None,
             report,
             lock: None,
             now: clock::now(),
@@ -59,7 +56,7 @@ impl<'a> JobRun<'a> {
 
     /// What the job selects now.
     pub(crate) fn scope(&self) -> Scope {
-        Scope { selection: self.options.selection(), since: self.options.since.unwrap_or(Timestamp::MIN) }
+        Scope { selection: self.options.selection(), since: self.options.since() }
     }
 
     /// What the job selected for slices that start at a time.
@@ -70,6 +67,7 @@ impl<'a> JobRun<'a> {
 
     /// The job in the ledger, made if it never ran; what it selects now is kept there.
     pub(crate) fn begin(&mut self) -> Result<Job, Failure> {
+        self.refuse_renamed()?;
         let known = self.log.ledger().make_job(&self.options.name)?;
         let scope = self.scope();
         if self.log.ledger().note_scope(&known, &scope)? {
@@ -80,6 +78,35 @@ impl<'a> JobRun<'a> {
             ));
         }
         Ok(known)
+    }
+
+    /// A job that the ledger does not know, and one that is gone from the configuration and sent the same points
+    /// to the same place: most likely it was renamed, and all of it would be sent a second time.
+    pub(crate) fn refuse_renamed(&mut self) -> Result<(), Failure> {
+        if self.known()?.is_some() {
+            return Ok(());
+        }
+        let (scope, destination, name) = (self.scope(), self.destination(), &self.options.name);
+        let ledger = self.log.ledger();
+        for gone in ledger.jobs()? {
+            let is_configured = self.config.exports.iter().any(|job| job.name == gone.name);
+            let Some(bookmark) = gone.bookmark.filter(|_| !is_configured) else { continue };
+            let same_points = ledger
+                .scope_at(&gone, Timestamp::MAX)?
+                .is_some_and(|then| then.selection == scope.selection && scope.since < bookmark);
+            if same_points && ledger.last_destination(&gone)?.as_ref() == Some(&destination) {
+                let text = format!(
+                    "{name} never ran, and {} sent the same points to {destination} up to {bookmark}",
+                    gone.name
+                );
+                return Err(Failure::new(Exit::Config, text).hint(format!(
+                    "if it was renamed: ew-ledger rename {} {name}; if it is another job: since = \"{bookmark}\", \
+                     so that nothing is sent twice",
+                    gone.name
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// What the names of a slice are made of.
@@ -94,6 +121,12 @@ impl<'a> JobRun<'a> {
             count,
             ext: self.options.format.extension(),
         }
+    }
+
+    /// The file of a slice in the spool.
+    pub(crate) fn spool_name(&self, window: Window, rev: u32) -> String {
+        let (start, end) = (window.start.micros(), window.end.micros());
+        format!("{start}-{end}-r{rev}.{}", self.options.format.extension())
     }
 
     /// Where it sends.

@@ -8,18 +8,23 @@
 mod deliver;
 mod due;
 mod job;
+mod kept;
+mod late;
 mod manual;
 mod preview;
 mod render;
 mod report;
+mod resend;
 
 use clap::Parser;
-use ew_cli::{Common, Failure, Lock, LockRequest, Output, Report};
+use ew_cli::{Common, Failure, Lock, Output, Report};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, Span, When};
 use ew_store::Log;
 use job::JobRun;
-use report::{JobReport, RunReport};
+
+pub use report::{JobReport, Outcome, RunReport, SliceReport};
+pub use resend::resend;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -94,7 +99,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
                 Failure::new(Exit::Usage, "--stdout prints one job").hint("name it: ew-export JOB --stdout")
             );
         };
-        return preview::print(&mut JobRun::new(&config, job, &mut log, args, report), out);
+        return preview::print(&mut job_run(&config, job, &mut log, args, report), out);
     }
     if args.from.is_some() && args.jobs.len() != 1 {
         return Err(Failure::new(Exit::Usage, "--from and --to send one job again")
@@ -105,7 +110,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     let mut run = RunReport::default();
     for options in jobs {
-        let job = JobRun::new(&config, options, &mut log, args, report);
+        let job = job_run(&config, options, &mut log, args, report);
         run.jobs.push(one_job(job, args, report));
     }
     if args.common.json {
@@ -116,12 +121,25 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::of_parts(run.jobs.iter().map(|job| job.part)))
 }
 
+/// A job as the command line asks for it.
+fn job_run<'a>(
+    config: &'a Config,
+    options: &'a ExportOptions,
+    log: &'a mut Log,
+    args: &Args,
+    report: Report,
+) -> JobRun<'a> {
+    let breakup = (options.breakup_on_period || args.breakup_on_period) && !args.no_breakup_on_period;
+    let range = args.from.zip(args.to);
+    JobRun { breakup, end: args.end, range, ..JobRun::new(config, options, log, report) }
+}
+
 /// Runs one job; whatever happens to it, the others go on.
 fn one_job(mut job: JobRun<'_>, args: &Args, report: Report) -> JobReport {
     let ended = if args.dry_run {
         preview::plan(&mut job)
     } else {
-        take_lock(&job, args, report).and_then(|lock| {
+        Lock::of_job(job.config, &job.options.name, args.wait, report).and_then(|lock| {
             job.lock = Some(lock);
             match (args.from, args.to) {
                 (Some(from), Some(to)) => manual::send_again(&mut job, from, to),
@@ -134,17 +152,6 @@ fn one_job(mut job: JobRun<'_>, args: &Args, report: Report) -> JobReport {
         report.failure(&failure.of_part(&job.options.name));
     }
     job.finish()
-}
-
-fn take_lock(job: &JobRun<'_>, args: &Args, report: Report) -> Result<Lock, Failure> {
-    let request = LockRequest {
-        dir: &Log::lock_dir(job.log.path()),
-        name: &format!("export-{}", job.options.name),
-        activity: "export",
-        wait: args.wait,
-        warn_after: Some(job.config.log.lock_warn_after),
-    };
-    Lock::acquire(&request, report)
 }
 
 /// The jobs named, or all; in the order of the configuration.

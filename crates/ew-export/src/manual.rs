@@ -1,12 +1,12 @@
 //! `--from --to`: a range again, on demand. The bookmark stays where it is.
 
-use crate::deliver::{self, Courier};
+use crate::deliver::{self, Courier, Delivered};
 use crate::due;
 use crate::job::JobRun;
-use crate::render::{self, Piece};
+use crate::render;
 use ew_cli::Failure;
-use ew_core::{Contents, Exit, PartOutcome, Timestamp, When, Window};
-use ew_store::{Delivery, Job};
+use ew_core::{Exit, PartOutcome, Timestamp, When, Window};
+use ew_store::{Delivery, Job, NewSlice, Seqs};
 
 /// Renders the present content of the slices that the range touches and sends it: unchanged content under
 /// its name, changed content as the next revision.
@@ -21,6 +21,8 @@ pub(crate) fn send_again(job: &mut JobRun<'_>, from: When, to: When) -> Result<(
         return Ok(());
     }
     let touched = job.log.ledger().placed(&known, range)?;
+    // What was sent as deltas goes out again in one piece.
+    let touched: Vec<Delivery> = touched.chunk_by(|a, b| a.window == b.window).filter_map(base).collect();
     let (Some(first), Some(last)) = (touched.first(), touched.last()) else {
         job.report.note(format_args!("{}: no slice was ever sent from {from} to {to}", job.options.name));
         job.result.part = PartOutcome::Idle(Exit::NoData);
@@ -34,12 +36,31 @@ pub(crate) fn send_again(job: &mut JobRun<'_>, from: When, to: When) -> Result<(
             last.window.end.max(range.end)
         ));
     }
+    if let Some(trimmed) = touched.iter().find(|slice| slice.trimmed) {
+        let text = format!(
+            "rows of the slice from {} to {} were trimmed, so it cannot be rendered again",
+            trimmed.window.start, trimmed.window.end
+        );
+        return Err(Failure::new(Exit::Io, text).hint(format!(
+            "ew-ledger resend {} sends a slice as it was delivered, while its file is kept",
+            job.options.name
+        )));
+    }
     for slice in &touched {
         if !send_slice(job, &mut courier, &known, slice)? {
             return Ok(());
         }
     }
     Ok(())
+}
+
+/// The newest whole revision of a slice. Where deltas came after it, its content is not what the receiver has,
+/// so it counts as changed.
+fn base(revisions: &[Delivery]) -> Option<Delivery> {
+    let whole = revisions.iter().rfind(|slice| slice.after_seq.is_none())?;
+    let has_delta = revisions.iter().any(|slice| slice.rev > whole.rev);
+    let sha256 = whole.sha256.clone().filter(|_| !has_delta);
+    Some(Delivery { sha256, ..whole.clone() })
 }
 
 fn checked_range(job: &mut JobRun<'_>, from: Timestamp, to: Timestamp) -> Result<Window, Failure> {
@@ -69,32 +90,19 @@ fn send_slice(
     slice: &Delivery,
 ) -> Result<bool, Failure> {
     job.stage(&format!("rendering the slice from {}", slice.window.start));
-    // The rows that the job selected then, with the values that they have now.
-    let scope = job.scope_at(known, slice.window.start)?;
-    let snapshot = job.log.snapshot()?;
-    let as_of_seq = snapshot.last_seq()?;
-    let rows = Window::new(slice.window.start.max(scope.since), slice.window.end);
-    let present = snapshot.columns(rows, &scope.selection)?;
-    drop(snapshot);
-    let contents = match present.is_empty() {
-        // Header only, as it was sent.
-        true => Contents::HeaderOnly { columns: slice.columns.clone().unwrap_or_default() },
-        false => Contents::Rows { rows: 0, columns: present },
+    let again = present(job, known, slice)?;
+    let slice = match Some(&again.sha256) == slice.sha256.as_ref() {
+        true => Delivery { spool: Some(again.spool), ..slice.clone() },
+        false => job.log.ledger().record_rendered(known, None, &again)?,
     };
-    let columns = due::columns(job, &contents);
-    let piece = Piece {
-        window: slice.window,
-        columns: columns.as_deref().unwrap_or_default(),
-        as_of_seq,
-        scope: &scope,
-    };
-    let count = slice.count.unwrap_or(0);
+    Ok(deliver::deliver(job, courier, known, &slice)? == Delivered::Placed)
+}
+
+/// The rows that the job selected then, with the values that they have now, as the slice's next revision.
+fn present(job: &mut JobRun<'_>, known: &Job, slice: &Delivery) -> Result<NewSlice, Failure> {
+    let seqs = Seqs { up_to: job.log.snapshot()?.last_seq()?, ..Seqs::ALL };
+    let content = due::content(job, known, slice.window, seqs, slice.columns.as_ref())?;
     let rev = job.log.ledger().newest_rev(known, slice.window)? + 1;
-    let again = render::to_spool(job, &piece, columns.clone(), rev, count)?;
-    if Some(&again.sha256) == slice.sha256.as_ref() {
-        let same = Delivery { spool: Some(again.spool), ..slice.clone() };
-        return deliver::deliver(job, courier, known, &same);
-    }
-    let revision = job.log.ledger().record_rendered(known, None, &again)?;
-    deliver::deliver(job, courier, known, &revision)
+    let piece = content.piece(slice.window, seqs);
+    render::to_spool(job, &piece, content.columns.clone(), rev, slice.count.unwrap_or(0))
 }

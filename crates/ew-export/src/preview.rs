@@ -5,10 +5,12 @@ use crate::job::JobRun;
 use crate::render::{self, Piece};
 use crate::report::{Outcome, RunReport, SliceReport};
 use ew_cli::{Failure, Output};
-use ew_core::{Contents, Exit, PartOutcome, Window};
+use ew_core::{Contents, Exit, LateAs, PartOutcome, Window};
+use ew_store::{Job, LateSlice, Seqs};
 
 /// `--dry-run`: the slices of one job into its report.
 pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
+    job.refuse_renamed()?;
     let known = job.known()?;
     let unfinished = match &known {
         Some(known) => job.log.ledger().unfinished(known)?,
@@ -28,7 +30,14 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
         }
     }
     let plan = due::due(job, bookmark.as_ref())?;
-    let (mut count, scope) = (known.map_or(0, |known| known.slices), job.scope());
+    let mut count = known.as_ref().map_or(0, |known| known.slices);
+    if let Some(known) = &known {
+        for slice in &plan.late {
+            count += i64::from(slice.sent_as == LateAs::First);
+            late(job, known, slice, plan.as_of_seq, count)?;
+        }
+    }
+    let scope = job.scope();
     for piece in &plan.due {
         if piece.contents == Contents::Empty {
             let why = Some("no row; passed over because later slots have some".to_owned());
@@ -40,7 +49,7 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
         let to_render = Piece {
             window: piece.window,
             columns: columns.as_deref().unwrap_or_default(),
-            as_of_seq: plan.as_of_seq,
+            seqs: Seqs { up_to: plan.as_of_seq, ..Seqs::ALL },
             scope: &scope,
         };
         let rendered = render::write(job, &to_render, std::io::sink())?;
@@ -67,6 +76,53 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
     } else if plan.window.is_none_or(|window| !window.is_empty()) {
         job.result.part = PartOutcome::Idle(Exit::NoData);
     }
+    Ok(())
+}
+
+/// Late rows of one slice.
+fn late(
+    job: &mut JobRun<'_>,
+    known: &Job,
+    slice: &LateSlice,
+    as_of_seq: i64,
+    next_count: i64,
+) -> Result<(), Failure> {
+    let (window, late_rows) = (slice.rows.window, slice.rows.rows);
+    let (after, why) = match &slice.sent_as {
+        LateAs::First => (0, format!("{late_rows} rows came late for a slot that was passed over empty")),
+        LateAs::Whole => (0, format!("{late_rows} rows came late; the slice is sent again")),
+        LateAs::Delta { after_seq } => {
+            (*after_seq, format!("{late_rows} rows came late; only they are sent"))
+        }
+        LateAs::Joined => (0, format!("{late_rows} more rows came late for a slice that is due already")),
+        LateAs::Held { reason } => {
+            job.result.slices.push(SliceReport {
+                rev: slice.rev(),
+                rows: late_rows,
+                outcome: Outcome::Held,
+                why: Some((*reason).to_owned()),
+                ..SliceReport::empty(window)
+            });
+            return Ok(());
+        }
+    };
+    let seqs = Seqs { after, up_to: as_of_seq };
+    let content = due::content(job, known, window, seqs, None)?;
+    let rendered = render::write(job, &content.piece(window, seqs), std::io::sink())?;
+    let revisions = job.log.ledger().revisions(known, window)?;
+    let count = revisions.iter().find_map(|revision| revision.count).unwrap_or(next_count);
+    let fields = job.fields(window, slice.rev(), as_of_seq, count);
+    let name = job.options.filename.render(&fields).map_err(|e| Failure::of(Exit::Config, &e))?;
+    job.result.slices.push(SliceReport {
+        name: Some(name),
+        rev: slice.rev(),
+        rows: rendered.rows,
+        bytes: Some(rendered.bytes),
+        sha256: Some(rendered.sha256),
+        outcome: Outcome::Planned,
+        why: Some(why),
+        ..SliceReport::empty(window)
+    });
     Ok(())
 }
 
@@ -113,7 +169,7 @@ pub(crate) fn print(job: &mut JobRun<'_>, out: &mut Output) -> Result<Exit, Fail
     };
     let scope = job.scope();
     let rows = Window::new(window.start.max(scope.since), window.end);
-    let present = job.log.snapshot()?.columns(rows, &scope.selection)?;
+    let present = job.log.snapshot()?.columns(rows, &scope.selection, Seqs::ALL)?;
     if present.is_empty() {
         if window.is_empty() && job.range.is_none() {
             job.report.note(format_args!("{}: nothing is due", job.options.name));
@@ -123,7 +179,8 @@ pub(crate) fn print(job: &mut JobRun<'_>, out: &mut Output) -> Result<Exit, Fail
         return Err(Failure::new(Exit::NoData, why));
     }
     let columns = due::columns(job, &Contents::Rows { rows: 0, columns: present });
-    let piece = Piece { window, columns: columns.as_deref().unwrap_or_default(), as_of_seq, scope: &scope };
+    let seqs = Seqs { up_to: as_of_seq, ..Seqs::ALL };
+    let piece = Piece { window, columns: columns.as_deref().unwrap_or_default(), seqs, scope: &scope };
     render::write(job, &piece, out.writer())?;
     Ok(Exit::Ok)
 }

@@ -4,7 +4,7 @@ use crate::job::JobRun;
 use ew_cli::Failure;
 use ew_core::{Exit, Point, Row, Window};
 use ew_format::{FormatError, SliceHeader};
-use ew_store::{Log, NewSlice, Scope, StoreError};
+use ew_store::{Log, NewSlice, Scope, Seqs, StoreError};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Piece<'a> {
     pub(crate) window: Window,
     pub(crate) columns: &'a [Point],
-    pub(crate) as_of_seq: i64,
+    /// Which commits.
+    pub(crate) seqs: Seqs,
     /// Which rows.
     pub(crate) scope: &'a Scope,
 }
@@ -69,8 +70,8 @@ impl<W: Write> Write for Meter<W> {
     }
 }
 
-/// Renders a piece into any writer: the bytes are a function of the window, the columns, as_of_seq and the
-/// job, of nothing else.
+/// Renders a piece into any writer: the bytes are a function of the window, the columns, the commits and
+/// the job, of nothing else.
 pub(crate) fn write(job: &JobRun<'_>, piece: &Piece<'_>, out: impl Write) -> Result<Rendered, RenderError> {
     let options = job.options;
     let header = SliceHeader {
@@ -90,7 +91,7 @@ pub(crate) fn write(job: &JobRun<'_>, piece: &Piece<'_>, out: impl Write) -> Res
             formatter.row(row).map_err(RenderError::Format)
         };
         let due = Window::new(piece.window.start.max(piece.scope.since), piece.window.end);
-        job.log.snapshot()?.for_each_row(due, &piece.scope.selection, Some(piece.as_of_seq), &mut each)?;
+        job.log.snapshot()?.for_each_row(due, &piece.scope.selection, piece.seqs, &mut each)?;
         formatter.finish().map_err(RenderError::Format)?;
     }
     Ok(Rendered { rows, bytes: meter.bytes, sha256: hex(&meter.hash.finalize()) })
@@ -121,9 +122,9 @@ pub(crate) fn to_spool(
 ) -> Result<NewSlice, Failure> {
     let options = job.options;
     let ext = options.format.extension();
-    let fields = job.fields(piece.window, rev, piece.as_of_seq, count);
+    let fields = job.fields(piece.window, rev, piece.seqs.up_to, count);
     let name = options.filename.render(&fields).map_err(|e| Failure::of(Exit::Config, &e))?;
-    let spool = format!("{}-{}-r{rev}.{ext}", piece.window.start.micros(), piece.window.end.micros());
+    let spool = job.spool_name(piece.window, rev);
     let dir = spool_dir(job);
     let path = dir.join(&spool);
     let temporary = dir.join(format!("{spool}.part"));
@@ -138,9 +139,11 @@ pub(crate) fn to_spool(
     std::fs::rename(&temporary, &path).map_err(|e| io("rename", &temporary, e))?;
     File::open(&dir).and_then(|dir| dir.sync_all()).map_err(|e| io("write", &dir, e))?;
     Ok(NewSlice {
+        planned: None,
         window: piece.window,
         rev,
-        as_of_seq: piece.as_of_seq,
+        as_of_seq: piece.seqs.up_to,
+        after_seq: (piece.seqs.after > 0).then_some(piece.seqs.after),
         columns,
         format: options.format.name_and_version().to_owned(),
         count,

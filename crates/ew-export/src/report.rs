@@ -7,52 +7,74 @@ use serde::{Serialize, Serializer};
 
 /// `--json`: one document.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct RunReport {
-    pub(crate) jobs: Vec<JobReport>,
+pub struct RunReport {
+    /// Each job of the run.
+    pub jobs: Vec<JobReport>,
 }
 
 /// One job.
 #[derive(Debug, Serialize)]
-pub(crate) struct JobReport {
-    pub(crate) job: String,
-    pub(crate) outcome: Outcome,
+pub struct JobReport {
+    /// Its name.
+    pub job: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How far it has come.
     #[serde(serialize_with = "optional_time")]
-    pub(crate) bookmark: Option<Timestamp>,
-    pub(crate) slices: Vec<SliceReport>,
+    pub bookmark: Option<Timestamp>,
+    /// What it did, in order.
+    pub slices: Vec<SliceReport>,
     /// Why the job failed, where no slice says so.
-    pub(crate) error: Option<String>,
+    pub error: Option<String>,
+    /// Its part in the exit code.
     #[serde(skip)]
-    pub(crate) part: PartOutcome,
+    pub part: PartOutcome,
 }
 
 /// How a job or a slice ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Outcome {
+pub enum Outcome {
+    /// At the receiver.
     Delivered,
+    /// No rows.
     Empty,
+    /// It waits for a person.
+    Held,
+    /// Not at the receiver; the next run tries again.
     Failed,
+    /// Due.
     Planned,
+    /// Another run holds the job.
     Busy,
 }
 
 /// One slice.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct SliceReport {
-    pub(crate) name: Option<String>,
+pub struct SliceReport {
+    /// Its name at the receiver.
+    pub name: Option<String>,
+    /// Its first instant.
     #[serde(serialize_with = "time")]
-    pub(crate) start: Timestamp,
+    pub start: Timestamp,
+    /// The first instant after it.
     #[serde(serialize_with = "time")]
-    pub(crate) end: Timestamp,
-    pub(crate) rev: u32,
-    pub(crate) rows: u64,
-    pub(crate) bytes: Option<u64>,
-    pub(crate) sha256: Option<String>,
-    pub(crate) outcome: Outcome,
-    pub(crate) error: Option<String>,
+    pub end: Timestamp,
+    /// Its revision; 0 is the first delivery.
+    pub rev: u32,
+    /// Samples in it.
+    pub rows: u64,
+    /// Size of the file.
+    pub bytes: Option<u64>,
+    /// Of the file, lower-case hex.
+    pub sha256: Option<String>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why it failed.
+    pub error: Option<String>,
     /// `--dry-run`: why it is due.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) why: Option<String>,
+    pub why: Option<String>,
 }
 
 impl SliceReport {

@@ -1,17 +1,26 @@
-//! What was delivered: `status` and `list`.
+//! What was delivered, and what a person decides about it.
 
+mod audit;
+mod decide;
+mod find;
 mod list;
+mod resend;
+mod show;
 mod status;
+mod why;
 
 use clap::{Parser, Subcommand};
-use ew_cli::{Common, Failure, Output};
-use ew_core::{Exit, When, Zone};
+use ew_cli::{Common, Failure, Output, clock};
+use ew_core::{Anchors, Exit, Point, Span, When, Zone};
 use ew_store::Log;
 
 const EXAMPLES: &str = "\
 Examples:
   ew-ledger status
-  ew-ledger list utility --from 2026-03-03 --to 2026-03-04     did Tuesday arrive?";
+  ew-ledger list utility --from 2026-03-03 --to 2026-03-04     did Tuesday arrive?
+  ew-ledger audit                                              is every row accounted for?
+  ew-ledger why com.example.hq 2026-03-03T10:15:00Z            which files carried this reading?
+  ew-ledger resend utility utility_20260303T101500Z.csv        they lost it";
 
 /// The delivery ledger of ew: what was sent, when, where and with which hash
 #[derive(Debug, Parser)]
@@ -25,7 +34,7 @@ pub struct Args {
     pub command: Option<Command>,
 }
 
-/// What to show.
+/// What to show or to decide.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Each job on a line: last and next slot, lag, slices open and failed
@@ -51,6 +60,80 @@ pub enum Command {
         #[arg(long)]
         zone: Option<Zone>,
     },
+    /// All that is recorded of one slice: every revision, window, columns, hash, receipt
+    #[command(after_help = format!("Example:\n  ew-ledger show utility utility_20260303T101500Z.csv\n\n{}", Exit::HELP))]
+    Show {
+        /// The job
+        job: String,
+        /// Its file name, or the time at which it starts
+        slice: String,
+    },
+    /// Account for every row of the log: placed, on its way, late, open, held, skipped, or lost
+    #[command(after_help = format!("Example:\n  ew-ledger audit utility || mail -s 'ew: rows are missing' ops\n\n{}", Exit::HELP))]
+    Audit {
+        /// Only these jobs [default: all]
+        #[arg(value_name = "JOB")]
+        jobs: Vec<String>,
+    },
+    /// Name each file that carried a reading: when, where, sha256, revision
+    #[command(after_help = format!("Example:\n  ew-ledger why com.example.hq 2026-03-03T10:15:00Z\n\n{}", Exit::HELP))]
+    Why {
+        /// The point
+        point: Point,
+        /// The time of the reading
+        time: When,
+        /// Of a local time on the command line
+        #[arg(long, default_value = "UTC")]
+        zone: Zone,
+    },
+    /// Send slices again byte for byte as recorded; the bookmark stays where it is
+    #[command(after_help = format!("Example:\n  ew-ledger resend utility --from 2026-03-03 --to 2026-03-04\n\n{}", Exit::HELP))]
+    Resend {
+        /// The job
+        job: String,
+        /// File names, or times at which slices start
+        #[arg(value_name = "SLICE", required_unless_present_any = ["from", "to"])]
+        slices: Vec<String>,
+        /// Slices that end after this time …
+        #[arg(long, value_name = "T", conflicts_with = "slices")]
+        from: Option<When>,
+        /// … and start before this one
+        #[arg(long, value_name = "T", conflicts_with = "slices")]
+        to: Option<When>,
+        /// Wait so long for a running export
+        #[arg(long, value_name = "DURATION", default_value = "0s")]
+        wait: Span,
+    },
+    /// Let held slices go with the next export, or drop them
+    #[command(after_help = format!("Example:\n  ew-ledger release utility --drop 'the clock was wrong'\n\n{}", Exit::HELP))]
+    Release {
+        /// The job
+        job: String,
+        /// Times at which slices start [default: all that are held]
+        #[arg(value_name = "SLICE")]
+        slices: Vec<String>,
+        /// Never send them
+        #[arg(long, value_name = "REASON")]
+        drop: Option<String>,
+    },
+    /// Pass over a slice that the receiver will never take
+    #[command(after_help = format!("Example:\n  ew-ledger skip utility utility_20260303T101500Z.csv 'they refuse it'\n\n{}", Exit::HELP))]
+    Skip {
+        /// The job
+        job: String,
+        /// Its file name, or the time at which it starts
+        slice: String,
+        /// Why, for whoever asks later
+        reason: String,
+    },
+    /// Give the slices and the bookmark of a job to one of another name
+    #[command(after_help = format!("Example:\n  ew-ledger rename utility grid\n\n{}", Exit::HELP))]
+    Rename {
+        /// The name in the ledger
+        old: String,
+        /// The name in the configuration
+        new: String,
+    },
 }
 
 /// Runs the program.
@@ -63,19 +146,37 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return args.common.checked(&config, out);
     };
     let mut log = Log::open(&config.log.url)?;
-    let jobs = match command {
-        Command::Status { jobs } | Command::List { jobs, .. } => jobs,
+    let (json, report) = (args.common.json, args.common.report("ew-ledger"));
+    let named: &[String] = match command {
+        Command::Status { jobs } | Command::List { jobs, .. } | Command::Audit { jobs } => jobs,
+        _ => &[],
     };
-    known_jobs(&config, &log.ledger().jobs()?, jobs)?;
+    known_jobs(&config, &log.ledger().jobs()?, named)?;
     match command {
-        Command::Status { jobs } => status::status(&config, &mut log, jobs, args.common.json, out),
+        Command::Status { jobs } => status::status(&config, &mut log, jobs, json, out),
         Command::List { jobs, from, to, zone } => {
             let one = jobs.first().filter(|_| jobs.len() == 1);
             let of_job = config.exports.iter().find(|job| Some(&job.name) == one).map(|job| job.zone.clone());
             let zone = zone.clone().or(of_job).unwrap_or_else(Zone::utc);
             let window = list::window(*from, *to, &zone)?;
-            list::list(&mut log, jobs, window, args.common.json, out)
+            list::list(&mut log, jobs, window, json, out)
         }
+        Command::Show { job, slice } => show::show(&config, &mut log, job, slice, json, out),
+        Command::Audit { jobs } => audit::audit(&config, &mut log, jobs, json, out),
+        Command::Why { point, time, zone } => {
+            let anchors = Anchors { zone, now: clock::now(), rows: None };
+            let time = time.resolve(&anchors).map_err(|e| Failure::of(Exit::Usage, &e))?;
+            why::why(&config, &mut log, point.as_str(), time, json, out)
+        }
+        Command::Resend { job, slices, from, to, wait } => {
+            let request = resend::Request { job, slices, from: *from, to: *to, wait: *wait };
+            resend::resend(&config, &mut log, &request, json, report, out)
+        }
+        Command::Release { job, slices, drop } => {
+            decide::release(&config, &mut log, job, slices, drop.as_deref(), report)
+        }
+        Command::Skip { job, slice, reason } => decide::skip(&config, &mut log, job, slice, reason, report),
+        Command::Rename { old, new } => decide::rename(&config, &mut log, old, new, report),
     }
 }
 

@@ -74,7 +74,8 @@ pub(crate) fn list(
     Ok(Exit::Ok)
 }
 
-fn delivery_json(d: &Delivery) -> serde_json::Value {
+/// One slice as `--json` shows it.
+pub(crate) fn delivery_json(d: &Delivery) -> serde_json::Value {
     json!({
         "job": d.job,
         "name": d.name,

@@ -1,10 +1,11 @@
-//! The log itself: `append slice points stats check backup`.
+//! The log itself: `append slice points stats check trim backup`.
 
 mod append;
 mod care;
 mod rows;
 mod show;
 mod slice;
+mod trim;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use ew_cli::{Common, Failure, Output};
@@ -86,6 +87,29 @@ pub enum Command {
     /// Read all of the log and name what is wrong with it
     #[command(after_help = format!("Example:\n  ew-log check || ew-log backup /mnt/usb/damaged.db\n\n{}", Exit::HELP))]
     Check,
+    /// Remove old rows; those that an export job has not delivered stay
+    ///
+    /// The file does not shrink: its free pages take the rows to come. A slice that lost rows is never rendered
+    /// again, and goes out again only as it was delivered, while its file is kept (log.keep_files).
+    #[command(after_help = format!("Example:\n  ew-log trim --before now-400d\n\n{}", Exit::HELP))]
+    #[command(group = clap::ArgGroup::new("which").required(true))]
+    Trim {
+        /// Rows before this time; refused where some are not delivered
+        #[arg(long, value_name = "T", group = "which")]
+        before: Option<When>,
+        /// Rows older than log.retention; those not delivered are kept
+        #[arg(long, group = "which")]
+        retention: bool,
+        /// Rows not delivered too
+        #[arg(long)]
+        force: bool,
+        /// Of a local time on the command line
+        #[arg(long, default_value = "UTC")]
+        zone: Zone,
+        /// Wait so long for a running export
+        #[arg(long, value_name = "DURATION", default_value = "30s")]
+        wait: Span,
+    },
     /// Copy the log as it is at one moment, while others write
     ///
     /// The copy is written under a temporary name and then takes the place of FILE. To restore one, stop
@@ -144,6 +168,10 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             slice::slice(&log, &request, out)
         }
         Command::Points { point } => show::points(&log, &Selection(point.clone()), args.common.json, out),
+        Command::Trim { before, retention: _, force, zone, wait } => {
+            let request = trim::Request { before: *before, zone: zone.clone(), force: *force, wait: *wait };
+            trim::trim(&config, &mut log, &request, args.common.json, report, out)
+        }
         Command::Check => care::check(&log, args.common.json, report, out),
         Command::Backup { file } => care::backup(&log, file, args.common.json, report, out),
         Command::Stats { gap } => show::stats(&log, *gap, args.common.json, out),

@@ -4,7 +4,7 @@ use crate::{Format, Layout};
 use ew_cli::{Failure, Output, clock};
 use ew_core::{Anchors, Exit, Row, Selection, Timestamp, When, Window, Zone};
 use ew_format::{CsvOptions, FormatError, FormatOptions, SliceHeader};
-use ew_store::{Log, StoreError};
+use ew_store::{Log, Seqs, StoreError};
 use std::io::Write;
 
 /// What to print.
@@ -78,7 +78,7 @@ pub(crate) fn slice(log: &Log, request: &Request<'_>, out: &mut Output) -> Resul
         return Err(Failure::new(Exit::Usage, format!("--from {from} is after --to {to}")).hint("swap them"));
     }
     let window = Window::new(from, to);
-    let columns = snapshot.columns(window, &request.selection)?;
+    let columns = snapshot.columns(window, &request.selection, Seqs::ALL)?;
     if columns.is_empty() {
         return Err(no_data(format!("no row from {from} to {to}"))
             .hint("ew-log stats tells the first and the last row, ew-log points the names"));
@@ -88,7 +88,7 @@ pub(crate) fn slice(log: &Log, request: &Request<'_>, out: &mut Output) -> Resul
     let writer: &mut dyn Write = out.writer();
     let mut formatter = request.format.start(&header, writer).map_err(SliceError::Format)?;
     let mut each = |row: Row<'_>| formatter.row(row).map_err(SliceError::Format);
-    snapshot.for_each_row(window, &request.selection, None, &mut each)?;
+    snapshot.for_each_row(window, &request.selection, Seqs::ALL, &mut each)?;
     formatter.finish().map_err(SliceError::Format)?;
     Ok(Exit::Ok)
 }

@@ -294,6 +294,7 @@ pub(crate) fn quality(number: i64) -> Option<Quality> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Seqs;
     use ew_core::{Row, Selection, Window};
     use std::convert::Infallible;
 
@@ -314,7 +315,8 @@ mod tests {
             out.push(format!("{} {} {:?}", row.time.secs(), row.point, row.value));
             Ok::<(), StoreError>(())
         };
-        snapshot.for_each_row(window, &Selection::default(), as_of, &mut each).unwrap();
+        let seqs = Seqs { up_to: as_of.unwrap_or(i64::MAX), ..Seqs::ALL };
+        snapshot.for_each_row(window, &Selection::default(), seqs, &mut each).unwrap();
         out
     }
 

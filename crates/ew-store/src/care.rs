@@ -145,7 +145,10 @@ mod tests {
         assert_eq!(mode, "wal");
         assert_eq!(restored.snapshot().unwrap().last_seq().unwrap(), 2);
         let all = Window::new(Timestamp::MIN, Timestamp::MAX);
-        assert_eq!(restored.snapshot().unwrap().columns(all, &Selection::default()).unwrap().len(), 1);
+        assert_eq!(
+            restored.snapshot().unwrap().columns(all, &Selection::default(), crate::Seqs::ALL).unwrap().len(),
+            1
+        );
 
         log.conn.execute("update state set last_seq = 1", []).unwrap();
         assert_eq!(log.check(), ["1 samples with a seq that was never given"]);

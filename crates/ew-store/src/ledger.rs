@@ -1,9 +1,11 @@
-//! The delivery ledger: jobs, slices, names and receipts.
+//! The delivery ledger as it reads: jobs and slices. What is written to it is in `record`.
 
+use crate::Snapshot;
 use crate::error::StoreError;
+use crate::read::sql_error;
 use crate::state::SliceState;
-use ew_core::{Columns, Point, Timestamp, Window, insert_before_extension};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use ew_core::{Columns, Point, Timestamp, Window};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::path::Path;
 
 /// A job and how far it has come.
@@ -17,50 +19,8 @@ pub struct Job {
     pub bookmark: Option<Timestamp>,
     /// How many slices were planned.
     pub slices: i64,
-}
-
-/// A slice whose file is rendered, to be committed before its first byte leaves.
-#[derive(Debug, Clone)]
-pub struct NewSlice {
-    /// Its window.
-    pub window: Window,
-    /// Its revision; 0 is the first delivery.
-    pub rev: u32,
-    /// The highest seq when it was planned.
-    pub as_of_seq: i64,
-    /// The columns of a wide layout.
-    pub columns: Option<Columns>,
-    /// The formatter and its version.
-    pub format: String,
-    /// Its number within the job.
-    pub count: i64,
-    /// The name that its template gives; a clash with another slice adds `_2` …
-    pub name: String,
-    /// The extension in that name.
-    pub ext: String,
-    /// Samples in it.
-    pub rows: u64,
-    /// Size of the file, bytes.
-    pub bytes: u64,
-    /// Of the file, lower-case hex.
-    pub sha256: String,
-    /// The file below the spool folder.
-    pub spool: String,
-    /// Where it goes.
-    pub destination: String,
-}
-
-/// Where and when a slice came to be at its receiver.
-#[derive(Debug, Clone, Copy)]
-pub struct Placed<'a> {
-    /// Its name there.
-    pub name: &'a str,
-    /// The receiver.
-    pub destination: &'a str,
-    /// What the transporter says, JSON.
-    pub receipt: &'a str,
-    /// The present.
-    pub at: Timestamp,
+    /// Every row before the bookmark with a seq up to this one is in a slice.
+    pub looked_seq: i64,
 }
 
 /// One row of the ledger.
@@ -102,10 +62,21 @@ pub struct Delivery {
     pub delivered_at: Option<Timestamp>,
     /// While it is not placed: the recipients who have it already and must not get it again.
     pub reached: Vec<String>,
+    /// A delta: it holds only rows with a higher seq. None: the whole slice.
+    pub after_seq: Option<i64>,
+    /// Rows of it are gone from the log, so it can never be rendered again.
+    pub trimmed: bool,
+    /// The delivered file, compressed, below the folder of kept files.
+    pub kept: Option<String>,
+    /// The formatter and its version.
+    pub format: Option<String>,
+    /// What the transporter said, JSON.
+    pub receipt: Option<String>,
 }
 
 const COLUMNS: &str = "s.id, j.name, s.start_time, s.end_time, s.rev, s.as_of_seq, s.state, s.reason, s.columns, \
-     s.count, s.name, s.rows, s.bytes, s.sha256, s.spool, s.destination, s.attempts, s.delivered_at, s.reached";
+     s.count, s.name, s.rows, s.bytes, s.sha256, s.spool, s.destination, s.attempts, s.delivered_at, s.reached, \
+     s.after_seq, s.trimmed, s.kept, s.format, s.receipt";
 
 /// Jobs, slices and receipts.
 #[derive(Debug)]
@@ -122,10 +93,7 @@ impl Ledger<'_> {
 
     /// The job of that name, if it ever ran.
     pub fn job(&self, name: &str) -> Result<Option<Job>, StoreError> {
-        self.conn
-            .query_row("select id, name, bookmark, slices from job where name = ?1", [name], job)
-            .optional()
-            .map_err(self.sql("read the job"))
+        job_named(self.conn, name).map_err(self.sql("read the job"))
     }
 
     /// The job of that name, made if it never ran.
@@ -137,15 +105,17 @@ impl Ledger<'_> {
             .execute("insert into job (name) values (?1) on conflict do nothing", [name])
             .map_err(self.sql("add the job"))?;
         self.conn
-            .query_row("select id, name, bookmark, slices from job where name = ?1", [name], job)
+            .query_row("select id, name, bookmark, slices, looked_seq from job where name = ?1", [name], job)
             .map_err(self.sql("read the job"))
     }
 
     /// Every job that ever ran, by name.
     pub fn jobs(&self) -> Result<Vec<Job>, StoreError> {
         let sql = self.sql("read the jobs");
-        let mut select =
-            self.conn.prepare("select id, name, bookmark, slices from job order by name").map_err(&sql)?;
+        let mut select = self
+            .conn
+            .prepare("select id, name, bookmark, slices, looked_seq from job order by name")
+            .map_err(&sql)?;
         let jobs: rusqlite::Result<Vec<Job>> = select.query_map([], job).map_err(&sql)?.collect();
         jobs.map_err(&sql)
     }
@@ -162,6 +132,22 @@ impl Ledger<'_> {
             "where s.job = ?1 and s.state in ('placed', 'verified') and s.end_time > ?2 and s.start_time < ?3
              order by s.start_time, s.rev",
             params![job.id, window.start.micros(), window.end.micros()],
+        )
+    }
+
+    /// All revisions of one slice, in order.
+    pub fn revisions(&self, job: &Job, window: Window) -> Result<Vec<Delivery>, StoreError> {
+        self.select(
+            "where s.job = ?1 and s.start_time = ?2 and s.end_time = ?3 and s.state <> 'empty' order by s.rev",
+            params![job.id, window.start.micros(), window.end.micros()],
+        )
+    }
+
+    /// Slices delivered by a time whose file is kept.
+    pub fn kept_until(&self, job: &Job, time: Timestamp) -> Result<Vec<Delivery>, StoreError> {
+        self.select(
+            "where s.job = ?1 and s.kept is not null and s.delivered_at <= ?2",
+            params![job.id, time.micros()],
         )
     }
 
@@ -195,10 +181,19 @@ impl Ledger<'_> {
             .map_err(self.sql("read the ledger"))
     }
 
+    /// Where the newest slice of a job went or is to go.
+    pub fn last_destination(&self, job: &Job) -> Result<Option<String>, StoreError> {
+        let last = self.select(
+            "where s.job = ?1 and s.destination is not null order by s.start_time desc, s.rev desc limit 1",
+            params![job.id],
+        )?;
+        Ok(last.into_iter().next().and_then(|slice| slice.destination))
+    }
+
     /// The columns of the last placed slice, for the header of an empty one.
     pub fn last_columns(&self, job: &Job) -> Result<Columns, StoreError> {
         let last = self.select(
-            "where s.job = ?1 and s.columns is not null and s.state in ('placed', 'verified')
+            "where s.job = ?1 and s.columns is not null and s.after_seq is null and s.state in ('placed', 'verified')
              order by s.start_time desc, s.rev desc limit 1",
             params![job.id],
         )?;
@@ -214,140 +209,17 @@ impl Ledger<'_> {
         )
     }
 
-    /// Commits a rendered slice, and with it the empty stretch passed over before it. From here on its
-    /// name, hash and bytes stand; the name is its own for ever.
-    pub fn record_rendered(
-        &mut self,
-        job: &Job,
-        passed_over: Option<Window>,
-        slice: &NewSlice,
-    ) -> Result<Delivery, StoreError> {
-        let sql = self.sql("record a rendered slice");
-        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
-        if let Some(window) = passed_over {
-            tx.execute(
-                "insert into slice (job, start_time, end_time, rev, as_of_seq, state) values (?1, ?2, ?3, 0, ?4, 'empty')",
-                params![job.id, window.start.micros(), window.end.micros(), slice.as_of_seq],
-            )
-            .map_err(&sql)?;
-        }
-        let name =
-            claim_name(&tx, job, slice.window, &slice.destination, &slice.name, &slice.ext).map_err(&sql)?;
-        let columns = slice.columns.as_ref().map(|columns| columns_json(columns));
-        tx.execute(
-            "insert into slice (job, start_time, end_time, rev, as_of_seq, state, columns, format, count, name,
-                 rows, bytes, sha256, spool, destination)
-             values (?1, ?2, ?3, ?4, ?5, 'rendered', ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-            params![
-                job.id,
-                slice.window.start.micros(),
-                slice.window.end.micros(),
-                slice.rev,
-                slice.as_of_seq,
-                columns,
-                slice.format,
-                slice.count,
-                name,
-                slice.rows,
-                slice.bytes,
-                slice.sha256,
-                slice.spool,
-                slice.destination
-            ],
-        )
-        .map_err(&sql)?;
-        let id = tx.last_insert_rowid();
-        tx.execute("update job set slices = max(slices, ?2) where id = ?1", params![job.id, slice.count])
-            .map_err(&sql)?;
-        tx.commit().map_err(&sql)?;
+    pub(crate) fn by_id(&self, id: i64) -> Result<Delivery, StoreError> {
         self.select("where s.id = ?1", params![id])?.into_iter().next().ok_or_else(|| {
             StoreError::Unreadable { path: self.path.to_owned(), what: format!("no slice {id}") }
         })
     }
 
-    /// Notes that bytes of a file in the spool may leave now, and where to; counts the attempt. A slice that
-    /// is placed and sent again by hand stays placed, as and where it is. A slice whose destination changed
-    /// since it was recorded claims its name there. Returns its name.
-    pub fn sending(
-        &mut self,
-        job: &Job,
-        slice: &Delivery,
-        destination: &str,
-        ext: &str,
-    ) -> Result<String, StoreError> {
-        let sql = self.sql("note an attempt");
-        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
-        let mut name = slice.name.clone().unwrap_or_default();
-        if slice.destination.as_deref() != Some(destination) {
-            name = claim_name(&tx, job, slice.window, destination, &name, ext).map_err(&sql)?;
-        }
-        tx.execute(
-            "update slice set attempts = attempts + 1, spool = ?2,
-                 state = case when state in ('rendered', 'failed') then 'sending' else state end,
-                 destination = case when state in ('placed', 'verified') then destination else ?3 end,
-                 name = case when state in ('placed', 'verified') then name else ?4 end
-             where id = ?1",
-            params![slice.id, slice.spool, destination, name],
-        )
-        .map_err(&sql)?;
-        tx.commit().map_err(&sql)?;
-        Ok(name)
-    }
-
-    /// Notes why the last attempt failed, and all who have the slice all the same; it stays due for the others.
-    /// One that was placed before stays placed, and is not tried again by itself.
-    pub fn failed(&mut self, slice: &Delivery, reason: &str, reached: &[String]) -> Result<(), StoreError> {
-        let sql = self.sql("note a failure");
-        self.conn
-            .execute(
-                "update slice set
-                     spool = case when state in ('placed', 'verified') then null else spool end,
-                     reason = case when state in ('placed', 'verified') then reason else ?2 end,
-                     reached = case when state in ('placed', 'verified') then null else ?3 end,
-                     state = case when state in ('placed', 'verified') then state else 'failed' end
-                 where id = ?1",
-                params![slice.id, reason, (!reached.is_empty()).then(|| reached_json(reached))],
-            )
-            .map_err(&sql)?;
-        Ok(())
-    }
-
-    /// Commits receipt and bookmark together: the slice is at the receiver. Revisions before it are
-    /// superseded; the bookmark never moves back. Returns the bookmark.
-    pub fn place(
-        &mut self,
-        job: &Job,
-        slice: &Delivery,
-        receipt: &Placed<'_>,
-    ) -> Result<Option<Timestamp>, StoreError> {
-        let sql = self.sql("record a receipt");
-        let (start, end) = (slice.window.start.micros(), slice.window.end.micros());
-        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
-        tx.execute(
-            "update slice set state = 'placed', reason = null, reached = null, spool = null, receipt = ?2,
-                 delivered_at = case when destination = ?4 then coalesce(delivered_at, ?3) else ?3 end,
-                 destination = ?4, name = ?5 where id = ?1",
-            params![slice.id, receipt.receipt, receipt.at.micros(), receipt.destination, receipt.name],
-        )
-        .map_err(&sql)?;
-        tx.execute(
-            "update slice set state = 'superseded'
-             where job = ?1 and start_time = ?2 and end_time = ?3 and rev < ?4 and state in ('placed', 'verified')",
-            params![job.id, start, end, slice.rev],
-        )
-        .map_err(&sql)?;
-        let bookmark = tx
-            .query_row(
-                "update job set bookmark = max(coalesce(bookmark, ?2), ?2) where id = ?1 returning bookmark",
-                params![job.id, end],
-                |row| row.get::<_, Option<i64>>(0),
-            )
-            .map_err(&sql)?;
-        tx.commit().map_err(&sql)?;
-        Ok(bookmark.map(Timestamp::from_micros))
-    }
-
-    fn select(&self, tail: &str, params: impl rusqlite::Params) -> Result<Vec<Delivery>, StoreError> {
+    pub(crate) fn select(
+        &self,
+        tail: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<Vec<Delivery>, StoreError> {
         let sql = self.sql("read the ledger");
         let query = format!("select {COLUMNS} from slice s join job j on j.id = s.job {tail}");
         let mut select = self.conn.prepare_cached(&query).map_err(&sql)?;
@@ -357,31 +229,16 @@ impl Ledger<'_> {
     }
 }
 
-/// The first of `name`, `name_2`, `name_3` … that is free at a destination or already this slice's.
-fn claim_name(
-    tx: &Transaction<'_>,
-    job: &Job,
-    window: Window,
-    destination: &str,
-    name: &str,
-    ext: &str,
-) -> rusqlite::Result<String> {
-    let (start, end) = (window.start.micros(), window.end.micros());
-    let mut claimed = name.to_owned();
-    for n in 2.. {
-        tx.prepare_cached("insert into file_name values (?1, ?2, ?3, ?4, ?5) on conflict do nothing")?
-            .execute(params![destination, claimed, job.id, start, end])?;
-        let owner: (i64, i64, i64) = tx
-            .prepare_cached(
-                "select job, start_time, end_time from file_name where destination = ?1 and name = ?2",
-            )?
-            .query_row(params![destination, claimed], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        if owner == (job.id, start, end) {
-            break;
-        }
-        claimed = insert_before_extension(name, &format!("_{n}"), ext);
+impl Snapshot<'_> {
+    /// The job of that name, if it ever ran.
+    pub fn job(&self, name: &str) -> Result<Option<Job>, StoreError> {
+        job_named(&self.tx, name).map_err(sql_error(self.path, "read the job"))
     }
-    Ok(claimed)
+}
+
+fn job_named(conn: &Connection, name: &str) -> rusqlite::Result<Option<Job>> {
+    conn.query_row("select id, name, bookmark, slices, looked_seq from job where name = ?1", [name], job)
+        .optional()
 }
 
 fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
@@ -391,6 +248,7 @@ fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         name: row.get(1)?,
         bookmark: bookmark.map(Timestamp::from_micros),
         slices: row.get(3)?,
+        looked_seq: row.get(4)?,
     })
 }
 
@@ -426,10 +284,15 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
             .transpose()
             .map_err(|e| bad(18, e))?
             .unwrap_or_default(),
+        after_seq: row.get(19)?,
+        trimmed: row.get(20)?,
+        kept: row.get(21)?,
+        format: row.get(22)?,
+        receipt: row.get(23)?,
     })
 }
 
-fn columns_json(columns: &[Point]) -> String {
+pub(crate) fn columns_json(columns: &[Point]) -> String {
     serde_json::Value::from_iter(columns.iter().map(Point::as_str)).to_string()
 }
 
@@ -438,118 +301,10 @@ fn columns_from_json(text: &str) -> Result<Columns, String> {
     names.iter().map(|name| name.parse()).collect()
 }
 
-fn reached_json(reached: &[String]) -> String {
+pub(crate) fn reached_json(reached: &[String]) -> String {
     serde_json::Value::from(reached).to_string()
 }
 
 fn reached_from_json(text: &str) -> Result<Vec<String>, String> {
     serde_json::from_str(text).map_err(|e| e.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Log;
-
-    fn slice(start: i64, name: &str) -> NewSlice {
-        NewSlice {
-            window: Window::new(Timestamp::from_secs(start), Timestamp::from_secs(start + 900)),
-            rev: 0,
-            as_of_seq: 7,
-            columns: Some(["a", "b,\"c"].iter().map(|n| n.parse().unwrap()).collect()),
-            format: "csv/1".into(),
-            count: start / 900,
-            name: name.into(),
-            ext: "csv".into(),
-            rows: 3,
-            bytes: 40,
-            sha256: "00".into(),
-            spool: "u/x.csv".into(),
-            destination: "file:///out".into(),
-        }
-    }
-
-    #[test]
-    fn rendered_placed_and_the_bookmark_never_moves_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
-        let mut ledger = log.ledger();
-        let job = ledger.make_job("utility").unwrap();
-        let gap = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(900));
-        let late = ledger.record_rendered(&job, Some(gap), &slice(900, "b.csv")).unwrap();
-        let early = ledger.record_rendered(&job, None, &slice(0, "a.csv")).unwrap();
-        assert_eq!(ledger.unfinished(&job).unwrap(), [early.clone(), late.clone()]);
-        assert_eq!(late.columns.as_deref().map(<[Point]>::len), Some(2));
-
-        assert_eq!(ledger.sending(&job, &late, "file:///out", "csv").unwrap(), "b.csv");
-        let reached = ["a@example.com".to_owned(), "\"b\"@example.com".to_owned()];
-        ledger.failed(&late, "connection refused", &reached).unwrap();
-        assert_eq!(ledger.unfinished(&job).unwrap()[1].reached, reached);
-        assert_eq!(ledger.unfinished(&job).unwrap()[1].reason.as_deref(), Some("connection refused"));
-        let placed = |name| Placed {
-            name,
-            destination: "file:///out",
-            receipt: "{}",
-            at: Timestamp::from_secs(5_000),
-        };
-        let bookmark = ledger.place(&job, &late, &placed("b.csv")).unwrap();
-        assert_eq!(bookmark, Some(Timestamp::from_secs(1_800)));
-        assert_eq!(ledger.place(&job, &early, &placed("a.csv")).unwrap(), bookmark);
-        assert_eq!(ledger.unfinished(&job).unwrap(), []);
-        let all = ledger.list(None, Window::new(Timestamp::MIN, Timestamp::MAX)).unwrap();
-        // A slice that is sent again by hand goes to everyone.
-        assert!(all.iter().all(|slice| slice.reached.is_empty()));
-        let states: Vec<_> = all.iter().map(|d| (d.state.as_str(), d.attempts)).collect();
-        assert_eq!(states, [("empty", 0), ("placed", 0), ("placed", 1)]);
-    }
-
-    #[test]
-    fn sent_again_by_hand_it_stays_placed_as_and_where_it_was() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
-        let mut ledger = log.ledger();
-        let job = ledger.make_job("u").unwrap();
-        let slice = ledger.record_rendered(&job, None, &slice(0, "a.csv")).unwrap();
-        let at = Timestamp::from_secs(5_000);
-        let placed = Placed { name: "a.csv", destination: "file:///out", receipt: "{}", at };
-        ledger.place(&job, &slice, &placed).unwrap();
-        let all = Window::new(Timestamp::MIN, Timestamp::MAX);
-        let before = ledger.list(None, all).unwrap();
-        let again = Delivery { spool: Some("again.csv".into()), ..before[0].clone() };
-        ledger.sending(&job, &again, "file:///other", "csv").unwrap();
-        // Killed here, the next run finishes it.
-        assert_eq!(ledger.unfinished(&job).unwrap()[0].spool.as_deref(), Some("again.csv"));
-        ledger.failed(&again, "no answer", &[]).unwrap();
-        let after = ledger.list(None, all).unwrap();
-        assert_eq!(after, [Delivery { attempts: 1, ..before[0].clone() }]);
-    }
-
-    /// A slice that waits while its job is given another receiver takes no name that is another's there.
-    #[test]
-    fn a_changed_destination_is_claimed_too() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
-        let mut ledger = log.ledger();
-        let (one, two) = (ledger.make_job("one").unwrap(), ledger.make_job("two").unwrap());
-        ledger.record_rendered(&one, None, &slice(0, "a.csv")).unwrap();
-        let elsewhere = NewSlice { destination: "file:///elsewhere".into(), ..slice(0, "a.csv") };
-        let waiting = ledger.record_rendered(&two, None, &elsewhere).unwrap();
-        assert_eq!(waiting.name.as_deref(), Some("a.csv"));
-        assert_eq!(ledger.sending(&two, &waiting, "file:///out", "csv").unwrap(), "a_2.csv");
-    }
-
-    #[test]
-    fn a_name_belongs_to_one_slice_for_ever() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
-        let mut ledger = log.ledger();
-        let (one, two) = (ledger.make_job("one").unwrap(), ledger.make_job("two").unwrap());
-        let name = |d: Delivery| d.name.unwrap();
-        assert_eq!(name(ledger.record_rendered(&one, None, &slice(0, "a.csv")).unwrap()), "a.csv");
-        assert_eq!(name(ledger.record_rendered(&two, None, &slice(0, "a.csv")).unwrap()), "a_2.csv");
-        assert_eq!(name(ledger.record_rendered(&one, None, &slice(900, "a.csv")).unwrap()), "a_3.csv");
-        // A revision of the same slice takes its own name again.
-        let revision = NewSlice { rev: 1, ..slice(0, "a.csv") };
-        assert_eq!(name(ledger.record_rendered(&one, None, &revision).unwrap()), "a.csv");
-    }
 }

@@ -4,19 +4,29 @@
 //! nobody. Rendered files that are not placed yet lie in the spool, a folder beside the log file.
 
 mod append;
+mod audit;
 mod care;
+mod coverage;
 mod error;
+mod late;
 mod ledger;
 mod log;
 mod read;
+mod record;
 mod schema;
 mod selection;
 mod state;
+mod trim;
 
 pub use append::{AppendError, Appended, PollDetail};
+pub use audit::{Audit, Fault, Version};
+pub use coverage::Standing;
 pub use error::StoreError;
-pub use ledger::{Delivery, Job, Ledger, NewSlice, Placed};
+pub use late::LateSlice;
+pub use ledger::{Delivery, Job, Ledger};
 pub use log::{Log, WRITE_WAIT};
-pub use read::{GAPS_LISTED_MAX, Gap, PointInfo, Snapshot, Stats, Total};
+pub use read::{GAPS_LISTED_MAX, Gap, PointInfo, Seqs, Snapshot, Stats, Total};
+pub use record::{NewSlice, Placed};
 pub use selection::Scope;
 pub use state::SliceState;
+pub use trim::{Owed, Trimmed, Undelivered};

@@ -42,6 +42,11 @@ impl Log {
         beside(log).join("jobs").join(job)
     }
 
+    /// The folder beside the log for a job's delivered files: `ew.db` has `ew.db.spool/kept/utility`.
+    pub fn kept_dir(log: &Path, job: &str) -> PathBuf {
+        beside(log).join("kept").join(job)
+    }
+
     /// The folder beside the log for lock files: `ew.db` has `ew.db.spool/locks`.
     pub fn lock_dir(log: &Path) -> PathBuf {
         beside(log).join("locks")
@@ -125,7 +130,7 @@ mod tests {
         drop(Log::open(&path).unwrap());
         Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let error = Log::open(&path).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 99, known: 2, .. }), "{error}");
+        assert!(matches!(error, StoreError::Newer { found: 99, known: 3, .. }), "{error}");
         assert_eq!(error.exit(), ew_core::Exit::Io);
     }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 /// One consistent view of the log.
 #[derive(Debug)]
 pub struct Snapshot<'log> {
-    tx: Transaction<'log>,
-    path: &'log Path,
+    pub(crate) tx: Transaction<'log>,
+    pub(crate) path: &'log Path,
 }
 
 /// A point and what the log holds of it.
@@ -75,8 +75,22 @@ pub struct Total {
     pub importance: Option<u32>,
 }
 
+/// Which commits a reader sees: those with `after < seq <= up_to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seqs {
+    /// Nothing that was there when this was the highest seq.
+    pub after: i64,
+    /// Nothing that came after this.
+    pub up_to: i64,
+}
+
+impl Seqs {
+    /// The log as it is.
+    pub const ALL: Seqs = Seqs { after: 0, up_to: i64::MAX };
+}
+
 /// The names of points, by id, with their place in byte-wise order.
-struct Names {
+pub(crate) struct Names {
     /// Index is the id; none for an id that is not selected.
     by_id: Vec<Option<Name>>,
     /// The selected names in order.
@@ -84,7 +98,7 @@ struct Names {
 }
 
 #[derive(Clone)]
-struct Name {
+pub(crate) struct Name {
     text: Arc<str>,
     rank: usize,
 }
@@ -108,12 +122,11 @@ impl<'log> Snapshot<'log> {
         Ok(snapshot)
     }
 
-    fn sql(&self, doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
-        let path = self.path.to_owned();
-        move |source| StoreError::Sql { doing, path: path.clone(), source }
+    fn sql(&self, doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError + use<> {
+        sql_error(self.path, doing)
     }
 
-    fn unreadable(&self, what: String) -> StoreError {
+    pub(crate) fn unreadable(&self, what: String) -> StoreError {
         StoreError::Unreadable { path: self.path.to_owned(), what }
     }
 
@@ -124,13 +137,13 @@ impl<'log> Snapshot<'log> {
             .map_err(self.sql("read the last seq"))
     }
 
-    /// Calls `each` with the rows of the window in order of (time, point name); with `as_of`, as the log
-    /// was when that seq was the highest.
+    /// Calls `each` with the rows of the window in order of (time, point name), as the log was when
+    /// `seqs.up_to` was the highest seq.
     pub fn for_each_row<E: From<StoreError>>(
         &self,
         window: Window,
         selection: &Selection,
-        as_of: Option<i64>,
+        seqs: Seqs,
         each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let sql = self.sql("read samples");
@@ -153,8 +166,11 @@ impl<'log> Snapshot<'log> {
             let seq: i64 = row.get(2).map_err(&sql)?;
             let mut kept: (Option<f64>, i64, i64) =
                 (row.get(3).map_err(&sql)?, row.get(4).map_err(&sql)?, row.get(5).map_err(&sql)?);
-            if as_of.is_some_and(|as_of| seq > as_of) {
-                match self.before(time, point, as_of.unwrap_or(seq))? {
+            if seq <= seqs.after {
+                continue;
+            }
+            if seq > seqs.up_to {
+                match self.before(time, point, seqs)? {
                     Some(old) => kept = old,
                     None => continue,
                 }
@@ -174,21 +190,21 @@ impl<'log> Snapshot<'log> {
         flush(&mut group, group_time, &units, each)
     }
 
-    /// What a sample was when `as_of` was the highest seq, if it was there.
-    fn before(
+    /// What a sample was when `up_to` was the highest seq, if it was there and came after `after`.
+    pub(crate) fn before(
         &self,
         time: Timestamp,
         point: i64,
-        as_of: i64,
+        seqs: Seqs,
     ) -> Result<Option<(Option<f64>, i64, i64)>, StoreError> {
         let sql = self.sql("read corrections");
         self.tx
             .prepare_cached(
                 "select value, unit, quality from correction
-                 where time = ?1 and point = ?2 and seq <= ?3 order by seq desc limit 1",
+                 where time = ?1 and point = ?2 and seq <= ?3 and seq > ?4 order by seq desc limit 1",
             )
             .map_err(&sql)?
-            .query_row(params![time.micros(), point, as_of], |row| {
+            .query_row(params![time.micros(), point, seqs.up_to, seqs.after], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })
             .optional()
@@ -229,16 +245,22 @@ impl<'log> Snapshot<'log> {
         Ok(found)
     }
 
-    /// The points of the selection that have a row in the window, in order of their names.
-    pub fn columns(&self, window: Window, selection: &Selection) -> Result<Columns, StoreError> {
+    /// The points of the selection that have a row in the window, as the log was when `seqs.up_to` was the
+    /// highest seq, in order of their names.
+    pub fn columns(&self, window: Window, selection: &Selection, seqs: Seqs) -> Result<Columns, StoreError> {
         let sql = self.sql("read samples");
         let names = self.names(selection)?;
         let mut seen = vec![false; names.sorted.len()];
         let mut select = self
             .tx
-            .prepare_cached("select distinct point from sample where time >= ?1 and time < ?2")
+            .prepare_cached(
+                "select distinct point from sample s where time >= ?1 and time < ?2 and seq > ?3
+                 and (seq <= ?4 or exists (select 1 from correction c where c.time = s.time
+                     and c.point = s.point and c.seq > ?3 and c.seq <= ?4))",
+            )
             .map_err(&sql)?;
-        let mut rows = select.query(params![window.start.micros(), window.end.micros()]).map_err(&sql)?;
+        let bounds = params![window.start.micros(), window.end.micros(), seqs.after, seqs.up_to];
+        let mut rows = select.query(bounds).map_err(&sql)?;
         while let Some(row) = rows.next().map_err(&sql)? {
             if let Some(name) = names.get(row.get(0).map_err(&sql)?) {
                 seen[name.rank] = true;
@@ -372,7 +394,7 @@ impl<'log> Snapshot<'log> {
         Ok(Some(Total { time, value, quality, expected, answered, importance }))
     }
 
-    fn names(&self, selection: &Selection) -> Result<Names, StoreError> {
+    pub(crate) fn names(&self, selection: &Selection) -> Result<Names, StoreError> {
         let sql = self.sql("read point names");
         let mut select = self.tx.prepare_cached("select id, name from point order by name").map_err(&sql)?;
         let mut rows = select.query([]).map_err(&sql)?;
@@ -410,9 +432,15 @@ impl<'log> Snapshot<'log> {
 }
 
 impl Names {
-    fn get(&self, id: i64) -> Option<&Name> {
+    pub(crate) fn get(&self, id: i64) -> Option<&Name> {
         self.by_id.get(usize::try_from(id).ok()?)?.as_ref()
     }
+}
+
+/// Wraps what SQLite says.
+pub(crate) fn sql_error(path: &Path, doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError + use<> {
+    let path = path.to_owned();
+    move |source| StoreError::Sql { doing, path: path.clone(), source }
 }
 
 /// Hands on the rows of one timestamp in order of their points and empties the buffer.

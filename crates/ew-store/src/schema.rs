@@ -1,7 +1,7 @@
 //! The schema and its migrations, one step per `user_version`.
 
 /// Step n brings a log from `user_version` n to n + 1. A step, once released, is never edited.
-pub(crate) const STEPS: &[&str] = &[STEP_0, STEP_1];
+pub(crate) const STEPS: &[&str] = &[STEP_0, STEP_1, STEP_2];
 
 /// Times are microseconds since 1970-01-01T00:00:00Z.
 ///
@@ -120,6 +120,24 @@ drop index slice_unfinished;
 create index slice_unfinished on slice (job) where spool is not null;
 ";
 
+/// Late rows are found by the seq up to which a job has looked, a delta knows the seq that it begins after, and
+/// what was trimmed is known for good: such a slice is never rendered again.
+const STEP_2: &str = "
+alter table job add column looked_seq integer not null default 0;   -- rows before the bookmark up to it have a slice
+alter table slice add column after_seq integer;     -- a delta: only rows with a higher seq; null: the whole slice
+alter table slice add column trimmed integer not null default 0;    -- 1: rows of it are gone from the log
+alter table slice add column kept text;             -- the delivered file, compressed, below the folder of kept files
+create index slice_waiting on slice (job, start_time) where state in ('planned', 'held');
+create index slice_kept on slice (job, delivered_at) where kept is not null;
+create table trim (
+    id integer primary key,
+    at integer not null,
+    before_time integer not null,           -- rows before it were asked to go
+    rows integer not null,                  -- how many went
+    undelivered integer not null            -- of them rows that a job had not delivered: --force
+) strict;
+";
+
 #[cfg(test)]
 mod tests {
     use crate::{Log, Placed, SliceState};
@@ -163,7 +181,7 @@ mod tests {
             ledger.failed(&open[0], "again", &["a@example.com".to_owned()]).unwrap();
             assert_eq!(ledger.unfinished(&job).unwrap()[0].reached, ["a@example.com"]);
             let at = Timestamp::from_secs(1_800_000_000);
-            let placed = Placed { name: "x.csv", destination: "file:///out", receipt: "{}", at };
+            let placed = Placed { name: "x.csv", destination: "file:///out", receipt: "{}", kept: None, at };
             let bookmark = ledger.place(&job, &open[0], &placed).unwrap();
             assert_eq!(bookmark, Some("2026-03-01T01:00:00Z".parse().unwrap()));
         }

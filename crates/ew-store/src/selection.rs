@@ -1,9 +1,11 @@
 //! What a job selected when.
 
+use crate::Snapshot;
 use crate::error::StoreError;
 use crate::ledger::{Job, Ledger};
+use crate::read::sql_error;
 use ew_core::{PointGlob, Selection, Timestamp};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 /// The rows that a slice may hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,26 +42,33 @@ impl Ledger<'_> {
 
     /// What the job selected for slices that start at a time; none where it never ran.
     pub fn scope_at(&self, job: &Job, start: Timestamp) -> Result<Option<Scope>, StoreError> {
-        let sql = self.sql("read what the job selected");
-        let found = self
-            .conn
-            .query_row(
-                "select points, since from selection where job = ?1 and from_time <= ?2
-                 order by from_time desc limit 1",
-                params![job.id, start.micros()],
-                |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?)),
-            )
-            .optional()
-            .map_err(&sql)?;
-        let Some((globs, since)) = found else { return Ok(None) };
-        let unreadable = |what: String| StoreError::Unreadable { path: self.path.to_owned(), what };
-        let globs: Vec<String> = serde_json::from_str(&globs).map_err(|e| unreadable(e.to_string()))?;
-        let globs: Result<Vec<PointGlob>, String> = globs.iter().map(|glob| glob.parse()).collect();
-        Ok(Some(Scope {
-            selection: Selection(globs.map_err(unreadable)?),
-            since: since.map_or(Timestamp::MIN, Timestamp::from_micros),
-        }))
+        let all = scopes(&Snapshot::begin(self.conn, self.path)?, job)?;
+        Ok(all.into_iter().rev().find(|(from, _)| *from <= start).map(|(_, scope)| scope))
     }
+}
+
+/// What the job selected, each from when on, in order of time.
+pub(crate) fn scopes(snapshot: &Snapshot<'_>, job: &Job) -> Result<Vec<(Timestamp, Scope)>, StoreError> {
+    let sql = sql_error(snapshot.path, "read what the job selected");
+    let mut select = snapshot
+        .tx
+        .prepare_cached("select from_time, points, since from selection where job = ?1 order by from_time")
+        .map_err(&sql)?;
+    let mut rows = select.query([job.id]).map_err(&sql)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(&sql)? {
+        let from = Timestamp::from_micros(row.get(0).map_err(&sql)?);
+        let (globs, since): (String, Option<i64>) = (row.get(1).map_err(&sql)?, row.get(2).map_err(&sql)?);
+        let globs: Vec<String> =
+            serde_json::from_str(&globs).map_err(|e| snapshot.unreadable(e.to_string()))?;
+        let globs: Result<Vec<PointGlob>, String> = globs.iter().map(|glob| glob.parse()).collect();
+        let scope = Scope {
+            selection: Selection(globs.map_err(|what| snapshot.unreadable(what))?),
+            since: since.map_or(Timestamp::MIN, Timestamp::from_micros),
+        };
+        found.push((from, scope));
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -1,0 +1,82 @@
+//! Delivered files, kept compressed so that they can be sent again byte for byte.
+
+use crate::job::JobRun;
+use crate::render;
+use ew_cli::{Failure, clock};
+use ew_core::Exit;
+use ew_store::{Delivery, Job, Log};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+fn dir(job: &JobRun<'_>) -> PathBuf {
+    Log::kept_dir(job.log.path(), &job.options.name)
+}
+
+/// Keeps the file of a slice that was just delivered. Where that fails the delivery stands all the same, so
+/// it is a warning: the slice can still be rendered again. The file's name among the kept ones.
+pub(crate) fn keep(job: &JobRun<'_>, file: &Path, spool: &str) -> Option<String> {
+    if job.config.log.keep_files.0.is_zero() {
+        return None;
+    }
+    let name = format!("{spool}.gz");
+    match compress(file, &dir(job), &name) {
+        Ok(()) => Some(name),
+        Err(error) => {
+            let dir = dir(job);
+            job.report.warning(format_args!(
+                "{}: cannot keep {name} in {}: {error}; the slice is delivered all the same",
+                job.options.name,
+                dir.display()
+            ));
+            None
+        }
+    }
+}
+
+fn compress(file: &Path, dir: &Path, name: &str) -> io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let part = dir.join(format!("{name}.part"));
+    let mut encoder = GzEncoder::new(File::create(&part)?, Compression::default());
+    io::copy(&mut File::open(file)?, &mut encoder)?;
+    encoder.finish()?.sync_all()?;
+    std::fs::rename(&part, dir.join(name))?;
+    File::open(dir)?.sync_all()
+}
+
+/// Puts the kept file of a slice back into the spool; false where none is kept.
+pub(crate) fn restore(job: &JobRun<'_>, slice: &Delivery, spool: &str) -> Result<bool, Failure> {
+    let Some(name) = &slice.kept else { return Ok(false) };
+    let (from, to) = (dir(job).join(name), render::spool_file(job, spool));
+    let io =
+        |what: &Path, e: io::Error| Failure::new(Exit::Io, format!("cannot read {}: {e}", what.display()));
+    let file = match File::open(&from) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        opened => opened.map_err(|e| io(&from, e))?,
+    };
+    std::fs::create_dir_all(render::spool_dir(job)).map_err(|e| io(&to, e))?;
+    let mut out = File::create(&to).map_err(|e| io(&to, e))?;
+    io::copy(&mut GzDecoder::new(file), &mut out).map_err(|e| io(&from, e))?;
+    out.sync_all().map_err(|e| io(&to, e))?;
+    Ok(true)
+}
+
+/// Removes what was delivered longer ago than `keep_files`.
+pub(crate) fn expire(job: &mut JobRun<'_>, known: &Job) -> Result<(), Failure> {
+    let before = clock::now().plus_micros(-job.config.log.keep_files.micros());
+    for slice in job.log.ledger().kept_until(known, before)? {
+        let Some(name) = &slice.kept else { continue };
+        let path = dir(job).join(name);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                let text = format!("cannot remove {}: {e}", path.display());
+                return Err(Failure::new(Exit::Io, text));
+            }
+            _ => job.log.ledger().forget_kept(&slice)?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! A slice again, byte for byte as recorded. The bookmark stays where it is.
+
+use crate::deliver::{self, Courier, Delivered};
+use crate::job::JobRun;
+use crate::kept;
+use crate::report::JobReport;
+use ew_cli::{Failure, Lock, Report};
+use ew_config::{Config, ExportOptions};
+use ew_core::Span;
+use ew_store::{Delivery, Job, Log};
+
+/// Sends recorded slices of one job again: from the kept files, or rendered again where that gives the very
+/// same bytes. One that no longer can be is an error of this side, and nothing of it is sent.
+pub fn resend(
+    config: &Config,
+    options: &ExportOptions,
+    log: &mut Log,
+    slices: &[Delivery],
+    wait: Span,
+    report: Report,
+) -> Result<JobReport, Failure> {
+    let lock = Lock::of_job(config, &options.name, wait, report)?;
+    let mut job = JobRun { lock: Some(lock), ..JobRun::new(config, options, log, report) };
+    let Some(known) = job.known()? else { return Ok(job.finish()) };
+    let mut courier = Courier::new();
+    for slice in slices {
+        let again = recorded_file(&mut job, &known, slice)?;
+        if deliver::deliver(&mut job, &mut courier, &known, &again)? != Delivered::Placed {
+            break;
+        }
+    }
+    Ok(job.finish())
+}
+
+/// The slice with its file back in the spool.
+fn recorded_file(job: &mut JobRun<'_>, known: &Job, slice: &Delivery) -> Result<Delivery, Failure> {
+    let spool = match (&slice.spool, &slice.kept) {
+        (Some(spool), _) => spool.clone(),
+        (None, Some(kept)) => kept.trim_end_matches(".gz").to_owned(),
+        (None, None) => job.spool_name(slice.window, slice.rev),
+    };
+    if slice.spool.is_none() {
+        kept::restore(job, slice, &spool)?;
+    }
+    deliver::restore_spool(job, known, Delivery { spool: Some(spool), ..slice.clone() })
+}

@@ -1,0 +1,248 @@
+//! `ew-ledger`: what was sent, why, and what a person decides about it; each beside real exports into a folder.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/ew.rs"]
+mod ew;
+#[path = "support/export.rs"]
+mod export;
+
+use ew::Site;
+use export::{append, config, ledger, run};
+use serde_json::Value;
+
+fn json(site: &Site, arguments: &str, code: i32) -> Value {
+    let ended = run(site, "ew-ledger", &format!("{arguments} --json")).exit(code);
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+/// Two slots delivered as wide CSV.
+fn delivered(job: &str) -> Site {
+    let mut site = Site::new(&config(&format!("breakup_on_period = true\n{job}"), "csv]"));
+    append(&site, "01:00 a 1\n 02:00 b 2\n 16:00 a 3");
+    site.now("2026-03-01T00:30:00Z");
+    run(&site, "ew-export", "").exit(0);
+    site
+}
+
+/// Changes the log behind the back of the programs.
+fn sqlite(site: &Site, sql: &str) {
+    let status = std::process::Command::new("sqlite3").arg(site.file("ew.db")).arg(sql).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn resend_is_byte_for_byte_also_after_a_correction_and_after_trim() {
+    let mut site = delivered("");
+    let first = site.read("out/u_20260301T000000Z.csv");
+    std::fs::remove_dir_all(site.file("out")).unwrap();
+    append(&site, "01:00 a 100");
+    run(&site, "ew-ledger", "resend u u_20260301T000000Z.csv").exit(0);
+    assert_eq!(site.names("out"), ["u_20260301T000000Z.csv"]);
+    assert_eq!(site.read("out/u_20260301T000000Z.csv"), first);
+    assert_eq!(ledger(&site)[0], "u_20260301T000000Z.csv 00:00-15:00 r0 2 placed");
+    // By range, in the job's zone; --json as ew-export has it.
+    std::fs::remove_dir_all(site.file("out")).unwrap();
+    let sent = json(&site, "resend u --from 2026-03-01T00:10 --to 2026-03-01T00:20", 0);
+    assert_eq!(sent["jobs"][0]["slices"].as_array().unwrap().len(), 2);
+    assert_eq!(sent["jobs"][0]["bookmark"], "2026-03-01T00:30:00Z");
+    assert_eq!(site.names("out").len(), 2);
+    // The correction goes out as a revision; the first content can still be had again.
+    run(&site, "ew-export", "").exit(0);
+    std::fs::remove_dir_all(site.file("out")).unwrap();
+    run(&site, "ew-log", "trim --before 2026-03-01T00:30:00Z").exit(0);
+    site.now("2026-03-02T00:30:00Z");
+    run(&site, "ew-ledger", "resend u u_20260301T000000Z.csv u_20260301T001500Z.csv").exit(0);
+    assert_eq!(site.read("out/u_20260301T000000Z.csv"), first);
+    assert_eq!(ledger(&site)[0], "u_20260301T000000Z.csv 00:00-15:00 r0 2 superseded");
+}
+
+#[test]
+fn what_can_no_longer_be_sent_as_recorded_is_not_sent() {
+    // Without a kept file it is rendered again, which gives the same bytes while the rows are there.
+    let mut site = delivered("");
+    std::fs::remove_dir_all(site.file("ew.db.spool/kept")).unwrap();
+    std::fs::remove_dir_all(site.file("out")).unwrap();
+    append(&site, "01:00 a 100");
+    run(&site, "ew-ledger", "resend u u_20260301T000000Z.csv").exit(0);
+    assert!(site.read("out/u_20260301T000000Z.csv").contains(",1,"));
+    run(&site, "ew-export", "").exit(0);
+    std::fs::remove_dir_all(site.file("ew.db.spool/kept")).unwrap();
+    std::fs::remove_dir_all(site.file("out")).unwrap();
+    run(&site, "ew-log", "trim --before 2026-03-01T00:30:00Z").exit(0);
+    let ended = run(&site, "ew-ledger", "resend u u_20260301T000000Z.csv").exit(74);
+    assert!(ended.stderr.contains("was recorded with sha256"), "{}", ended.stderr);
+    assert_eq!(site.names("out"), Vec::<String>::new());
+    // A manual re-export of trimmed slices is refused too, and names what can be done.
+    site.now("2026-03-02T00:30:00Z");
+    let again = "u --from 2026-03-01T00:00:00Z --to 2026-03-01T00:15:00Z";
+    let ended = run(&site, "ew-export", again).exit(74);
+    assert!(ended.stderr.contains("ew-ledger resend u"), "{}", ended.stderr);
+    assert_eq!(site.names("out"), Vec::<String>::new());
+}
+
+#[test]
+fn kept_files_end_with_keep_files() {
+    let mut site = delivered("");
+    assert_eq!(site.names("ew.db.spool/kept/u").len(), 2);
+    site.write("ew.toml", &format!("[log]\nkeep_files = \"1h\"\n{}", site.read("ew.toml")));
+    append(&site, "31:00 a 1");
+    site.now("2026-03-01T01:31:00Z");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.names("ew.db.spool/kept/u").len(), 1);
+    site.write("ew.toml", &site.read("ew.toml").replace("1h", "0s"));
+    append(&site, "46:00 a 1\n 32:00 a 2");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.names("ew.db.spool/kept/u"), Vec::<String>::new());
+}
+
+#[test]
+fn why_names_each_file_that_carried_a_reading() {
+    let site = delivered("");
+    append(&site, "01:00 a 100");
+    run(&site, "ew-export", "").exit(0);
+    let found = json(&site, "why a 2026-03-01T00:01:00Z", 0);
+    let files = found["files"].as_array().unwrap();
+    let one = |file: &Value| format!("{} r{} {} {}", file["name"], file["rev"], file["value"], file["state"]);
+    assert_eq!(
+        files.iter().map(one).collect::<Vec<_>>(),
+        [
+            "\"u_20260301T000000Z.csv\" r0 1.0 \"superseded\"",
+            "\"u_20260301T000000Z_r1.csv\" r1 100.0 \"placed\""
+        ]
+    );
+    assert!(files.iter().all(|file| file["sha256"].as_str().unwrap().len() == 64));
+    // In the log and in no file yet; and not in the log at all.
+    append(&site, "45:00 a 7");
+    assert_eq!(json(&site, "why a 2026-03-01T00:45:00Z", 0)["files"].as_array().unwrap().len(), 0);
+    run(&site, "ew-ledger", "why a 2026-03-01T00:01:01Z").exit(66);
+    run(&site, "ew-ledger", "why a yesterday").exit(2);
+}
+
+#[test]
+fn show_tells_all_revisions() {
+    let site = delivered("");
+    append(&site, "01:00 a 100");
+    run(&site, "ew-export", "").exit(0);
+    let shown = json(&site, "show u 2026-03-01T00:00:00Z", 0);
+    let revisions = shown["revisions"].as_array().unwrap();
+    assert_eq!(revisions.len(), 2);
+    assert_eq!(revisions[0]["columns"], serde_json::json!(["a", "b"]));
+    assert_eq!(revisions[1]["receipt"]["how"], "sent");
+    let text = run(&site, "ew-ledger", "show u u_20260301T000000Z_r1.csv").exit(0).stdout;
+    assert!(text.contains("as_of_seq     4\n"), "{text}");
+    run(&site, "ew-ledger", "show u nothing.csv").exit(2);
+    run(&site, "ew-ledger", "show v nothing.csv").exit(2);
+}
+
+#[test]
+fn audit_balances_through_every_standing() {
+    let mut site = delivered("late = \"hold\"\nsince = \"2026-03-01T00:00:30Z\"\nconnection_attempts = 1");
+    append(&site, "00:10 a 9\n 03:00 a 3\n 31:00 a 4\n 46:00 a 5");
+    let rows = |site: &Site, code| {
+        let audit = json(site, "audit", code);
+        let rows = audit["jobs"][0]["rows"].as_object().unwrap().clone();
+        rows.into_iter().filter(|(_, n)| *n != 0).map(|(k, n)| format!("{k} {n}")).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&site, 0), ["before_since 1", "late 1", "open 2", "placed 3"]);
+    std::fs::rename(site.file("out"), site.file("away")).unwrap();
+    site.write("out", "no folder");
+    site.now("2026-03-01T00:45:00Z");
+    run(&site, "ew-export", "").exit(69);
+    assert_eq!(rows(&site, 0), ["before_since 1", "held 1", "open 1", "placed 3", "recorded 1"]);
+    // Rows that come for a slice on its way are open: they are late once it is placed.
+    append(&site, "32:00 a 4");
+    assert_eq!(rows(&site, 0), ["before_since 1", "held 1", "open 2", "placed 3", "recorded 1"]);
+    run(&site, "ew-ledger", "release u --drop no").exit(0);
+    run(&site, "ew-ledger", "skip u 2026-03-01T00:30:00Z refused").exit(0);
+    assert_eq!(rows(&site, 0), ["before_since 1", "late 1", "open 1", "placed 3", "skipped 2"]);
+    std::fs::remove_file(site.file("out")).unwrap();
+    std::fs::rename(site.file("away"), site.file("out")).unwrap();
+    site.now("2026-03-01T01:00:00Z");
+    run(&site, "ew-export", "").exit(0);
+    // What comes late for a skipped slice is for a person to decide.
+    assert_eq!(rows(&site, 0), ["before_since 1", "held 1", "placed 4", "skipped 2"]);
+    run(&site, "ew-log", "trim --before 2026-03-01T00:15:00Z").exit(0);
+    let audit = json(&site, "audit u", 0);
+    assert_eq!(audit["jobs"][0]["trimmed"], 2);
+    assert_eq!(audit["jobs"][0]["balanced"], true);
+}
+
+#[test]
+fn audit_names_what_does_not_balance() {
+    let site = delivered("");
+    // A row put into the past with a seq that the job has looked past, one taken away, and two slices that overlap.
+    sqlite(
+        &site,
+        "insert into sample select time + 1800000000, point, 1, value, unit, quality from sample where value = 1",
+    );
+    sqlite(&site, "update job set bookmark = bookmark + 900000000");
+    sqlite(&site, "delete from sample where value = 2");
+    sqlite(
+        &site,
+        "insert into slice (job, start_time, end_time, rev, as_of_seq, state, rows) select job, start_time + 60000000, end_time, 0, 3, 'placed', 0 from slice where start_time = 1772324100000000",
+    );
+    let ended = run(&site, "ew-ledger", "audit").exit(1);
+    for line in [
+        "u: the slice from 2026-03-01T00:16:00Z to 2026-03-01T00:30:00Z overlaps the one before it",
+        "u: a at 2026-03-01T00:31:00Z is in no slice",
+        "u: the slice from 2026-03-01T00:00:00Z to 2026-03-01T00:15:00Z was sent with 2 rows, and the log had 1",
+    ] {
+        assert!(ended.stdout.contains(line), "{line}\n{}", ended.stdout);
+    }
+    assert_eq!(json(&site, "audit", 1)["jobs"][0]["balanced"], false);
+}
+
+#[test]
+fn skip_passes_over_a_slice_and_what_follows_is_due() {
+    let mut site = Site::new(&config("breakup_on_period = true", "csv]"));
+    append(&site, "01:00 a 1\n 16:00 a 3");
+    site.now("2026-03-01T00:30:00Z");
+    std::fs::create_dir(site.file("out")).unwrap();
+    site.write("out/u_20260301T000000Z.csv", "somebody's\n");
+    run(&site, "ew-export", "").exit(77);
+    run(&site, "ew-ledger", "skip u u_20260301T000000Z.csv").exit(2);
+    run(&site, "ew-ledger", "skip u u_20260301T000000Z.csv theirs").exit(0);
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.names("ew.db.spool/jobs/u"), Vec::<String>::new());
+    assert_eq!(
+        ledger(&site),
+        ["u_20260301T000000Z.csv 00:00-15:00 r0 1 skipped", "u_20260301T001500Z.csv 15:00-30:00 r0 1 placed"]
+    );
+    run(&site, "ew-ledger", "skip u u_20260301T001500Z.csv late").exit(2);
+    run(&site, "ew-ledger", "resend u u_20260301T000000Z.csv").exit(2);
+}
+
+#[test]
+fn a_renamed_job_goes_on_where_it_was() {
+    let mut site = delivered("");
+    let renamed = site.read("ew.toml").replace("name = \"u\"", "name = \"grid\"");
+    site.write("ew.toml", &renamed);
+    append(&site, "31:00 a 4");
+    site.now("2026-03-01T00:45:00Z");
+    // Noticed: the same points to the same place, under a name that the ledger does not know.
+    let ended = run(&site, "ew-export", "").exit(78);
+    assert!(ended.stderr.contains("ew-ledger rename u grid"), "{}", ended.stderr);
+    assert_eq!(site.names("out").len(), 2);
+    run(&site, "ew-ledger", "rename u nobody").exit(2);
+    run(&site, "ew-ledger", "rename u grid").exit(0);
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(
+        site.names("out"),
+        ["grid_20260301T003000Z.csv", "u_20260301T000000Z.csv", "u_20260301T001500Z.csv"]
+    );
+    std::fs::remove_file(site.file("out/u_20260301T000000Z.csv")).unwrap();
+    run(&site, "ew-ledger", "resend grid u_20260301T000000Z.csv").exit(0);
+    assert_eq!(site.names("out").len(), 3);
+}
+
+/// Another name on purpose: with `since` at or after what was exported nothing is sent twice.
+#[test]
+fn a_new_job_in_place_of_an_old_one_begins_where_it_says() {
+    let mut site = delivered("");
+    let since = "name = \"grid\"\nsince = \"2026-03-01T00:30:00Z\"";
+    site.write("ew.toml", &site.read("ew.toml").replace("name = \"u\"", since));
+    append(&site, "31:00 a 4");
+    site.now("2026-03-01T00:45:00Z");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.names("out").len(), 3);
+}
