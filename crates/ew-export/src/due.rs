@@ -85,7 +85,9 @@ fn end(job: &JobRun<'_>) -> Result<ew_core::Timestamp, Failure> {
         return Err(Failure::new(Exit::Usage, format!("--end {end} is in the future"))
             .hint("write --end now to export all there is"));
     }
-    Ok(if when == When::Now { end.floor_to_second() } else { end })
+    let end = if when == When::Now { end.floor_to_second() } else { end };
+    // An interval is not sent before it is over.
+    Ok(job.options.resampling().map_or(end, |resampling| resampling.intervals.slot(end).start))
 }
 
 /// The header of a piece's file: fixed columns, or those of its rows.

@@ -82,8 +82,18 @@ impl<'a> JobRun<'a> {
         Ok(known)
     }
 
-    /// What the names of a slice are made of.
-    pub(crate) fn fields(&self, window: Window, rev: u32, seq: i64, count: i64) -> NameFields<'a> {
+    /// What the names of a slice are made of; `ext` is what the job's options give.
+    pub(crate) fn fields<'n>(
+        &self,
+        ext: &'n str,
+        window: Window,
+        rev: u32,
+        seq: i64,
+        count: i64,
+    ) -> NameFields<'n>
+    where
+        'a: 'n,
+    {
         NameFields {
             job: &self.options.name,
             site: &self.config.site,
@@ -92,7 +102,7 @@ impl<'a> JobRun<'a> {
             rev,
             seq,
             count,
-            ext: self.options.format.extension(),
+            ext,
         }
     }
 

@@ -1,8 +1,8 @@
 //! Exports slices since the persisted last-export time: log → slice → formatter → spool → transporter →
 //! ledger.
 //!
-//! One job at a time: [`due`] says what is due, [`render`] makes its file in the spool, [`deliver`] brings
-//! it to the receiver and commits receipt and bookmark. [`manual`] sends a range again; [`preview`] shows
+//! One job at a time: [`due`] says what is due, [`render`] makes its file in the spool, its rows through
+//! [`resample`] where the job has intervals, [`deliver`] brings it to the receiver and commits receipt and bookmark. [`manual`] sends a range again; [`preview`] shows
 //! what would be sent.
 
 mod deliver;
@@ -12,6 +12,7 @@ mod manual;
 mod preview;
 mod render;
 mod report;
+mod resample;
 
 use clap::Parser;
 use ew_cli::{Common, Failure, Lock, LockRequest, Output, Report};

@@ -28,6 +28,7 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
         }
     }
     let plan = due::due(job, bookmark.as_ref())?;
+    let ext = job.options.extension();
     let (mut count, scope) = (known.map_or(0, |known| known.slices), job.scope());
     for piece in &plan.due {
         if piece.contents == Contents::Empty {
@@ -44,7 +45,7 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
             scope: &scope,
         };
         let rendered = render::write(job, &to_render, std::io::sink())?;
-        let fields = job.fields(piece.window, 0, plan.as_of_seq, count);
+        let fields = job.fields(&ext, piece.window, 0, plan.as_of_seq, count);
         let name = job.options.filename.render(&fields).map_err(|e| Failure::of(Exit::Config, &e))?;
         let why = match piece.contents {
             Contents::HeaderOnly { .. } => "no row, but always_export is on",
@@ -124,6 +125,6 @@ pub(crate) fn print(job: &mut JobRun<'_>, out: &mut Output) -> Result<Exit, Fail
     }
     let columns = due::columns(job, &Contents::Rows { rows: 0, columns: present });
     let piece = Piece { window, columns: columns.as_deref().unwrap_or_default(), as_of_seq, scope: &scope };
-    render::write(job, &piece, out.writer())?;
+    render::print(job, &piece, out.writer())?;
     Ok(Exit::Ok)
 }
