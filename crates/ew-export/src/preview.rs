@@ -109,7 +109,9 @@ pub(crate) fn print(job: &mut JobRun<'_>, out: &mut Output) -> Result<Exit, Fail
             let window = plan.window.ok_or_else(|| {
                 Failure::new(Exit::NoData, format!("{}: the log has no row of its points", job.options.name))
             })?;
-            (window, plan.as_of_seq)
+            // The slots without rows at the end are open still.
+            let end = plan.due.last().map_or(window.end, |last| last.window.end);
+            (Window::new(window.start, end), plan.as_of_seq)
         }
     };
     let scope = job.scope();
