@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use ew_core::{
-    Aggregate, Grid, Quality, ResampleError, Resampler, Resampling, Row, Span, Stamp, TimeOfDay, Timestamp,
-    Window, Zone,
+    Aggregate, EMPTY_INTERVALS_MAX, Grid, Quality, ResampleError, Resampler, Resampling, Row, Span, Stamp,
+    TimeOfDay, Timestamp, Window, Zone,
 };
 use proptest::prelude::*;
 
@@ -206,6 +206,22 @@ fn a_slice_without_rows_has_none() {
     assert_eq!(quarters(Aggregate::Mean, ""), "");
     // Not even where a reading before it is held into it.
     assert_eq!(quarters(Aggregate::Energy, "-60 1000"), "");
+}
+
+/// A reading of a clock that was never set, then today's.
+#[test]
+fn a_gap_of_years_is_not_filled() {
+    let limit = i64::from(EMPTY_INTERVALS_MAX);
+    let with_second_at = |secs: i64| {
+        let readings = readings(&format!("0 1\n {secs} 2"));
+        resample(&how(Aggregate::Mean, "1s", 60), window(0, secs + 1), &readings).map(|rows| rows.len())
+    };
+    assert_eq!(with_second_at(limit + 1), Ok(100_002));
+    let error = with_second_at(limit + 2).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "no row in more than 100000 intervals in a row, from 1970-01-01T00:00:01Z to 1970-01-02T03:46:42Z"
+    );
 }
 
 #[test]

@@ -78,13 +78,32 @@ pub enum ResampleError {
         /// Its unit there.
         unit: String,
     },
+    /// One reading of a clock that was never set would fill a disk with nulls.
+    #[error("no row in more than {EMPTY_INTERVALS_MAX} intervals in a row, from {from} to {to}")]
+    Gap {
+        /// Where they begin.
+        from: Timestamp,
+        /// Where it was noticed.
+        to: Timestamp,
+    },
 }
+
+/// How many intervals without any row a slice may have one after the other.
+pub const EMPTY_INTERVALS_MAX: u32 = 100_000;
 
 impl ResampleError {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
-        "aggregate = \"energy\" takes mW, W, kW, MW and GW: narrow the job's points, or correct the unit with \
-         ew-log append --replace"
+        match self {
+            ResampleError::NoPower { .. } => {
+                "aggregate = \"energy\" takes mW, W, kW, MW and GW: narrow the job's points, or correct the unit \
+                 with ew-log append --replace"
+            }
+            ResampleError::Gap { .. } => {
+                "set since in the job to where its data begins, or breakup_on_period = true, which passes over \
+                 slots without rows"
+            }
+        }
     }
 }
 
@@ -98,6 +117,11 @@ pub struct Resampler<'a> {
     interval: Window,
     points: BTreeMap<Box<str>, State>,
     has_rows: bool,
+    /// Intervals closed since one that had a row, and where they began.
+    empty: u32,
+    gap_start: Timestamp,
+    /// Whether the open interval has one.
+    is_occupied: bool,
 }
 
 /// A reading that is not null.
@@ -169,7 +193,16 @@ impl<'a> Resampler<'a> {
     /// For the slice that covers a window; its first and last interval are cut to it.
     pub fn new(how: &'a Resampling, window: Window) -> Resampler<'a> {
         let interval = how.intervals.slots(window).next().unwrap_or(window);
-        Resampler { how, window, interval, points: BTreeMap::new(), has_rows: false }
+        Resampler {
+            how,
+            window,
+            interval,
+            points: BTreeMap::new(),
+            has_rows: false,
+            empty: 0,
+            gap_start: window.start,
+            is_occupied: false,
+        }
     }
 
     /// Names a point of the slice before its first row, and its unit if that is known. A point that is not
@@ -196,6 +229,7 @@ impl<'a> Resampler<'a> {
             self.close(each)?;
         }
         self.has_rows |= !is_before;
+        self.is_occupied |= !is_before;
         if !is_known {
             self.name(row.point, row.unit);
         }
@@ -204,7 +238,10 @@ impl<'a> Resampler<'a> {
     }
 
     /// Hands on the intervals up to the slice's end.
-    pub fn finish<E>(mut self, each: &mut dyn FnMut(Row<'_>) -> Result<(), E>) -> Result<(), E> {
+    pub fn finish<E: From<ResampleError>>(
+        mut self,
+        each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         while self.has_rows && !self.interval.is_empty() {
             self.close(each)?;
         }
@@ -212,7 +249,17 @@ impl<'a> Resampler<'a> {
     }
 
     /// Closes the open interval and opens the next one, which is empty at the end of the slice.
-    fn close<E>(&mut self, each: &mut dyn FnMut(Row<'_>) -> Result<(), E>) -> Result<(), E> {
+    fn close<E: From<ResampleError>>(
+        &mut self,
+        each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.empty = if std::mem::take(&mut self.is_occupied) { 0 } else { self.empty + 1 };
+        if self.empty == 1 {
+            self.gap_start = self.interval.start;
+        }
+        if self.empty > EMPTY_INTERVALS_MAX {
+            Err(ResampleError::Gap { from: self.gap_start, to: self.interval.end })?;
+        }
         let time = match self.how.stamp {
             Stamp::Start => self.interval.start,
             Stamp::End => self.interval.end,

@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(value_name = "JOB")]
     pub jobs: Vec<String>,
     /// Export up to this time instead of the end of the last closed slot: RFC 3339, epoch seconds, local
-    /// date or date-time, now-2h, or now (cut to the second)
+    /// date or date-time, now-2h, or now (cut to the second); a job with intervals ends with a whole one
     #[arg(long, value_name = "T")]
     pub end: Option<When>,
     /// Send the slices of a range again, from here …

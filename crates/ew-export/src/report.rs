@@ -45,6 +45,7 @@ pub(crate) struct SliceReport {
     #[serde(serialize_with = "time")]
     pub(crate) end: Timestamp,
     pub(crate) rev: u32,
+    /// Samples in the file; of a job with intervals one per point and interval.
     pub(crate) rows: u64,
     pub(crate) bytes: Option<u64>,
     pub(crate) sha256: Option<String>,
