@@ -276,7 +276,8 @@ fn variants() -> Vec<Variant> {
         }
         if let Some((key, _)) = key_line(inside) {
             let mut changed = lines.clone();
-            let gone: Vec<&str> = in_place_of(inside).into_iter().chain([key]).collect();
+            let gone: Vec<&str> =
+                in_place_of(inside).into_iter().chain(completed(key)).chain([key]).collect();
             silence(&mut changed, table.1, &gone);
             changed[at] = complete(inside);
             variants.push(Variant { what: format!("{} of {}", inside, table.0), lines: changed });
@@ -322,6 +323,11 @@ fn silence(lines: &mut [String], header: usize, keys: &[&str]) {
     }
 }
 
+/// A live key that [`complete`] gives another value.
+fn completed(key: &str) -> Option<&'static str> {
+    (key == "columns").then_some("points")
+}
+
 /// A key that needs another with it.
 fn complete(line: &str) -> String {
     let with = match key_line(line).unwrap().0 {
@@ -329,6 +335,10 @@ fn complete(line: &str) -> String {
         "auth_password" => "auth = \"sha256\"",
         "priv" => "auth = \"sha256\"\nauth_password = \"12345678\"\npriv_password = \"12345678\"",
         "priv_password" => "auth = \"sha256\"\nauth_password = \"12345678\"\npriv = \"aes\"",
+        "columns" => "points = [\"*\"]",
+        "interval" => "aggregate = \"mean\"",
+        "aggregate" => "interval = \"15m\"",
+        "max_gap" => "interval = \"15m\"\naggregate = \"energy\"",
         _ => "",
     };
     format!("{line}\n{with}")
@@ -455,11 +465,15 @@ fn the_manual_shows_the_defaults() {
         "cbus applications",
         "domain importance",
         "domain ttl",
+        "export aggregate",
         "export columns",
+        "export interval",
+        "export max_gap",
         "export since",
         "export.format.csv decimals",
         "export.format.csv timestamp_format",
         "export.transport.sftp agent",
+        "export.transport.sftp compress",
         "export.transport.sftp directory",
         "export.transport.sftp host_key",
         "export.transport.sftp key_password",
@@ -504,6 +518,9 @@ fn the_manual_shows_the_defaults() {
                 if in_place_of(inside).is_none() {
                     // Nothing to take out: `silence` with no key takes all of them.
                     changed = lines.iter().map(|line| (*line).to_owned()).collect();
+                    if let Some(other) = completed(key) {
+                        silence(&mut changed, header, &[other]);
+                    }
                     changed[at] = complete(inside);
                 }
             }

@@ -2,7 +2,7 @@
 
 use crate::error::ConfigError;
 use crate::options::{ExportOptions, Tables, base};
-use ew_core::{Grid, Late, NameFields, Period, Timestamp, Window, Zone, point_part};
+use ew_core::{Aggregate, Grid, Late, NameFields, Period, Stamp, Timestamp, Window, Zone, point_part};
 use ew_energy::EnergyConfigError;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -58,10 +58,52 @@ fn check_job(job: &ExportOptions, site: &str) -> Result<(), String> {
     if job.columns.as_ref().is_some_and(|columns| columns.is_empty() || !job.format.is_wide()) {
         return Err(of_job(&"columns needs at least one name and a wide layout"));
     }
+    let selection = job.selection();
+    if let Some(point) = job.columns.iter().flatten().find(|point| !selection.matches(point.as_str())) {
+        return Err(of_job(&format!(
+            "the column {point} is none of its points and would stay empty; put it into points"
+        )));
+    }
+    check_interval(job).map_err(|e| of_job(&e))?;
     if job.late == Late::Delta && !job.filename.has_rev() {
         return Err(of_job(&"late = \"delta\" needs {rev} in filename"));
     }
     check_names(job, site).map_err(|e| of_job(&e))
+}
+
+/// `interval` and what needs it.
+fn check_interval(job: &ExportOptions) -> Result<(), String> {
+    let Some(interval) = job.interval else {
+        let alone = match job {
+            ExportOptions { aggregate: Some(_), .. } => "aggregate",
+            ExportOptions { max_gap: Some(_), .. } => "max_gap",
+            _ if job.format.stamp() == Stamp::End => "stamp = \"end\"",
+            _ => return Ok(()),
+        };
+        return Err(format!(
+            "{alone} goes with interval only; without it rows are the readings, each at its one time"
+        ));
+    };
+    let Some(aggregate) = job.aggregate else {
+        return Err("interval needs aggregate: one of mean min max last sum delta energy".into());
+    };
+    if job.max_gap.is_some() && !matches!(aggregate, Aggregate::Delta | Aggregate::Energy) {
+        return Err("max_gap goes with aggregate = \"delta\" and \"energy\" only".into());
+    }
+    if job.late == Late::Delta {
+        return Err(
+            "late = \"delta\" sends single rows, and an interval is none; write replace or hold".into()
+        );
+    }
+    let divides = match (job.period, interval) {
+        (Period::Seconds(slot), Period::Seconds(part)) => slot % part == 0,
+        (Period::Days(slot), Period::Days(part)) => slot % part == 0,
+        (slot, _) => matches!(slot, Period::Days(_)),
+    };
+    match divides {
+        true => Ok(()),
+        false => Err(format!("the interval {interval} does not divide the period {}", job.period)),
+    }
 }
 
 /// The name that the template gives to a slice of one window.
@@ -73,7 +115,7 @@ fn name(
     rev: u32,
     count: i64,
 ) -> Result<String, String> {
-    let ext = job.format.extension();
+    let ext = &job.extension();
     let fields = NameFields { job: &job.name, site, zone, window, rev, seq: 0, count, ext };
     job.filename.render(&fields).map_err(|e| e.to_string())
 }

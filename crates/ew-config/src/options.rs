@@ -2,7 +2,8 @@
 
 use ew_bus::BusOptions;
 use ew_core::{
-    Grid, Late, NameTemplate, Period, Point, PointGlob, Secret, SecretSource, Selection, Span, TimeOfDay,
+    Aggregate, Grid, Late, NameTemplate, Period, Point, PointGlob, Resampling, Secret, SecretSource,
+    Selection, Span, TimeOfDay,
 };
 use ew_core::{Timestamp, Zone};
 use ew_energy::{DomainOptions, SnmpOptions};
@@ -108,6 +109,15 @@ pub struct ExportOptions {
     /// Fixed columns, in this order.
     #[serde(default, deserialize_with = "columns")]
     pub columns: Option<Vec<Point>>,
+    /// How long an interval is that gets one row per point; left out: the readings as they are.
+    #[serde(default)]
+    pub interval: Option<Period>,
+    /// What becomes of the readings of an interval.
+    #[serde(default)]
+    pub aggregate: Option<Aggregate>,
+    /// The longest gap between readings that `energy` and `delta` bridge.
+    #[serde(default, deserialize_with = "max_gap")]
+    pub max_gap: Option<Span>,
     /// How long a slot is.
     #[serde(default = "period")]
     pub period: Period,
@@ -174,6 +184,28 @@ impl ExportOptions {
         self.since.unwrap_or(Timestamp::MIN)
     }
 
+    /// How the rows of a slice are made of readings, where they are not the readings themselves.
+    pub fn resampling(&self) -> Option<Resampling> {
+        let (interval, aggregate) = self.interval.zip(self.aggregate)?;
+        let intervals = Grid { period: interval, ..self.grid() };
+        let max_gap = self.max_gap.unwrap_or(MAX_GAP);
+        Some(Resampling { intervals, aggregate, max_gap, stamp: self.format.stamp() })
+    }
+
+    /// Whether new rows alone make a file of their own: names tell revisions apart, and rows are readings.
+    pub fn can_delta(&self) -> bool {
+        self.filename.has_rev() && self.interval.is_none()
+    }
+
+    /// `{ext}` of a file name.
+    pub fn extension(&self) -> String {
+        let format = self.format.extension();
+        match self.transport.compress() {
+            Some(compression) => format!("{format}.{}", compression.extension()),
+            None => format.to_owned(),
+        }
+    }
+
     /// The points of the file are what the rows have: a wide layout without fixed columns.
     pub fn columns_follow_rows(&self) -> bool {
         self.format.is_wide() && self.columns.is_none()
@@ -198,6 +230,9 @@ pub(crate) fn base(file: &Path) -> &Path {
         _ => Path::new("."),
     }
 }
+
+/// A reading each quarter of an hour, and some of them a little late.
+const MAX_GAP: Span = Span::from_secs(20 * 60);
 
 fn period() -> Period {
     Period::Seconds(900)
@@ -247,6 +282,13 @@ fn not_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error
             Err(de::Error::custom("a time-out of 0s would never let anything through"))
         }
         span => Ok(span),
+    }
+}
+
+fn max_gap<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Span>, D::Error> {
+    match Span::deserialize(deserializer)? {
+        Span(gap) if gap.is_zero() => Err(de::Error::custom("a gap of 0s lets no two readings meet")),
+        span => Ok(Some(span)),
     }
 }
 

@@ -63,24 +63,24 @@ pub enum LateAs {
     Joined,
 }
 
-/// Decides by the job's `late` and whether its file names tell revisions apart (`{rev}`).
-pub fn late_as(late: Late, has_rev: bool, rows: &LateRows) -> LateAs {
+/// Decides by the job's `late` and whether new rows alone make a file of it: its names tell revisions apart
+/// (`{rev}`), and its rows are not made of readings (`interval`).
+pub fn late_as(late: Late, can_delta: bool, rows: &LateRows) -> LateAs {
     let Some(before) = rows.before else { return LateAs::First };
     let delta = LateAs::Delta { after_seq: before.as_of_seq };
     match late {
         _ if before.waiting => LateAs::Joined,
         _ if before.skipped => LateAs::Held { reason: "late rows of a slice that was skipped" },
         Late::Hold => LateAs::Held { reason: "late rows; late = \"hold\"" },
-        _ if before.trimmed && has_rev => delta,
-        _ if before.trimmed => LateAs::Held { reason: TRIMMED_WITHOUT_REV },
+        _ if before.trimmed && can_delta => delta,
+        _ if before.trimmed => LateAs::Held { reason: TRIMMED_WITHOUT_DELTA },
         Late::Delta => delta,
         Late::Replace => LateAs::Whole,
     }
 }
 
 /// Why late rows of a trimmed slice are held.
-pub const TRIMMED_WITHOUT_REV: &str =
-    "late rows of a slice whose other rows are trimmed, and filename has no {rev} for a delta";
+pub const TRIMMED_WITHOUT_DELTA: &str = "late rows of a slice whose other rows are trimmed, and no delta: filename has no {rev}, or rows are intervals";
 
 #[cfg(test)]
 mod tests {
@@ -89,9 +89,9 @@ mod tests {
 
     #[test]
     fn by_policy_and_by_what_the_ledger_has() {
-        let at = |before: Option<Before>, late, has_rev| {
+        let at = |before: Option<Before>, late, can_delta| {
             let window = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(900));
-            late_as(late, has_rev, &LateRows { window, rows: 1, before })
+            late_as(late, can_delta, &LateRows { window, rows: 1, before })
         };
         let plain = Before { rev: 1, as_of_seq: 7, trimmed: false, skipped: false, waiting: false };
         let trimmed = Some(Before { trimmed: true, ..plain });
@@ -108,6 +108,6 @@ mod tests {
         assert!(matches!(at(Some(plain), Late::Hold, true), LateAs::Held { .. }));
         assert_eq!(at(trimmed, Late::Replace, true), delta);
         assert_eq!(at(trimmed, Late::Delta, true), delta);
-        assert_eq!(at(trimmed, Late::Replace, false), LateAs::Held { reason: TRIMMED_WITHOUT_REV });
+        assert_eq!(at(trimmed, Late::Replace, false), LateAs::Held { reason: TRIMMED_WITHOUT_DELTA });
     }
 }

@@ -61,7 +61,7 @@ impl FromStr for Period {
                 return Ok(Period::Days((secs / 86_400) as u16));
             }
         }
-        Err(format!("the period {text:?} neither divides 24 hours nor is whole days"))
+        Err(format!("{text:?} neither divides 24 hours nor is whole days"))
     }
 }
 

@@ -183,12 +183,13 @@ pub(crate) fn deliver(
     let spool = slice.spool.clone().unwrap_or_default();
     let path = render::spool_file(job, &spool);
     let destination = job.destination();
-    let fields = job.fields(slice.window, slice.rev, slice.as_of_seq, slice.count.unwrap_or(0));
+    let ext = job.options.extension();
+    let fields = job.fields(&ext, slice.window, slice.rev, slice.as_of_seq, slice.count.unwrap_or(0));
     let mut sent_before = slice.attempts > 0;
     let mut reached = slice.reached.clone();
     loop {
         job.stage(&format!("sending {name} to {destination}"));
-        name = job.log.ledger().sending(known, slice, &destination, job.options.format.extension())?;
+        name = job.log.ledger().sending(known, slice, &destination, &ext)?;
         // A slice that is sent again, or a revision under the one name that its template gives.
         let may_replace = job.log.ledger().stood_there(known, slice.window, &destination, &name)?;
         let parcel = Parcel {

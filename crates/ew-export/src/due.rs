@@ -84,9 +84,11 @@ pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Fai
 
 /// How the late rows of each slice go out.
 fn late(job: &JobRun<'_>, found: &[LateRows]) -> Vec<LateSlice> {
-    let has_rev = job.options.filename.has_rev();
-    let one =
-        |rows: &LateRows| LateSlice { rows: rows.clone(), sent_as: late_as(job.options.late, has_rev, rows) };
+    let can_delta = job.options.can_delta();
+    let one = |rows: &LateRows| LateSlice {
+        rows: rows.clone(),
+        sent_as: late_as(job.options.late, can_delta, rows),
+    };
     found.iter().map(one).collect()
 }
 
@@ -100,7 +102,9 @@ fn end(job: &JobRun<'_>) -> Result<ew_core::Timestamp, Failure> {
         return Err(Failure::new(Exit::Usage, format!("--end {end} is in the future"))
             .hint("write --end now to export all there is"));
     }
-    Ok(if when == When::Now { end.floor_to_second() } else { end })
+    let end = if when == When::Now { end.floor_to_second() } else { end };
+    // An interval is not sent before it is over.
+    Ok(job.options.resampling().map_or(end, |resampling| resampling.intervals.slot(end).start))
 }
 
 /// The header of a piece's file: fixed columns, or those of its rows.

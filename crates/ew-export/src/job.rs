@@ -109,8 +109,18 @@ impl<'a> JobRun<'a> {
         Ok(())
     }
 
-    /// What the names of a slice are made of.
-    pub(crate) fn fields(&self, window: Window, rev: u32, seq: i64, count: i64) -> NameFields<'a> {
+    /// What the names of a slice are made of; `ext` is what the job's options give.
+    pub(crate) fn fields<'n>(
+        &self,
+        ext: &'n str,
+        window: Window,
+        rev: u32,
+        seq: i64,
+        count: i64,
+    ) -> NameFields<'n>
+    where
+        'a: 'n,
+    {
         NameFields {
             job: &self.options.name,
             site: &self.config.site,
@@ -119,14 +129,14 @@ impl<'a> JobRun<'a> {
             rev,
             seq,
             count,
-            ext: self.options.format.extension(),
+            ext,
         }
     }
 
     /// The file of a slice in the spool.
     pub(crate) fn spool_name(&self, window: Window, rev: u32) -> String {
         let (start, end) = (window.start.micros(), window.end.micros());
-        format!("{start}-{end}-r{rev}.{}", self.options.format.extension())
+        format!("{start}-{end}-r{rev}.{}", self.options.extension())
     }
 
     /// Where it sends.

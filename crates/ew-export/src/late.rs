@@ -6,7 +6,7 @@ use crate::job::JobRun;
 use crate::render;
 use crate::report::{Outcome, SliceReport};
 use ew_cli::Failure;
-use ew_core::{LateAs, TRIMMED_WITHOUT_REV, Window};
+use ew_core::{LateAs, TRIMMED_WITHOUT_DELTA, Window};
 use ew_store::{Delivery, Job, NewSlice, Seqs};
 
 /// Commits what came late, and says what waits for a person.
@@ -45,8 +45,8 @@ pub(crate) fn send(job: &mut JobRun<'_>, courier: &mut Courier, known: &Job) -> 
         }
         job.stage(&format!("rendering late rows of the slice from {}", slice.window.start));
         let Some(after) = after_seq(job, known, &slice)? else {
-            job.log.ledger().hold(&slice, TRIMMED_WITHOUT_REV)?;
-            held(job, slice.window, slice.rev, slice.rows, TRIMMED_WITHOUT_REV);
+            job.log.ledger().hold(&slice, TRIMMED_WITHOUT_DELTA)?;
+            held(job, slice.window, slice.rev, slice.rows, TRIMMED_WITHOUT_DELTA);
             continue;
         };
         let known = job.known()?.unwrap_or_else(|| known.clone());
@@ -60,7 +60,7 @@ pub(crate) fn send(job: &mut JobRun<'_>, courier: &mut Courier, known: &Job) -> 
 }
 
 /// The seq that a planned slice begins after: as planned, unless its other rows were trimmed meanwhile. Then
-/// only a delta is left, and without {rev} in the name nothing.
+/// only a delta is left, where the job can make one.
 fn after_seq(job: &mut JobRun<'_>, known: &Job, slice: &Delivery) -> Result<Option<i64>, Failure> {
     let after = slice.after_seq.unwrap_or(0);
     let revisions = job.log.ledger().revisions(known, slice.window)?;
@@ -68,7 +68,7 @@ fn after_seq(job: &mut JobRun<'_>, known: &Job, slice: &Delivery) -> Result<Opti
         return Ok(Some(after));
     }
     let before = revisions.iter().filter(|r| r.rev < slice.rev).map(|r| r.as_of_seq).max();
-    Ok(before.filter(|_| job.options.filename.has_rev()))
+    Ok(before.filter(|_| job.options.can_delta()))
 }
 
 /// Renders a planned slice.

@@ -1,8 +1,8 @@
 //! Exports slices since the persisted last-export time: log → slice → formatter → spool → transporter →
 //! ledger.
 //!
-//! One job at a time: [`due`] says what is due, [`render`] makes its file in the spool, [`deliver`] brings
-//! it to the receiver and commits receipt and bookmark. [`manual`] sends a range again; [`preview`] shows
+//! One job at a time: [`due`] says what is due, [`render`] makes its file in the spool, its rows through
+//! [`resample`] where the job has intervals, [`deliver`] brings it to the receiver and commits receipt and bookmark. [`manual`] sends a range again; [`preview`] shows
 //! what would be sent.
 
 mod deliver;
@@ -14,6 +14,7 @@ mod manual;
 mod preview;
 mod render;
 mod report;
+mod resample;
 mod resend;
 
 use clap::Parser;
@@ -44,7 +45,7 @@ pub struct Args {
     #[arg(value_name = "JOB")]
     pub jobs: Vec<String>,
     /// Export up to this time instead of the end of the last closed slot: RFC 3339, epoch seconds, local
-    /// date or date-time, now-2h, or now (cut to the second)
+    /// date or date-time, now-2h, or now (cut to the second); a job with intervals ends with a whole one
     #[arg(long, value_name = "T")]
     pub end: Option<When>,
     /// Send the slices of a range again, from here …

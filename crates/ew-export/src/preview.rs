@@ -37,7 +37,7 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
             late(job, known, slice, plan.as_of_seq, count)?;
         }
     }
-    let scope = job.scope();
+    let (ext, scope) = (job.options.extension(), job.scope());
     for piece in &plan.due {
         if piece.contents == Contents::Empty {
             let why = Some("no row; passed over because later slots have some".to_owned());
@@ -53,7 +53,7 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
             scope: &scope,
         };
         let rendered = render::write(job, &to_render, std::io::sink())?;
-        let fields = job.fields(piece.window, 0, plan.as_of_seq, count);
+        let fields = job.fields(&ext, piece.window, 0, plan.as_of_seq, count);
         let name = job.options.filename.render(&fields).map_err(|e| Failure::of(Exit::Config, &e))?;
         let why = match piece.contents {
             Contents::HeaderOnly { .. } => "no row, but always_export is on",
@@ -111,7 +111,8 @@ fn late(
     let rendered = render::write(job, &content.piece(window, seqs), std::io::sink())?;
     let revisions = job.log.ledger().revisions(known, window)?;
     let count = revisions.iter().find_map(|revision| revision.count).unwrap_or(next_count);
-    let fields = job.fields(window, slice.rev(), as_of_seq, count);
+    let ext = job.options.extension();
+    let fields = job.fields(&ext, window, slice.rev(), as_of_seq, count);
     let name = job.options.filename.render(&fields).map_err(|e| Failure::of(Exit::Config, &e))?;
     job.result.slices.push(SliceReport {
         name: Some(name),
@@ -164,7 +165,9 @@ pub(crate) fn print(job: &mut JobRun<'_>, out: &mut Output) -> Result<Exit, Fail
             let window = plan.window.ok_or_else(|| {
                 Failure::new(Exit::NoData, format!("{}: the log has no row of its points", job.options.name))
             })?;
-            (window, plan.as_of_seq)
+            // The slots without rows at the end are open still.
+            let end = plan.due.last().map_or(window.end, |last| last.window.end);
+            (Window::new(window.start, end), plan.as_of_seq)
         }
     };
     let scope = job.scope();
@@ -181,6 +184,6 @@ pub(crate) fn print(job: &mut JobRun<'_>, out: &mut Output) -> Result<Exit, Fail
     let columns = due::columns(job, &Contents::Rows { rows: 0, columns: present });
     let seqs = Seqs { up_to: as_of_seq, ..Seqs::ALL };
     let piece = Piece { window, columns: columns.as_deref().unwrap_or_default(), seqs, scope: &scope };
-    render::write(job, &piece, out.writer())?;
+    render::print(job, &piece, out.writer())?;
     Ok(Exit::Ok)
 }

@@ -1,10 +1,12 @@
 //! From a window of the log to a file in the spool.
 
 use crate::job::JobRun;
+use crate::resample;
 use ew_cli::Failure;
-use ew_core::{Exit, Point, Row, Window};
+use ew_core::{Exit, Point, ResampleError, Row, Window};
 use ew_format::{FormatError, SliceHeader};
 use ew_store::{Log, NewSlice, Scope, Seqs, StoreError};
+use ew_transport::Compressor;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -22,7 +24,7 @@ pub(crate) struct Piece<'a> {
 
 /// What came out.
 pub(crate) struct Rendered {
-    /// Samples.
+    /// Samples written; of a resampled slice one per point and interval.
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
     pub(crate) sha256: String,
@@ -32,11 +34,18 @@ pub(crate) struct Rendered {
 pub(crate) enum RenderError {
     Store(StoreError),
     Format(FormatError),
+    Resample(ResampleError),
 }
 
 impl From<StoreError> for RenderError {
     fn from(error: StoreError) -> RenderError {
         RenderError::Store(error)
+    }
+}
+
+impl From<ResampleError> for RenderError {
+    fn from(error: ResampleError) -> RenderError {
+        RenderError::Resample(error)
     }
 }
 
@@ -46,6 +55,7 @@ impl From<RenderError> for Failure {
             RenderError::Store(e) => e.into(),
             RenderError::Format(e) if e.is_closed_pipe() => Failure::closed_pipe(),
             RenderError::Format(e) => Failure::new(e.exit(), e.to_string()).maybe_hint(e.hint()),
+            RenderError::Resample(e) => Failure::of(Exit::Data, &e).hint(e.hint()),
         }
     }
 }
@@ -70,9 +80,20 @@ impl<W: Write> Write for Meter<W> {
     }
 }
 
-/// Renders a piece into any writer: the bytes are a function of the window, the columns, the commits and
-/// the job, of nothing else.
+/// Renders a piece as it is sent into any writer: the bytes are a function of the window, the columns,
+/// the commits and the job, of nothing else.
 pub(crate) fn write(job: &JobRun<'_>, piece: &Piece<'_>, out: impl Write) -> Result<Rendered, RenderError> {
+    let mut meter = Meter { out, bytes: 0, hash: Sha256::new() };
+    let format = job.options.format.extension();
+    let fault = |source| RenderError::Format(FormatError::Write { format, source });
+    let mut compressor = Compressor::new(job.options.transport.compress(), &mut meter).map_err(fault)?;
+    let rows = print(job, piece, &mut compressor)?;
+    compressor.finish().map_err(fault)?;
+    Ok(Rendered { rows, bytes: meter.bytes, sha256: hex(&meter.hash.finalize()) })
+}
+
+/// Renders a piece as it is read, never compressed, and counts its samples.
+pub(crate) fn print(job: &JobRun<'_>, piece: &Piece<'_>, out: impl Write) -> Result<u64, RenderError> {
     let options = job.options;
     let header = SliceHeader {
         job: &options.name,
@@ -81,20 +102,21 @@ pub(crate) fn write(job: &JobRun<'_>, piece: &Piece<'_>, out: impl Write) -> Res
         window: piece.window,
         columns: piece.columns,
     };
-    let mut meter = Meter { out, bytes: 0, hash: Sha256::new() };
+    let buffered = BufWriter::with_capacity(1 << 16, out);
+    let mut formatter = options.format.start(&header, buffered).map_err(RenderError::Format)?;
     let mut rows = 0;
-    {
-        let buffered = BufWriter::with_capacity(1 << 16, &mut meter);
-        let mut formatter = options.format.start(&header, buffered).map_err(RenderError::Format)?;
-        let mut each = |row: Row<'_>| {
-            rows += 1;
-            formatter.row(row).map_err(RenderError::Format)
-        };
-        let due = Window::new(piece.window.start.max(piece.scope.since), piece.window.end);
-        job.log.snapshot()?.for_each_row(due, &piece.scope.selection, piece.seqs, &mut each)?;
-        formatter.finish().map_err(RenderError::Format)?;
+    let mut each = |row: Row<'_>| {
+        rows += 1;
+        formatter.row(row).map_err(RenderError::Format)
+    };
+    let due = Window::new(piece.window.start.max(piece.scope.since), piece.window.end);
+    let snapshot = job.log.snapshot()?;
+    match options.resampling() {
+        Some(how) => resample::for_each_row(&snapshot, &how, piece, options.format.is_wide(), &mut each)?,
+        None => snapshot.for_each_row(due, &piece.scope.selection, piece.seqs, &mut each)?,
     }
-    Ok(Rendered { rows, bytes: meter.bytes, sha256: hex(&meter.hash.finalize()) })
+    formatter.finish().map_err(RenderError::Format)?;
+    Ok(rows)
 }
 
 /// A hash as the ledger writes it: lower-case hexadecimal.
@@ -121,8 +143,8 @@ pub(crate) fn to_spool(
     count: i64,
 ) -> Result<NewSlice, Failure> {
     let options = job.options;
-    let ext = options.format.extension();
-    let fields = job.fields(piece.window, rev, piece.seqs.up_to, count);
+    let ext = options.extension();
+    let fields = job.fields(&ext, piece.window, rev, piece.seqs.up_to, count);
     let name = options.filename.render(&fields).map_err(|e| Failure::of(Exit::Config, &e))?;
     let spool = job.spool_name(piece.window, rev);
     let dir = spool_dir(job);
@@ -148,7 +170,7 @@ pub(crate) fn to_spool(
         format: options.format.name_and_version().to_owned(),
         count,
         name,
-        ext: ext.to_owned(),
+        ext,
         rows: rendered.rows,
         bytes: rendered.bytes,
         sha256: rendered.sha256,

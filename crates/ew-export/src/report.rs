@@ -62,7 +62,7 @@ pub struct SliceReport {
     pub end: Timestamp,
     /// Its revision; 0 is the first delivery.
     pub rev: u32,
-    /// Samples in it.
+    /// Samples in the file; of a job with intervals one per point and interval.
     pub rows: u64,
     /// Size of the file.
     pub bytes: Option<u64>,

@@ -2,7 +2,7 @@
 
 use crate::output::{Output, Times, push_number};
 use crate::{Decimals, FormatError, Formatter, SliceHeader, Strftime};
-use ew_core::Row;
+use ew_core::{Row, Stamp};
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::io::Write;
@@ -66,6 +66,8 @@ pub struct CsvOptions {
     pub decimals: Option<Decimals>,
     /// strftime in the job's zone; left out: RFC 3339 with its offset.
     pub timestamp_format: Option<Strftime>,
+    /// Which end of its interval a row's timestamp is, where the job has intervals.
+    pub stamp: Stamp,
 }
 
 impl Default for CsvOptions {
@@ -82,6 +84,7 @@ impl Default for CsvOptions {
             null: String::new(),
             decimals: None,
             timestamp_format: None,
+            stamp: Stamp::Start,
         }
     }
 }
@@ -101,6 +104,7 @@ struct Keys {
     null: String,
     decimals: Option<Decimals>,
     timestamp_format: Option<Strftime>,
+    stamp: Stamp,
 }
 
 impl Default for Keys {
@@ -117,6 +121,7 @@ impl Default for Keys {
             null: String::new(),
             decimals: None,
             timestamp_format: None,
+            stamp: Stamp::Start,
         }
     }
 }
@@ -146,6 +151,7 @@ impl TryFrom<Keys> for CsvOptions {
             null: keys.null,
             decimals: keys.decimals,
             timestamp_format: keys.timestamp_format,
+            stamp: keys.stamp,
         })
     }
 }
@@ -394,6 +400,7 @@ mod tests {
             "delimiter = \";\"\ndecimal = \",\"\nnull = \"0,0\"",
             "timestamp_format = \"%Y %!\"",
             "timestamp_format = \"\"",
+            "stamp = \"middle\"",
             "delimitter = \";\"",
         ] {
             assert!(toml::from_str::<CsvOptions>(bad).is_err(), "{bad}");

@@ -2,7 +2,7 @@
 
 use crate::output::{Output, Times, push_number};
 use crate::{Decimals, FormatError, Formatter, SliceHeader, Strftime};
-use ew_core::Row;
+use ew_core::{Row, Stamp};
 use serde::Deserialize;
 use std::io::Write;
 
@@ -16,6 +16,8 @@ pub struct JsonlOptions {
     pub decimals: Option<Decimals>,
     /// strftime in the job's zone; left out: RFC 3339 with its offset.
     pub timestamp_format: Option<Strftime>,
+    /// Which end of its interval a row's timestamp is, where the job has intervals.
+    pub stamp: Stamp,
 }
 
 /// `{"timestamp":"…","point":"…","value":12.5,"unit":"W","quality":"actual"}`, a null as `null`.

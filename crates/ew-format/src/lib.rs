@@ -16,7 +16,7 @@ pub use crate::jsonl::JsonlOptions;
 pub use crate::options::{Decimals, Strftime};
 pub use crate::xml::XmlOptions;
 
-use ew_core::{Point, Row, Window, Zone};
+use ew_core::{Point, Row, Stamp, Window, Zone};
 use serde::Deserialize;
 use std::io::Write;
 
@@ -76,6 +76,15 @@ impl FormatOptions {
             FormatOptions::Csv(_) => "csv",
             FormatOptions::Xml(_) => "xml",
             FormatOptions::Jsonl(_) => "jsonl",
+        }
+    }
+
+    /// Which end of its interval the timestamp of a row is to be; whoever makes the intervals stamps them so.
+    pub fn stamp(&self) -> Stamp {
+        match self {
+            FormatOptions::Csv(options) => options.stamp,
+            FormatOptions::Xml(options) => options.stamp,
+            FormatOptions::Jsonl(options) => options.stamp,
         }
     }
 

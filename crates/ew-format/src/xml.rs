@@ -3,7 +3,7 @@
 
 use crate::output::{Output, Times, push_number};
 use crate::{Decimals, FormatError, Formatter, SliceHeader, Strftime};
-use ew_core::Row;
+use ew_core::{Row, Stamp};
 use serde::Deserialize;
 use std::io::Write;
 
@@ -21,6 +21,8 @@ pub struct XmlOptions {
     pub decimals: Option<Decimals>,
     /// strftime in the job's zone; left out: RFC 3339 with its offset.
     pub timestamp_format: Option<Strftime>,
+    /// Which end of its interval a row's timestamp is, where the job has intervals.
+    pub stamp: Stamp,
 }
 
 #[derive(Default, Deserialize)]
@@ -30,20 +32,21 @@ struct Keys {
     pretty_format: bool,
     decimals: Option<Decimals>,
     timestamp_format: Option<Strftime>,
+    stamp: Stamp,
 }
 
 impl TryFrom<Keys> for XmlOptions {
     type Error = String;
 
     fn try_from(keys: Keys) -> Result<XmlOptions, String> {
-        let Keys { info, pretty_format, decimals, timestamp_format } = keys;
+        let Keys { info, pretty_format, decimals, timestamp_format, stamp } = keys;
         let template = timestamp_format.as_ref().map_or("", Strftime::as_str);
         for (key, text) in [("info", info.as_str()), ("timestamp_format", template)] {
             if let Some(character) = forbidden(text) {
                 return Err(format!("{key} holds {character:?}, which XML 1.0 forbids"));
             }
         }
-        Ok(XmlOptions { info, pretty_format, decimals, timestamp_format })
+        Ok(XmlOptions { info, pretty_format, decimals, timestamp_format, stamp })
     }
 }
 

@@ -47,7 +47,8 @@ fn of_job(log: &mut Log, options: &ExportOptions) -> Result<Audit, Failure> {
     let never = Job { id: -1, name: options.name.clone(), bookmark: None, slices: 0, looked_seq: 0 };
     let job = snapshot.job(&options.name)?.unwrap_or(never);
     let scope = Scope { selection: options.selection(), since: options.since() };
-    Ok(snapshot.audit(&job, &scope, true)?)
+    // Rows of intervals are not the log's.
+    Ok(snapshot.audit(&job, &scope, options.interval.is_none())?)
 }
 
 fn table(audits: &[(String, Audit)], out: &mut Output) -> Result<(), Failure> {

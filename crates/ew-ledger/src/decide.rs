@@ -54,19 +54,19 @@ fn held(config: &Config, log: &mut Log, job: &str, named: &[String]) -> Result<V
     named.iter().map(one).collect()
 }
 
-/// A slice that lost rows can only go out as a delta, for which its name must tell revisions apart.
+/// A slice that lost rows can only go out as a delta, where the job can make one.
 fn after_seq(config: &Config, log: &mut Log, known: &Job, slice: &Delivery) -> Result<Option<i64>, Failure> {
     let revisions = log.ledger().revisions(known, slice.window)?;
     if !revisions.iter().any(|revision| revision.trimmed) {
         return Ok(None);
     }
-    if !find::options(config, &known.name)?.filename.has_rev() {
+    if !find::options(config, &known.name)?.can_delta() {
         let text = format!(
-            "the slice from {} to {} lost rows to ew-log trim, and filename has no {{rev}} for a delta",
+            "the slice from {} to {} lost rows to ew-log trim, and these cannot go out alone",
             slice.window.start, slice.window.end
         );
         return Err(Failure::new(Exit::Usage, text)
-            .hint("put {rev} into filename, or pass over these rows with --drop REASON"));
+            .hint("put {rev} into filename (a job with interval has no way), or pass over these rows with --drop REASON"));
     }
     Ok(revisions.iter().filter(|r| r.rev < slice.rev).map(|r| r.as_of_seq).max())
 }

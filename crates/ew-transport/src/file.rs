@@ -2,7 +2,7 @@
 
 use crate::error::{ErrorKind, Fault, occupied, plain};
 use crate::source::{PIECE_BYTES, Source, sha256_of};
-use crate::{Checked, Context, How, Parcel, Receipt, TransportError, Transporter, part_name};
+use crate::{Checked, Compression, Context, How, Parcel, Receipt, TransportError, Transporter, part_name};
 use serde::Deserialize;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -15,6 +15,8 @@ pub struct FileOptions {
     /// Where the files go; made when only its last part is missing.
     #[serde(deserialize_with = "not_empty")]
     pub directory: PathBuf,
+    /// How the file is compressed.
+    pub compress: Option<Compression>,
 }
 
 fn not_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {

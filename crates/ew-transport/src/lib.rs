@@ -2,8 +2,9 @@
 //!
 //! When [`Transporter::deliver`] says Ok, the whole file is at the receiver under its name; when it says
 //! Err, nothing partial is under that name. The same parcel twice is harmless. No transporter knows what
-//! is in the file. Mail alone is at least once: see [`SmtpOptions`].
+//! is in the file; `compress`, which stands with its keys, is done by whoever makes the file ([`Compressor`]). Mail alone is at least once: see [`SmtpOptions`].
 
+mod compress;
 mod error;
 mod file;
 mod net;
@@ -11,6 +12,7 @@ mod sftp;
 mod smtp;
 mod source;
 
+pub use compress::{Compression, Compressor};
 pub use error::{ErrorKind, TransportError};
 pub use file::FileOptions;
 pub use sftp::{Fingerprint, HostName, Login, SftpOptions};
@@ -124,6 +126,15 @@ impl TransportOptions {
             TransportOptions::File(options) => options.destination(base),
             TransportOptions::Sftp(options) => options.destination(),
             TransportOptions::Smtp(options) => options.destination(),
+        }
+    }
+
+    /// How the file is compressed before it is sent, if at all.
+    pub fn compress(&self) -> Option<Compression> {
+        match self {
+            TransportOptions::File(options) => options.compress,
+            TransportOptions::Sftp(options) => options.compress,
+            TransportOptions::Smtp(options) => options.compress,
         }
     }
 

@@ -7,7 +7,7 @@ mod known_hosts;
 mod probe;
 
 use crate::error::{ErrorKind, Fault, plain};
-use crate::{Context, TransportError};
+use crate::{Compression, Context, TransportError};
 use connect::{Access, Credential, Trust};
 use deliver::Sftp;
 use ew_core::{SecretSource, Span};
@@ -36,6 +36,8 @@ pub struct SftpOptions {
     pub directory: String,
     /// Make the directory when its last part is missing.
     pub create_directory: bool,
+    /// How the file is compressed.
+    pub compress: Option<Compression>,
 }
 
 /// How the user proves who they are.
@@ -125,6 +127,7 @@ struct Keys {
     directory: String,
     #[serde(default)]
     create_directory: bool,
+    compress: Option<Compression>,
 }
 
 fn default_port() -> u16 {
@@ -171,6 +174,7 @@ impl TryFrom<Keys> for SftpOptions {
             host_key: keys.host_key,
             directory: tidy(&keys.directory),
             create_directory: keys.create_directory,
+            compress: keys.compress,
         })
     }
 }

@@ -1,10 +1,10 @@
 //! The mail itself: a function of the options and the slice, the same byte for byte whenever it is sent.
 
 use super::SmtpOptions;
-use crate::Parcel;
 use crate::error::{ErrorKind, Fault};
 use crate::source::Source;
 use crate::source::hex;
+use crate::{Compression, Parcel};
 use ew_core::Timestamp;
 use lettre::message::header::{
     ContentDisposition, ContentTransferEncoding, ContentType, HeaderName, HeaderValue,
@@ -74,7 +74,7 @@ impl Letter {
         let message = match options.as_attachment {
             true => {
                 // Not text/csv: a mail program may give text the line ends of its own machine.
-                let attachment = Attachment::new(parcel.name.to_owned()).body(encoded, octets());
+                let attachment = Attachment::new(parcel.name.to_owned()).body(encoded, content_type(options));
                 let text = SinglePart::plain(options.body.expand(&parcel.fields));
                 // lettre's own boundary is a random one.
                 let boundary = id.trim_matches(['<', '>']).split('@').next().unwrap_or("ew");
@@ -95,9 +95,10 @@ impl Letter {
     }
 }
 
-fn octets() -> ContentType {
+fn content_type(options: &SmtpOptions) -> ContentType {
+    let name = options.compress.map_or("application/octet-stream", Compression::media_type);
     // Parsing a constant cannot fail; TEXT_PLAIN is what there is to fall back on.
-    ContentType::parse("application/octet-stream").unwrap_or(ContentType::TEXT_PLAIN)
+    ContentType::parse(name).unwrap_or(ContentType::TEXT_PLAIN)
 }
 
 fn check_size(options: &SmtpOptions, bytes: u64) -> Result<(), Fault> {

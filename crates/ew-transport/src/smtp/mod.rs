@@ -8,7 +8,9 @@ mod session;
 pub use address::MailAddress;
 
 use crate::error::{ErrorKind, Fault, plain};
-use crate::{Checked, Context, HostName, How, Parcel, Receipt, TransportError, Transporter, part_name};
+use crate::{
+    Checked, Compression, Context, HostName, How, Parcel, Receipt, TransportError, Transporter, part_name,
+};
 use ew_core::{NameTemplate, Secret, SecretSource, Span};
 use lettre::transport::smtp::client::{Certificate, TlsParameters};
 use message::Letter;
@@ -49,6 +51,8 @@ pub struct SmtpOptions {
     pub max_bytes: Option<u64>,
     /// Certificate authorities beside the system's.
     pub ca_file: Option<PathBuf>,
+    /// How the file is compressed.
+    pub compress: Option<Compression>,
 }
 
 /// How the way to the server is protected.
@@ -94,6 +98,7 @@ struct Keys {
     as_attachment: bool,
     max_bytes: Option<u64>,
     ca_file: Option<PathBuf>,
+    compress: Option<Compression>,
 }
 
 const SUBJECT: &str = "{job} {start:%Y-%m-%d %H:%M%z}";
@@ -149,6 +154,9 @@ impl TryFrom<Keys> for SmtpOptions {
         if !keys.as_attachment && keys.body.is_some() {
             return Err("body has no place where as_attachment = false makes the file the text".into());
         }
+        if !keys.as_attachment && keys.compress.is_some() {
+            return Err("a compressed file is no text; with compress leave as_attachment = true".into());
+        }
         Ok(SmtpOptions {
             host: keys.host,
             port,
@@ -162,6 +170,7 @@ impl TryFrom<Keys> for SmtpOptions {
             as_attachment: keys.as_attachment,
             max_bytes: keys.max_bytes,
             ca_file: keys.ca_file,
+            compress: keys.compress,
         })
     }
 }
@@ -341,6 +350,7 @@ mod tests {
             "body = \"x\"",
             "max_bytes = 1000000",
             "ca_file = \"ca.pem\"",
+            "compress = \"zstd\"",
         ] {
             assert!(read(&format!("to = [\"a@example.com\"]\n{good}")).is_ok(), "{good}");
         }
@@ -355,7 +365,8 @@ mod tests {
             "port = 0",
             "cc = [\"A@Example.com\"]",
             "subject = \"{jop}\"",
-            "compress = \"gzip\"",
+            "compress = \"bzip2\"",
+            "compress = \"gzip\"\nas_attachment = false",
         ] {
             assert!(read(&format!("to = [\"a@example.com\"]\n{bad}")).is_err(), "{bad}");
         }

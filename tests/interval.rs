@@ -1,0 +1,204 @@
+//! `ew-export` with `interval` and `aggregate`: what a receiver of interval data gets, by hand.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/ew.rs"]
+mod ew;
+
+use ew::{Ended, Site};
+use std::path::Path;
+
+const EW_EXPORT: &str = env!("CARGO_BIN_EXE_ew-export");
+
+/// 10 minutes at 1 kW, 5 and 15 at 4 kW with one answer missed, 15 at 600 W, then 5 of 15; and a point that is
+/// asked now and then. A reading is held for 20 minutes, unless max_gap says otherwise.
+const READINGS: &str = "00:00 a 1000 W actual
+    00:00 b 60 W actual
+    10:00 a 4000 W actual
+    20:00 a - W missing
+    30:00 a 600 W actual
+    45:00 b 80 W actual";
+
+fn config(job: &str, format: &str, directory: &str) -> String {
+    format!(
+        "[[export]]\nname = \"u\"\npoints = [\"**\"]\nlate = \"hold\"\nperiod = \"1h\"\n{job}\n\
+         [export.format.{format}\n[export.transport.file]\ndirectory = \"{directory}\"\n"
+    )
+}
+
+const ENERGY: &str = "interval = \"15m\"\naggregate = \"energy\"\n";
+
+/// Appends `MM:SS point value unit quality` rows of the hour 2026-03-01T00.
+fn append(site: &Site, rows: &str) {
+    let mut text = "timestamp,point,value,unit,quality\n".to_owned();
+    for row in rows.lines() {
+        let [time, point, value, unit, quality] = row.split_whitespace().collect::<Vec<_>>()[..] else {
+            panic!("{row}")
+        };
+        let value = if value == "-" { "" } else { value };
+        text += &format!("2026-03-01T00:{time}Z,{point},{value},{unit},{quality}\n");
+    }
+    let log = ew::sibling(EW_EXPORT, "ew-log");
+    site.run_with_input(log.to_str().unwrap(), "-q append", &text).exit(0).stderr("");
+}
+
+/// A site with the readings, at two in the morning.
+fn site(config: &str) -> Site {
+    let mut site = Site::new(config);
+    append(&site, READINGS);
+    site.now("2026-03-01T02:00:00Z");
+    site
+}
+
+fn export(site: &Site, arguments: &str) -> Ended {
+    site.run(EW_EXPORT, arguments)
+}
+
+fn golden(name: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/golden").join(name);
+    std::fs::read_to_string(file).unwrap()
+}
+
+/// The golden files are by hand from [`READINGS`].
+#[test]
+fn energy_in_every_format() {
+    for (job, format, ext, name) in [
+        ("", "csv]", "csv", "interval-wide.csv"),
+        ("columns = [\"a\", \"b\"]", "csv]", "csv", "interval-wide.csv"),
+        ("zone = \"Europe/Zurich\"", "csv]\nlayout = \"long\"\nstamp = \"end\"", "csv", "interval-long.csv"),
+        ("", "jsonl]\nstamp = \"end\"", "jsonl", "interval.jsonl"),
+        ("", "xml]\nstamp = \"start\"", "xml", "interval.xml"),
+    ] {
+        let site = site(&config(&format!("{ENERGY}{job}"), format, "out"));
+        let golden = golden(name);
+        export(&site, "--stdout").exit(0).stdout(&golden);
+        let ended = export(&site, "").exit(0);
+        assert!(ended.stderr.contains("delivered: rows 8, bytes"), "{}", ended.stderr);
+        assert_eq!(site.read(&format!("out/u_20260301T000000Z.{ext}")), golden, "{name}");
+    }
+}
+
+/// A slice looks back for the reading that its first interval begins with.
+#[test]
+fn slices_join_without_a_seam() {
+    let site =
+        site(&config(&format!("{ENERGY}breakup_on_period = true"), "csv]", "out").replace("1h", "15m"));
+    append(&site, "15:00 b - W missing\n 30:00 b - W missing");
+    export(&site, "").exit(0);
+    let names = site.names("out");
+    assert_eq!(names.len(), 4);
+    let text: String = names.iter().map(|name| site.read(&format!("out/{name}"))).collect();
+    let rows: String =
+        text.lines().filter(|line| !line.starts_with("timestamp,")).map(|l| l.to_owned() + "\n").collect();
+    assert_eq!(
+        format!("timestamp,a,b\n{rows}"),
+        golden("interval-wide.csv").replace("T00:45:00Z,50,20", "T00:45:00Z,20")
+    );
+}
+
+#[test]
+fn a_gap_as_long_as_asked_for() {
+    let site = site(&config(&format!("{ENERGY}max_gap = \"5m\""), "csv]", "out"));
+    export(&site, "--stdout").exit(0).stdout(
+        "timestamp,a,b\n2026-03-01T00:00:00Z,416.6666666666667,5\n2026-03-01T00:15:00Z,,\n\
+         2026-03-01T00:30:00Z,50,\n2026-03-01T00:45:00Z,,6.666666666666667\n",
+    );
+}
+
+/// A day of 25 hours has 100 quarters, each stamped with its own offset.
+#[test]
+fn a_day_of_25_hours() {
+    let job = "interval = \"15m\"\naggregate = \"last\"\nperiod = \"1d\"\nzone = \"Europe/Zurich\"\n";
+    let text = config(job, "csv]", "out").replacen("period = \"1h\"\n", "", 1);
+    let mut site = Site::new(&text);
+    let rows: String = (0..100).map(|n| format!("{},a,{n}\n", 1_792_879_200 + n * 900)).collect();
+    let log = ew::sibling(EW_EXPORT, "ew-log");
+    site.run_with_input(log.to_str().unwrap(), "-q append", &format!("timestamp,point,value\n{rows}"))
+        .exit(0);
+    site.now("2026-10-26T00:00:00Z");
+    export(&site, "").exit(0);
+    let text = site.read("out/u_20261024T220000Z.csv");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 101);
+    assert_eq!(lines[1], "2026-10-25T00:00:00+02:00,0");
+    assert_eq!((lines[12], lines[13]), ("2026-10-25T02:45:00+02:00,11", "2026-10-25T02:00:00+01:00,12"));
+    assert_eq!(lines[100], "2026-10-25T23:45:00+01:00,99");
+}
+
+/// An interval that is not over is not sent.
+#[test]
+fn the_end_is_that_of_an_interval() {
+    let mut site = site(&config(ENERGY, "csv]\nheader = false", "out"));
+    site.now("2026-03-01T00:29:59Z");
+    export(&site, "--end now").exit(0);
+    assert_eq!(site.read("out/u_20260301T000000Z.csv"), "2026-03-01T00:00:00Z,500,15\n");
+    site.now("2026-03-01T00:44:00Z");
+    export(&site, "--end 2026-03-01T00:31:00Z").exit(0);
+    assert_eq!(site.names("out").len(), 2);
+    assert_eq!(site.read("out/u_20260301T001500Z.csv"), "2026-03-01T00:15:00Z,1000\n");
+}
+
+#[test]
+fn what_is_before_since_counts_for_nothing() {
+    let site = site(&config(&format!("{ENERGY}since = \"2026-03-01T00:10:00Z\""), "csv]", "out"));
+    export(&site, "--stdout").exit(0).stdout(
+        "timestamp,a,b\n2026-03-01T00:00:00Z,333.3333333333333,\n2026-03-01T00:15:00Z,1000,\n\
+         2026-03-01T00:30:00Z,150,\n2026-03-01T00:45:00Z,50,20\n",
+    );
+    // A slot with no row since then is none of the job's, nor are its intervals.
+    let job = format!("{ENERGY}since = \"2026-03-01T00:31:00Z\"");
+    let site = self::site(&config(&job, "csv]", "out"));
+    export(&site, "--stdout").exit(0).stdout("timestamp,b\n2026-03-01T00:30:00Z,\n2026-03-01T00:45:00Z,20\n");
+}
+
+#[test]
+fn an_empty_slot_has_its_header_only() {
+    let job = format!("{ENERGY}breakup_on_period = true\nalways_export = true");
+    let site = site(&config(&job, "csv]", "out"));
+    export(&site, "").exit(0);
+    assert_eq!(site.read("out/u_20260301T000000Z.csv"), golden("interval-wide.csv"));
+    assert_eq!(site.read("out/u_20260301T010000Z.csv"), "timestamp,a,b\n");
+}
+
+#[test]
+fn a_counter_that_was_reset() {
+    let job = "interval = \"30m\"\naggregate = \"delta\"\n";
+    let mut site = Site::new(&config(job, "jsonl]", "out"));
+    append(
+        &site,
+        "00:00 m 100 Wh actual\n 15:00 m 130 Wh actual\n 20:00 m 4 Wh actual\n 29:00 m 9 Wh actual\n \
+         31:00 m 9.5 Wh actual",
+    );
+    site.now("2026-03-01T02:00:00Z");
+    export(&site, "--stdout").exit(0).stdout(
+        "{\"timestamp\":\"2026-03-01T00:00:00Z\",\"point\":\"m\",\"value\":35,\"unit\":\"Wh\",\"quality\":\"suspect\"}\n\
+         {\"timestamp\":\"2026-03-01T00:30:00Z\",\"point\":\"m\",\"value\":0.5,\"unit\":\"Wh\",\"quality\":\"actual\"}\n",
+    );
+}
+
+#[test]
+fn energy_of_a_level_is_refused() {
+    let site = site(&config(ENERGY, "csv]", "out"));
+    append(&site, "05:00 cbus.lobby.254.56.1 255 level actual");
+    let ended = export(&site, "").exit(65);
+    assert_eq!(
+        ended.stderr,
+        "ew-export: u: cbus.lobby.254.56.1 at 2026-03-01T00:05:00Z has the unit \"level\", of which there is no energy\n\
+         \x20 hint: aggregate = \"energy\" takes mW, W, kW, MW and GW: narrow the job's points, or correct the unit with \
+         ew-log append --replace\n"
+    );
+    assert_eq!(site.names("out"), [""; 0]);
+}
+
+/// A slice that was recorded is rendered again as of then, whatever came since.
+#[test]
+fn a_lost_spool_file_is_made_again() {
+    let site = site(&config(ENERGY, "csv]\nlayout = \"long\"\nstamp = \"end\"", "missing/out"));
+    export(&site, "").exit(69);
+    std::fs::remove_dir_all(site.file("ew.db.spool/jobs/u")).unwrap();
+    append(&site, "05:00 c 1 W actual\n 06:00 a 9 W actual");
+    std::fs::create_dir(site.file("missing")).unwrap();
+    export(&site, "").exit(0);
+    let expect =
+        golden("interval-long.csv").replace("T01:", "T00:").replace("T02:", "T01:").replace("+01:00", "Z");
+    assert_eq!(site.read("missing/out/u_20260301T000000Z.csv"), expect);
+}
