@@ -76,7 +76,7 @@ impl Proftpd {
         self.dir.path().join("home")
     }
 
-    /// A directory where a login starts, made for the stranger with these permissions.
+    /// A directory below `root`, the stranger's, with these permissions.
     pub fn strangers_directory(&self, name: &str, mode: u32) -> PathBuf {
         let path = self.root().join(name);
         fs::create_dir(&path).unwrap();

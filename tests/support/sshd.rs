@@ -123,6 +123,11 @@ impl Sshd {
         path
     }
 
+    /// Ends every session, as a server does that has waited too long; new ones are let in.
+    pub fn hang_up(&self) {
+        kill(&descendants(self.child.id()));
+    }
+
     /// What the server has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
@@ -144,8 +149,12 @@ pub fn end(server: &mut Child) {
     let sessions = descendants(server.id());
     let _ = server.kill();
     let _ = server.wait();
-    if !sessions.is_empty() {
-        let ids = sessions.iter().map(u32::to_string);
+    kill(&sessions);
+}
+
+fn kill(ids: &[u32]) {
+    if !ids.is_empty() {
+        let ids = ids.iter().map(u32::to_string);
         let _ = Command::new("kill").arg("-9").args(ids).stderr(Stdio::null()).status();
     }
 }

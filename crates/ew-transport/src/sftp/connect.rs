@@ -8,6 +8,7 @@ use crate::error::{ErrorKind, Fault};
 use crate::net::{self, lost};
 use ew_core::Secret;
 use ssh2::{KeyboardInteractivePrompt, MethodType, Prompt, Session};
+use std::cell::Cell;
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
@@ -41,6 +42,8 @@ pub(crate) struct Trust {
 pub(crate) struct Link {
     // Dropped first: it says good-bye over the session.
     pub(crate) sftp: ssh2::Sftp,
+    /// Not yet known to refuse fsync@openssh.com.
+    pub(crate) can_sync: Cell<bool>,
     session: Session,
     stream: TcpStream,
 }
@@ -102,7 +105,7 @@ impl Access {
                 _ => fault,
             }
         })?;
-        Ok(Link { sftp, session, stream })
+        Ok(Link { sftp, can_sync: Cell::new(true), session, stream })
     }
 
     /// A session with a host whose key is right.

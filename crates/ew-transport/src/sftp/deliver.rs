@@ -1,7 +1,7 @@
 //! One file over an open connection: look, send under another name, check, rename, look again.
 
 use super::connect::{Access, Link};
-use super::fault::{fault, io_fault, is_absent, is_denied, is_unsupported};
+use super::fault::{fault, io_fault, is_absent, is_denied, is_failure, is_unsupported};
 use crate::error::{ErrorKind, Fault, occupied};
 use crate::source::{PIECE_BYTES, Source, sha256_of};
 use crate::{Checked, How, Parcel, Receipt, TransportError, Transporter, part_name};
@@ -50,9 +50,11 @@ impl Sftp {
         let path = self.remote(parcel.name);
         // The file is opened before the far side is troubled.
         let source = Source::open(parcel)?;
-        let link = match self.link.take() {
-            Some(link) if !link.is_dead() => link,
-            _ => self.access.connect()?,
+        let kept = self.link.take().filter(|link| !link.is_dead());
+        let was_kept = kept.is_some();
+        let link = match kept {
+            Some(link) => link,
+            None => self.access.connect()?,
         };
         let mut visit = Visit {
             link: &link,
@@ -75,6 +77,10 @@ impl Sftp {
                     let _ = link.sftp.unlink(Path::new(&part));
                 }
                 link.stop();
+                // Servers end idle connections, and that shows only now.
+                if was_kept && !has_part && fault.kind == ErrorKind::Unreachable {
+                    return self.place(parcel);
+                }
                 if has_part && was_cut {
                     // The far side may well be there again, to take the part away.
                     if let Ok(again) = self.access.connect() {
@@ -116,7 +122,7 @@ struct Visit<'a> {
 
 impl Visit<'_> {
     fn run(&mut self, source: Source<'_>, options: &Sftp) -> Result<(How, Checked), Fault> {
-        let found = self.look()?;
+        let found = self.look(options)?;
         match found {
             Found::Same(checked) => {
                 if self.parcel.sent_before {
@@ -130,16 +136,12 @@ impl Visit<'_> {
         }
         self.send(source, options)?;
         let checked = self.check(self.part)?;
+        // Acknowledged, it needs no look: what was renamed was whole, and the receiver may have taken it away already.
         let how = match found {
-            Found::Other => {
-                self.unlink()?;
-                How::Replaced
-            }
-            _ => How::Sent,
-        };
-        self.rename()?;
+            Found::Other => self.replace().map(|()| How::Replaced),
+            _ => self.rename().map_err(|e| self.rename_fault(&e)).map(|()| How::Sent),
+        }?;
         self.has_part = false;
-        self.look_after()?;
         Ok((how, checked))
     }
 
@@ -161,11 +163,15 @@ impl Visit<'_> {
     }
 
     /// What is under the final name.
-    fn look(&self) -> Result<Found, Fault> {
+    fn look(&self, options: &Sftp) -> Result<Found, Fault> {
         let stat = match self.link.sftp.stat(Path::new(self.path)) {
             Ok(stat) => stat,
             Err(e) if is_absent(&e) || is_unsupported(&e) => return Ok(Found::Nothing),
-            Err(e) => return Err(self.fault("look for", self.path, &e)),
+            Err(e) => {
+                let fault = self.fault("look for", self.path, &e);
+                let why = is_failure(&e).then(|| self.in_the_way("look for", self.path, options)).flatten();
+                return Err(why.unwrap_or(fault));
+            }
         };
         if stat.is_dir() {
             return Err(Fault::new(ErrorKind::Refused, format!("{} is there and is a directory", self.path)));
@@ -202,9 +208,12 @@ impl Visit<'_> {
         let mut file = self.create(options)?;
         self.has_part = true;
         self.pump(&mut file, &mut source)?;
-        match file.fsync() {
-            Err(e) if !is_unsupported(&e) && !is_denied(&e) => return Err(self.fault("sync", self.part, &e)),
-            _ => {}
+        if self.link.can_sync.get() {
+            match file.fsync() {
+                // Asked once is enough.
+                Err(e) if is_unsupported(&e) || is_denied(&e) => self.link.can_sync.set(false),
+                done => done.map_err(|e| self.fault("sync", self.part, &e))?,
+            }
         }
         file.close().map_err(|e| self.fault("close", self.part, &e))
     }
@@ -214,25 +223,45 @@ impl Visit<'_> {
             let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
             self.link.sftp.open_mode(Path::new(self.part), flags, 0o644, OpenType::File)
         };
-        let directory = options.directory.as_str();
         match open() {
-            Ok(file) => Ok(file),
-            Err(e) if is_absent(&e) && options.create_directory => {
-                self.link.sftp.mkdir(Path::new(directory), 0o755).map_err(|e| {
-                    let fault = self.fault("make directory", directory, &e);
-                    match is_absent(&e) {
-                        true => fault.hint("only the last part of a directory is made by itself"),
-                        false => fault,
-                    }
-                })?;
-                open().map_err(|e| self.fault("create", self.part, &e))
-            }
             Err(e) if is_absent(&e) => {
-                Err(Fault::new(ErrorKind::Missing, format!("the directory {directory} is not there"))
-                    .hint("make it there, or set create_directory = true"))
+                let made = self.make_directory(options);
+                // Another run may have made it meanwhile.
+                open().map_err(|e| made.err().unwrap_or_else(|| self.fault("create", self.part, &e)))
             }
-            Err(e) => Err(self.fault("create", self.part, &e)),
+            done => done.map_err(|e| self.fault("create", self.part, &e)),
         }
+    }
+
+    /// Makes the directory, where that was asked for.
+    fn make_directory(&self, options: &Sftp) -> Result<(), Fault> {
+        let directory = options.directory.as_str();
+        if let Some(fault) = self.in_the_way("create", self.part, options) {
+            return Err(fault);
+        }
+        if !options.create_directory {
+            let reason = format!("create {}: the directory {directory} is not there", self.part);
+            return Err(
+                Fault::new(ErrorKind::Missing, reason).hint("make it there, or set create_directory = true")
+            );
+        }
+        self.link.sftp.mkdir(Path::new(directory), 0o755).map_err(|e| {
+            let fault = self.fault("make directory", directory, &e);
+            match is_absent(&e) {
+                true => fault.hint("only the last part of a directory is made by itself"),
+                false => fault,
+            }
+        })
+    }
+
+    /// The reason where the directory is a file. Servers say different things of that, none of them clear.
+    fn in_the_way(&self, operation: &str, path: &str, options: &Sftp) -> Option<Fault> {
+        let directory = options.directory.as_str();
+        let is_file = self.link.sftp.stat(Path::new(directory)).is_ok_and(|stat| stat.is_file());
+        is_file.then(|| {
+            let reason = format!("{operation} {path}: {directory} is there and is a file");
+            Fault::new(ErrorKind::Missing, reason)
+        })
     }
 
     /// Sends the file through a window that slides by what the far side has acknowledged.
@@ -286,27 +315,25 @@ impl Visit<'_> {
         }
     }
 
-    /// A look at the final name. The rename was acknowledged, so a name that is gone was taken by the receiver;
-    /// sending again would give it the file twice.
-    fn look_after(&self) -> Result<(), Fault> {
-        match self.link.sftp.stat(Path::new(self.path)) {
-            Err(e) if is_absent(&e) => Ok(()),
-            _ => self.check(self.path).map(|_| ()),
-        }
+    fn rename(&self) -> Result<(), ssh2::Error> {
+        self.link.sftp.rename(Path::new(self.part), Path::new(self.path), None)
     }
 
-    /// Removes the file in the place of which the new one goes: OpenSSH renames onto nothing that exists.
-    fn unlink(&self) -> Result<(), Fault> {
+    fn rename_fault(&self, error: &ssh2::Error) -> Fault {
+        self.fault(&format!("rename {} to", self.part), self.path, error)
+    }
+
+    /// Renames onto the earlier file. Some servers do that in one step; others, OpenSSH among them, rename onto nothing
+    /// that exists. A server that forbids to rename keeps the earlier file.
+    fn replace(&self) -> Result<(), Fault> {
+        match self.rename() {
+            Err(e) if is_failure(&e) => {}
+            done => return done.map_err(|e| self.rename_fault(&e)),
+        }
         match self.link.sftp.unlink(Path::new(self.path)) {
-            Err(e) if !is_absent(&e) => Err(self.fault("replace", self.path, &e)),
-            _ => Ok(()),
+            Err(e) if !is_absent(&e) => return Err(self.fault("replace", self.path, &e)),
+            _ => {}
         }
-    }
-
-    fn rename(&self) -> Result<(), Fault> {
-        self.link
-            .sftp
-            .rename(Path::new(self.part), Path::new(self.path), None)
-            .map_err(|e| self.fault(&format!("rename {} to", self.part), self.path, &e))
+        self.rename().map_err(|e| self.rename_fault(&e))
     }
 }

@@ -1,0 +1,248 @@
+//! The SFTP transporter beyond what holds for every transporter: passwords, requests, and what each failure says.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/proftpd.rs"]
+mod proftpd;
+#[path = "support/spool.rs"]
+mod spool;
+#[path = "support/sshd.rs"]
+mod sshd;
+
+use ew_core::Exit;
+use ew_transport::{How, Parcel, TransportOptions, Transporter};
+use proftpd::{PASSWORD, Proftpd, STRANGER, USER};
+use spool::{Spool, open, options};
+use sshd::Sshd;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+/// To ProFTPD, by password.
+fn to_proftpd(server: &Proftpd, user: &str, password: &str, more: &str) -> TransportOptions {
+    options(&format!(
+        "[sftp]\nhost = \"127.0.0.1\"\nport = {}\nuser = {user:?}\npassword = {password:?}\nknown_hosts = {:?}\n{more}",
+        server.port(),
+        server.known_hosts(server.port())
+    ))
+}
+
+/// To OpenSSH, by key.
+fn to_sshd(server: &Sshd, port: u16, more: &str) -> TransportOptions {
+    options(&format!(
+        "[sftp]\nhost = \"127.0.0.1\"\nport = {port}\nuser = {:?}\nkey_file = {:?}\nknown_hosts = {:?}\n{more}",
+        server.user(),
+        server.key(),
+        server.known_hosts(&["ed25519"], port)
+    ))
+}
+
+#[test]
+fn a_wrong_password_is_a_refusal_that_does_not_show_it() {
+    let server = Proftpd::start();
+    for (user, password) in [(USER, "swordfish"), ("nobody-there", PASSWORD)] {
+        let options = to_proftpd(&server, user, password, "");
+        let error = open(&options).deliver(&Spool::new("x").parcel("a.csv")).unwrap_err();
+        assert_eq!((error.exit(), error.is_retryable()), (Exit::Refused, false), "{error}");
+        let expect = format!(
+            "cannot send a.csv to sftp {user}@127.0.0.1:{}: log in as {user}: the server refuses",
+            server.port()
+        );
+        assert_eq!(error.to_string(), expect);
+        assert!(error.hint().unwrap().contains("is the password right"), "{:?}", error.hint());
+        assert!(!format!("{error:?}{options:?}").contains(password), "{error:?}{options:?}");
+    }
+    assert!(fs::read_dir(server.root()).unwrap().next().is_none());
+    // OpenSSH here takes no passwords at all.
+    let sshd = Sshd::start();
+    let options = options(&format!(
+        "[sftp]\nhost = \"127.0.0.1\"\nport = {}\nuser = {:?}\npassword = {PASSWORD:?}\nknown_hosts = {:?}\n",
+        sshd.port(),
+        sshd.user(),
+        sshd.known_hosts(&["ed25519"], sshd.port())
+    ));
+    let error = open(&options).deliver(&Spool::new("x").parcel("a.csv")).unwrap_err();
+    assert_eq!(error.exit(), Exit::Refused, "{error}");
+    assert!(error.hint().unwrap().contains("does the server take passwords"), "{:?}", error.hint());
+}
+
+/// OpenSSH's server with a log of each request.
+struct Counted {
+    server: Sshd,
+    dir: tempfile::TempDir,
+}
+
+impl Counted {
+    /// With more options of sftp-server.
+    fn start(more: &str) -> Counted {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("home")).unwrap();
+        let at = dir.path().display();
+        let server = Sshd::start_with(&format!(
+            "ForceCommand exec /usr/lib/openssh/sftp-server {more} -e -l DEBUG3 -d {at}/home 2>>{at}/log"
+        ));
+        Counted { server, dir }
+    }
+
+    fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    fn open(&self) -> Box<dyn Transporter> {
+        open(&to_sshd(&self.server, self.server.port(), ""))
+    }
+
+    /// The requests since the last call, each by its name.
+    fn requests(&self) -> Vec<String> {
+        let path = self.dir.path().join("log");
+        let log = fs::read_to_string(&path).unwrap();
+        fs::write(path, "").unwrap();
+        log.lines()
+            .filter_map(|line| line.split_once(": request ")?.1.split_once(": ")?.1.split([' ', '"']).next())
+            .filter(|word| *word != "sent")
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// Round trips are what a slice costs on a long line. Not one is idle: is the name free, create, write, down to the
+/// disk, close, is it whole, rename.
+#[test]
+fn a_small_slice_takes_seven_requests_of_the_one_connection() {
+    let counted = Counted::start("");
+    let mut transporter = counted.open();
+    let spool = Spool::new("timestamp,a\n2023-11-14T22:13:20Z,12.5\n");
+    let names: Vec<String> = (0..20).map(|n| format!("u_{n}.csv")).collect();
+    for name in &names {
+        assert_eq!(transporter.deliver(&spool.parcel(name)).unwrap().how, How::Sent);
+    }
+    let one = ["stat", "open", "write", "fsync", "close", "stat", "rename"];
+    assert_eq!(counted.requests(), one.repeat(20));
+
+    // A revision: OpenSSH renames onto nothing that exists, which only the attempt tells.
+    let longer = Spool::new("timestamp,a\n2023-11-14T22:13:20Z,12.5\n2023-11-14T22:28:20Z,13\n");
+    let revision = Parcel { may_replace: true, ..longer.parcel("u_0.csv") };
+    assert_eq!(transporter.deliver(&revision).unwrap().how, How::Replaced);
+    assert_eq!(counted.requests(), [one.as_slice(), &["remove", "rename"]].concat());
+    let log = counted.server.log();
+    assert_eq!(log.matches("Accepted publickey").count(), 1, "{log}");
+}
+
+/// The window is megabytes, and each request takes as much of it as goes into one packet.
+#[test]
+fn a_large_slice_is_written_in_few_requests() {
+    let counted = Counted::start("");
+    let spool = Spool::large(6_000_000);
+    counted.open().deliver(&spool.parcel("a")).unwrap();
+    let writes = counted.requests().iter().filter(|name| *name == "write").count();
+    assert!(writes <= 6_000_000 / 30_000 + 10, "{writes}");
+}
+
+#[test]
+fn a_server_that_does_not_sync_is_asked_once() {
+    let counted = Counted::start("-P fsync");
+    let mut transporter = counted.open();
+    let spool = Spool::new("x");
+    for name in ["a", "b", "c"] {
+        transporter.deliver(&spool.parcel(name)).unwrap();
+    }
+    let log = fs::read_to_string(counted.dir.path().join("log")).unwrap();
+    assert_eq!(log.matches("sent status 3").count(), 1, "{log}");
+}
+
+#[test]
+fn a_connection_that_was_lost_meanwhile_is_made_anew() {
+    let counted = Counted::start("");
+    let mut transporter = counted.open();
+    let spool = Spool::new("x");
+    for name in ["a", "b", "c"] {
+        assert_eq!(transporter.deliver(&spool.parcel(name)).unwrap().how, How::Sent);
+        counted.server.hang_up();
+    }
+    let log = counted.server.log();
+    assert_eq!(log.matches("Accepted publickey").count(), 3, "{log}");
+    assert_eq!(fs::read_dir(counted.home()).unwrap().count(), 3);
+}
+
+/// What was tried and on which path, word for word, and how a program ends on it.
+#[track_caller]
+fn fails(options: &TransportOptions, parcel: &Parcel<'_>, exit: Exit, reason: &str) {
+    let error = open(options).deliver(parcel).unwrap_err();
+    assert_eq!((error.exit(), error.reason()), (exit, reason), "{error}");
+    assert!(error.to_string().starts_with("cannot send a to sftp "), "{error}");
+}
+
+#[test]
+fn each_failure_names_operation_and_path() {
+    let (proftpd, sshd) = (Proftpd::start(), Sshd::start());
+    let spool = Spool::new("x");
+    let parcel = spool.parcel("a");
+    fs::write(proftpd.root().join("in"), "").unwrap();
+    fs::write(sshd.root().join("in"), "").unwrap();
+    for more in ["directory = \"in\"", "directory = \"in\"\ncreate_directory = true"] {
+        for (options, operation) in [
+            (to_proftpd(&proftpd, USER, PASSWORD, more), "look for in/a"),
+            (to_sshd(&sshd, sshd.port(), more), "create in/.a.part"),
+        ] {
+            let reason = format!("{operation}: in is there and is a file");
+            fails(&options, &parcel, Exit::Unavailable, &reason);
+        }
+    }
+    let missing = "directory = \"no/such\"";
+    let reason = "create no/such/.a.part: the directory no/such is not there";
+    fails(&to_proftpd(&proftpd, USER, PASSWORD, missing), &parcel, Exit::Unavailable, reason);
+    let made = format!("{missing}\ncreate_directory = true");
+    let reason = "make directory no/such: no such file";
+    fails(&to_proftpd(&proftpd, USER, PASSWORD, &made), &parcel, Exit::Unavailable, reason);
+
+    // Directories that the user may look into and not write, and may not even enter.
+    proftpd.strangers_directory("sealed", 0o555);
+    proftpd.strangers_directory("closed", 0o000);
+    for (more, reason) in [
+        ("directory = \"sealed\"", "create sealed/.a.part: permission denied"),
+        ("directory = \"closed\"", "look for closed/a: permission denied"),
+        (
+            "directory = \"sealed/new\"\ncreate_directory = true",
+            "make directory sealed/new: permission denied",
+        ),
+    ] {
+        fails(&to_proftpd(&proftpd, STRANGER, PASSWORD, more), &parcel, Exit::Refused, reason);
+    }
+    // For whoever clears away.
+    for name in ["sealed", "closed"] {
+        fs::set_permissions(proftpd.root().join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+/// Requests that a server forbids one by one, when there is an earlier file and when there is none.
+#[test]
+fn what_is_forbidden_is_named_and_leaves_nothing_behind() {
+    let spool = Spool::new("new");
+    for (forbidden, first, revision) in [
+        ("stat", "look for a: permission denied", "look for a: permission denied"),
+        ("open", "create .a.part: permission denied", "create .a.part: permission denied"),
+        ("write", "write .a.part: permission denied", "write .a.part: permission denied"),
+        ("close", "close .a.part: permission denied", "close .a.part: permission denied"),
+        ("rename", "rename .a.part to a: permission denied", "rename .a.part to a: permission denied"),
+        ("remove", "", "replace a: permission denied"),
+    ] {
+        let counted = Counted::start(&format!("-P {forbidden}"));
+        let options = to_sshd(&counted.server, counted.server.port(), "");
+        let there = || {
+            let mut names: Vec<_> =
+                fs::read_dir(counted.home()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        if !first.is_empty() {
+            fails(&options, &spool.parcel("a"), Exit::Refused, first);
+            assert!(there().is_empty(), "{forbidden}: {:?}", there());
+        }
+        fs::write(counted.home().join("a"), "old and longer").unwrap();
+        let parcel = Parcel { may_replace: true, ..spool.parcel("a") };
+        fails(&options, &parcel, Exit::Refused, revision);
+        assert_eq!(fs::read(counted.home().join("a")).unwrap(), b"old and longer", "{forbidden}");
+        if forbidden != "remove" {
+            assert_eq!(there(), ["a"], "{forbidden}");
+        }
+    }
+}
