@@ -48,7 +48,7 @@ impl<'a> Way<'a> {
             port: sshd.port(),
             key: sshd.key(),
             known_hosts: sshd.known_hosts(&["ed25519", "ecdsa", "rsa"], sshd.port()),
-            directory: "",
+            directory: ".",
             more: "",
         }
     }
@@ -225,7 +225,7 @@ fn relative_and_absolute_directories() {
     let spool = Spool::new("x");
     let absolute = sshd.root().join("abs");
     for (directory, file) in
-        [("", "a".into()), ("new/", "new/a".to_owned()), (absolute.to_str().unwrap(), "abs/a".into())]
+        [(".", "a".into()), ("new/", "new/a".to_owned()), (absolute.to_str().unwrap(), "abs/a".into())]
     {
         let way = Way { directory, more: "create_directory = true", ..Way::to(&sshd) };
         assert_eq!(way.open(&sshd).deliver(&spool.parcel("a")).unwrap().how, How::Sent);

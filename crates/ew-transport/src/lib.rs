@@ -18,8 +18,8 @@ pub use smtp::{MailAddress, MailLogin, Security, SmtpOptions};
 
 use error::Fault;
 use ew_core::{NameFields, Secret, SecretSource, Span};
-use serde::{Deserialize, Serialize};
-use std::path::Path;
+use serde::{Deserialize, Deserializer, Serialize, de};
+use std::path::{Path, PathBuf};
 
 /// One file to deliver.
 #[derive(Debug, Clone, Copy)]
@@ -144,6 +144,20 @@ impl TransportOptions {
             TransportOptions::Smtp(options) => Box::new(options.open(context)?),
         })
     }
+}
+
+/// A text of ew.toml that is not empty; `why` is what is said of one that is.
+fn filled<'de, D: Deserializer<'de>>(deserializer: D, why: &str) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.is_empty() {
+        true => Err(de::Error::custom(why)),
+        false => Ok(text),
+    }
+}
+
+/// The path of a file, for a key that may be left out and not be empty.
+fn file_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    filled(deserializer, "the file has no name").map(|path| Some(path.into()))
 }
 
 /// The longest file name, bytes, here and with most receivers.
