@@ -104,6 +104,7 @@ fn slices_arrive_whole_over_one_connection() {
     site.run(EW_EXPORT, "").exit(0);
     holds_every_row_once(&server.root().join("in"), &rows);
     assert_eq!(proxy.connections(), 1);
+    assert_eq!(server.log().matches("Accepted publickey").count(), 1, "{}", server.log());
     site.run(EW_EXPORT, "").exit(66);
 }
 
@@ -395,6 +396,19 @@ fn kill_9_at_many_moments_over_sftp() {
     let rows = fill(&site, 40);
     killed_at_many_moments(&site, 30);
     holds_every_row_once(&server.root().join("in"), &rows);
+}
+
+/// What a killed run left under a final name is its own to finish.
+#[test]
+fn kill_9_at_many_moments_where_nothing_can_be_renamed() {
+    let home = tempfile::tempdir().unwrap();
+    let server =
+        Sshd::start_with(&format!("ForceCommand internal-sftp -P rename -d {}", home.path().display()));
+    let proxy = Proxy::start(server.address(), Plan::rate(1_000_000));
+    let site = site(&server, proxy.port(), "");
+    let rows = fill(&site, 40);
+    killed_at_many_moments(&site, 40);
+    holds_every_row_once(&home.path().join("in"), &rows);
 }
 
 #[test]

@@ -9,10 +9,11 @@ mod spool;
 mod sshd;
 
 use ew_core::Exit;
-use ew_transport::{How, Parcel, TransportOptions, Transporter};
+use ew_transport::{Checked, ErrorKind, How, Parcel, TransportOptions, Transporter};
 use proftpd::{PASSWORD, Proftpd, STRANGER, USER};
 use spool::{Spool, open, options};
 use sshd::Sshd;
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -222,7 +223,6 @@ fn what_is_forbidden_is_named_and_leaves_nothing_behind() {
         ("open", "create .a.part: permission denied", "create .a.part: permission denied"),
         ("write", "write .a.part: permission denied", "write .a.part: permission denied"),
         ("close", "close .a.part: permission denied", "close .a.part: permission denied"),
-        ("rename", "rename .a.part to a: permission denied", "rename .a.part to a: permission denied"),
         ("remove", "", "replace a: permission denied"),
     ] {
         let counted = Counted::start(&format!("-P {forbidden}"));
@@ -245,4 +245,51 @@ fn what_is_forbidden_is_named_and_leaves_nothing_behind() {
             assert_eq!(there(), ["a"], "{forbidden}");
         }
     }
+}
+
+/// A receiver that renames nothing gets the file under its own name; what a killed attempt left there is no other's.
+#[test]
+fn where_nothing_can_be_renamed_the_file_grows_in_place() {
+    let counted = Counted::start("-P rename");
+    let (home, spool) = (counted.home(), Spool::new("timestamp,a\n2023-11-14T22:13:20Z,12.5\n"));
+    let mut transporter = counted.open();
+    for name in ["a", "b"] {
+        let receipt = transporter.deliver(&spool.parcel(name)).unwrap();
+        assert_eq!((receipt.how, receipt.checked), (How::InPlace, Checked::Size));
+        assert_eq!(serde_json::to_value(receipt.how).unwrap(), "in_place");
+        assert_eq!(fs::read(home.join(name)).unwrap(), spool.bytes);
+        assert_eq!(transporter.deliver(&spool.parcel(name)).unwrap().how, How::Found);
+    }
+    for begun in [0, 1, spool.bytes.len() - 1] {
+        fs::write(home.join("a"), &spool.bytes[..begun]).unwrap();
+        assert_eq!(transporter.deliver(&spool.parcel("a")).unwrap_err().kind(), ErrorKind::Occupied);
+        let again = Parcel { sent_before: true, ..spool.parcel("a") };
+        assert_eq!(transporter.deliver(&again).unwrap().how, How::InPlace);
+        assert_eq!(fs::read(home.join("a")).unwrap(), spool.bytes);
+    }
+    // Anything but its beginning is somebody's.
+    fs::write(home.join("a"), "time").unwrap();
+    fs::write(home.join("b"), "Time").unwrap();
+    let again = |name| Parcel { sent_before: true, ..spool.parcel(name) };
+    assert_eq!(transporter.deliver(&again("b")).unwrap_err().kind(), ErrorKind::Occupied);
+    assert_eq!(transporter.deliver(&again("a")).unwrap().how, How::InPlace);
+    let revision = Parcel { may_replace: true, ..spool.parcel("b") };
+    assert_eq!(transporter.deliver(&revision).unwrap().how, How::InPlace);
+    let names: BTreeSet<_> = fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(names.iter().eq(["a", "b"]), "{names:?}");
+}
+
+#[test]
+fn a_failure_in_place_leaves_nothing_partial() {
+    let server = Sshd::start_limited("ForceCommand internal-sftp -P rename", Some(1024));
+    let home = tempfile::tempdir().unwrap();
+    let more = format!("directory = {:?}", home.path());
+    let mut transporter = open(&to_sshd(&server, server.port(), &more));
+    assert_eq!(transporter.deliver(&Spool::new("x").parcel("a")).unwrap().how, How::InPlace);
+    let error = transporter.deliver(&Spool::large(3_000_000).parcel("b")).unwrap_err();
+    assert_eq!(error.reason(), format!("write {}/b: failure", home.path().display()));
+    transporter.deliver(&Spool::new("x").parcel("c")).unwrap();
+    let names: BTreeSet<_> =
+        fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(names.iter().eq(["a", "c"]), "{names:?}");
 }

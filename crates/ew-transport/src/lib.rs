@@ -54,6 +54,8 @@ pub enum How {
     Found,
     /// It took the place of a file with other content.
     Replaced,
+    /// It grew under its own name, because nothing can be renamed there: a reader may have seen a part of it.
+    InPlace,
 }
 
 /// What was compared at the receiver.

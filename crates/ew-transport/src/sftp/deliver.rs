@@ -7,7 +7,8 @@ use crate::source::{PIECE_BYTES, Source, sha256_of};
 use crate::{Checked, How, Parcel, Receipt, TransportError, Transporter, part_name};
 use ssh2::{File, OpenFlags, OpenType};
 use std::cell::Cell;
-use std::io::Write;
+use std::fs;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 /// The most bytes on their way at once. libssh2 sends all of a buffer before it waits for the first
@@ -56,14 +57,8 @@ impl Sftp {
             Some(link) => link,
             None => self.access.connect()?,
         };
-        let mut visit = Visit {
-            link: &link,
-            parcel,
-            part: &part,
-            path: &path,
-            has_part: false,
-            was_cut: Cell::new(false),
-        };
+        let mut visit =
+            Visit { link: &link, parcel, part: &part, path: &path, partial: None, was_cut: Cell::new(false) };
         match visit.run(source, self) {
             Ok((how, checked)) => {
                 self.link = Some(link);
@@ -71,21 +66,24 @@ impl Sftp {
                 Ok(Receipt { destination, path, bytes: parcel.bytes, how, checked, recipients: Vec::new() })
             }
             Err(fault) => {
-                let (has_part, was_cut) = (visit.has_part, visit.was_cut.get());
+                let (partial, was_cut) = (visit.partial, visit.was_cut.get());
                 // What fails from here on is not told: the first failure is the one to tell.
-                if has_part && fault.kind != ErrorKind::Unreachable {
-                    let _ = link.sftp.unlink(Path::new(&part));
+                if let Some(partial) = partial
+                    && fault.kind != ErrorKind::Unreachable
+                {
+                    let _ = link.sftp.unlink(Path::new(partial));
                 }
                 link.stop();
                 // Servers end idle connections, and that shows only now.
-                if was_kept && !has_part && fault.kind == ErrorKind::Unreachable {
+                if was_kept && partial.is_none() && fault.kind == ErrorKind::Unreachable {
                     return self.place(parcel);
                 }
-                if has_part && was_cut {
-                    // The far side may well be there again, to take the part away.
-                    if let Ok(again) = self.access.connect() {
-                        let _ = again.sftp.unlink(Path::new(&part));
-                    }
+                // The far side may well be there again, to take the part away.
+                if let Some(partial) = partial
+                    && was_cut
+                    && let Ok(again) = self.access.connect()
+                {
+                    let _ = again.sftp.unlink(Path::new(partial));
                 }
                 Err(fault)
             }
@@ -105,6 +103,8 @@ enum Found {
     Nothing,
     /// The parcel, as far as was compared.
     Same(Checked),
+    /// Its beginning, of an attempt that was cut short where nothing can be renamed.
+    Begun,
     Other,
 }
 
@@ -114,13 +114,13 @@ struct Visit<'a> {
     parcel: &'a Parcel<'a>,
     part: &'a str,
     path: &'a str,
-    /// The temporary file may be there.
-    has_part: bool,
+    /// What may be there and not be whole.
+    partial: Option<&'a str>,
     /// The connection ended by itself.
     was_cut: Cell<bool>,
 }
 
-impl Visit<'_> {
+impl<'a> Visit<'a> {
     fn run(&mut self, source: Source<'_>, options: &Sftp) -> Result<(How, Checked), Fault> {
         let found = self.look(options)?;
         match found {
@@ -132,24 +132,37 @@ impl Visit<'_> {
                 return Ok((How::Found, checked));
             }
             Found::Other if !self.parcel.may_replace => return Err(occupied(self.path)),
-            Found::Other | Found::Nothing => {}
+            Found::Other | Found::Begun | Found::Nothing => {}
         }
-        self.send(source, options)?;
+        if !self.link.can_rename.get() {
+            return self.send_in_place(source, options);
+        }
+        self.send(self.part, source, options)?;
         let checked = self.check(self.part)?;
         // Acknowledged, it needs no look: what was renamed was whole, and the receiver may have taken it away already.
-        let how = match found {
-            Found::Other => self.replace().map(|()| How::Replaced),
-            _ => self.rename().map_err(|e| self.rename_fault(&e)).map(|()| How::Sent),
-        }?;
-        self.has_part = false;
+        if !self.rename(!matches!(found, Found::Nothing))? {
+            self.link.can_rename.set(false);
+            let _ = self.link.sftp.unlink(Path::new(self.part));
+            return self.send_in_place(Source::open(self.parcel)?, options);
+        }
+        self.partial = None;
+        let how = if matches!(found, Found::Other) { How::Replaced } else { How::Sent };
         Ok((how, checked))
+    }
+
+    /// Where nothing can be renamed the file grows under its own name, and a failure takes it away.
+    fn send_in_place(&mut self, source: Source<'_>, options: &Sftp) -> Result<(How, Checked), Fault> {
+        self.send(self.path, source, options)?;
+        let checked = self.check(self.path)?;
+        self.partial = None;
+        Ok((How::InPlace, checked))
     }
 
     fn fault(&self, operation: &str, path: &str, error: &ssh2::Error) -> Fault {
         self.note(fault(&format!("{operation} {path}"), error, self.link.is_dead()))
     }
 
-    fn io_fault(&self, operation: &str, path: &str, error: &std::io::Error) -> Fault {
+    fn io_fault(&self, operation: &str, path: &str, error: &io::Error) -> Fault {
         self.note(io_fault(&format!("{operation} {path}"), error, self.link.is_dead()))
     }
 
@@ -176,11 +189,14 @@ impl Visit<'_> {
         if stat.is_dir() {
             return Err(Fault::new(ErrorKind::Refused, format!("{} is there and is a directory", self.path)));
         }
-        if stat.size.is_some_and(|size| size != self.parcel.bytes) {
-            return Ok(Found::Other);
+        if let Some(size) = stat.size
+            && size != self.parcel.bytes
+        {
+            let is_begun = size < self.parcel.bytes && self.parcel.sent_before && self.is_beginning(size)?;
+            return Ok(if is_begun { Found::Begun } else { Found::Other });
         }
-        Ok(match self.reads_back(self.path)? {
-            Some(true) => Found::Same(Checked::Sha256),
+        Ok(match self.reads_back(self.path, self.parcel.bytes)? {
+            Some(hash) if hash == self.parcel.sha256 => Found::Same(Checked::Sha256),
             // It may not be read. Where no other content ever had the name, an earlier attempt and the size
             // are proof enough.
             None if self.parcel.sent_before && !self.parcel.may_replace => Found::Same(Checked::Size),
@@ -188,15 +204,23 @@ impl Visit<'_> {
         })
     }
 
-    /// Whether the file there has the parcel's bytes; none where it may not be read.
-    fn reads_back(&self, path: &str) -> Result<Option<bool>, Fault> {
+    /// Whether the so many bytes there are the first of the parcel's.
+    fn is_beginning(&self, size: u64) -> Result<bool, Fault> {
+        let local = |e: io::Error| Fault::local("read", self.parcel.file, &e);
+        let Some(hash) = self.reads_back(self.path, size)? else { return Ok(false) };
+        let file = fs::File::open(self.parcel.file).map_err(local)?;
+        Ok(sha256_of(file.take(size), size).map_err(local)?.is_some_and(|ours| ours == hash))
+    }
+
+    /// The SHA-256 of the file there, empty if it does not have so many bytes; none where it may not be read.
+    fn reads_back(&self, path: &str, bytes: u64) -> Result<Option<String>, Fault> {
         let file = match self.link.sftp.open(Path::new(path)) {
             Ok(file) => file,
             Err(e) if is_denied(&e) => return Ok(None),
             Err(e) => return Err(self.fault("open", path, &e)),
         };
-        match sha256_of(file, self.parcel.bytes) {
-            Ok(found) => Ok(Some(found.as_deref() == Some(self.parcel.sha256))),
+        match sha256_of(file, bytes) {
+            Ok(found) => Ok(Some(found.unwrap_or_default())),
             Err(e) => match self.io_fault("read back", path, &e) {
                 fault if fault.kind == ErrorKind::Refused => Ok(None),
                 fault => Err(fault),
@@ -204,43 +228,44 @@ impl Visit<'_> {
         }
     }
 
-    fn send(&mut self, mut source: Source<'_>, options: &Sftp) -> Result<(), Fault> {
-        let mut file = self.create(options)?;
-        self.has_part = true;
-        self.pump(&mut file, &mut source)?;
+    /// Writes the whole file under this name, down to the disk.
+    fn send(&mut self, path: &'a str, mut source: Source<'_>, options: &Sftp) -> Result<(), Fault> {
+        let mut file = self.create(path, options)?;
+        self.partial = Some(path);
+        self.pump(path, &mut file, &mut source)?;
         if self.link.can_sync.get() {
             match file.fsync() {
                 // Asked once is enough.
                 Err(e) if is_unsupported(&e) || is_denied(&e) => self.link.can_sync.set(false),
-                done => done.map_err(|e| self.fault("sync", self.part, &e))?,
+                done => done.map_err(|e| self.fault("sync", path, &e))?,
             }
         }
-        file.close().map_err(|e| self.fault("close", self.part, &e))
+        file.close().map_err(|e| self.fault("close", path, &e))
     }
 
-    fn create(&self, options: &Sftp) -> Result<File, Fault> {
+    fn create(&self, path: &str, options: &Sftp) -> Result<File, Fault> {
         let open = || {
             let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
-            self.link.sftp.open_mode(Path::new(self.part), flags, 0o644, OpenType::File)
+            self.link.sftp.open_mode(Path::new(path), flags, 0o644, OpenType::File)
         };
         match open() {
             Err(e) if is_absent(&e) => {
-                let made = self.make_directory(options);
+                let made = self.make_directory(path, options);
                 // Another run may have made it meanwhile.
-                open().map_err(|e| made.err().unwrap_or_else(|| self.fault("create", self.part, &e)))
+                open().map_err(|e| made.err().unwrap_or_else(|| self.fault("create", path, &e)))
             }
-            done => done.map_err(|e| self.fault("create", self.part, &e)),
+            done => done.map_err(|e| self.fault("create", path, &e)),
         }
     }
 
-    /// Makes the directory, where that was asked for.
-    fn make_directory(&self, options: &Sftp) -> Result<(), Fault> {
+    /// Makes the directory of a path, where that was asked for.
+    fn make_directory(&self, path: &str, options: &Sftp) -> Result<(), Fault> {
         let directory = options.directory.as_str();
-        if let Some(fault) = self.in_the_way("create", self.part, options) {
+        if let Some(fault) = self.in_the_way("create", path, options) {
             return Err(fault);
         }
         if !options.create_directory {
-            let reason = format!("create {}: the directory {directory} is not there", self.part);
+            let reason = format!("create {path}: the directory {directory} is not there");
             return Err(
                 Fault::new(ErrorKind::Missing, reason).hint("make it there, or set create_directory = true")
             );
@@ -265,7 +290,7 @@ impl Visit<'_> {
     }
 
     /// Sends the file through a window that slides by what the far side has acknowledged.
-    fn pump(&self, file: &mut File, source: &mut Source<'_>) -> Result<(), Fault> {
+    fn pump(&self, path: &str, file: &mut File, source: &mut Source<'_>) -> Result<(), Fault> {
         let mut buffer: Vec<u8> = Vec::with_capacity(2 * WINDOW_BYTES_MAX);
         let (mut start, mut window, mut is_end) = (0, WINDOW_BYTES_MIN, false);
         let mut piece = vec![0; PIECE_BYTES];
@@ -280,12 +305,9 @@ impl Visit<'_> {
                 return Ok(());
             }
             // Bytes that are on their way already must be offered again, and libssh2 passes over them.
-            let acked = file.write(&buffer[start..]).map_err(|e| self.io_fault("write", self.part, &e))?;
+            let acked = file.write(&buffer[start..]).map_err(|e| self.io_fault("write", path, &e))?;
             if acked == 0 {
-                return Err(Fault::new(
-                    ErrorKind::Protocol,
-                    format!("write {}: nothing is taken", self.part),
-                ));
+                return Err(Fault::new(ErrorKind::Protocol, format!("write {path}: nothing is taken")));
             }
             start += acked;
             window = WINDOW_BYTES_MAX.min(window + acked);
@@ -310,30 +332,31 @@ impl Visit<'_> {
                 format!("{path} has {size} bytes of {} there", self.parcel.bytes),
             )
             .hint("a full disk or a quota is the usual reason")),
-            None if self.reads_back(path)? == Some(true) => Ok(Checked::Sha256),
+            None if self.reads_back(path, self.parcel.bytes)?.as_deref() == Some(self.parcel.sha256) => {
+                Ok(Checked::Sha256)
+            }
             None => Err(Fault::new(ErrorKind::FarSide, format!("{path} reads back with other content"))),
         }
     }
 
-    fn rename(&self) -> Result<(), ssh2::Error> {
-        self.link.sftp.rename(Path::new(self.part), Path::new(self.path), None)
-    }
-
-    fn rename_fault(&self, error: &ssh2::Error) -> Fault {
-        self.fault(&format!("rename {} to", self.part), self.path, error)
-    }
-
-    /// Renames onto the earlier file. Some servers do that in one step; others, OpenSSH among them, rename onto nothing
-    /// that exists. A server that forbids to rename keeps the earlier file.
-    fn replace(&self) -> Result<(), Fault> {
-        match self.rename() {
-            Err(e) if is_failure(&e) => {}
-            done => return done.map_err(|e| self.rename_fault(&e)),
-        }
-        match self.link.sftp.unlink(Path::new(self.path)) {
-            Err(e) if !is_absent(&e) => return Err(self.fault("replace", self.path, &e)),
-            _ => {}
-        }
-        self.rename().map_err(|e| self.rename_fault(&e))
+    /// Gives the file its name; false where the receiver renames nothing. Some rename onto an earlier file in one
+    /// step; others, OpenSSH among them, onto nothing that exists.
+    fn rename(&self, onto_another: bool) -> Result<bool, Fault> {
+        let rename = || match self.link.sftp.rename(Path::new(self.part), Path::new(self.path), None) {
+            Ok(()) => Ok(true),
+            Err(e) if is_denied(&e) || is_unsupported(&e) => Ok(false),
+            Err(e) => Err(e),
+        };
+        let done = match rename() {
+            Err(e) if onto_another && is_failure(&e) => {
+                match self.link.sftp.unlink(Path::new(self.path)) {
+                    Err(e) if !is_absent(&e) => return Err(self.fault("replace", self.path, &e)),
+                    _ => {}
+                }
+                rename()
+            }
+            done => done,
+        };
+        done.map_err(|e| self.fault(&format!("rename {} to", self.part), self.path, &e))
     }
 }
