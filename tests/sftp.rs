@@ -1,6 +1,8 @@
 //! The SFTP transporter beyond what holds for every transporter: passwords, requests, and what each failure says.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/asker.rs"]
+mod asker;
 #[path = "support/proftpd.rs"]
 mod proftpd;
 #[path = "support/spool.rs"]
@@ -8,6 +10,7 @@ mod spool;
 #[path = "support/sshd.rs"]
 mod sshd;
 
+use asker::Asker;
 use ew_core::Exit;
 use ew_transport::{Checked, ErrorKind, How, Parcel, TransportOptions, Transporter};
 use proftpd::{PASSWORD, Proftpd, STRANGER, USER};
@@ -18,13 +21,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-/// To ProFTPD, by password.
-fn to_proftpd(server: &Proftpd, user: &str, password: &str, more: &str) -> TransportOptions {
+/// By password.
+fn by_password(port: u16, known_hosts: PathBuf, user: &str, password: &str, more: &str) -> TransportOptions {
     options(&format!(
-        "[sftp]\nhost = \"127.0.0.1\"\nport = {}\nuser = {user:?}\npassword = {password:?}\nknown_hosts = {:?}\n{more}",
-        server.port(),
-        server.known_hosts(server.port())
+        "[sftp]\nhost = \"127.0.0.1\"\nport = {port}\nuser = {user:?}\npassword = {password:?}\n\
+         known_hosts = {known_hosts:?}\n{more}"
     ))
+}
+
+fn to_proftpd(server: &Proftpd, user: &str, password: &str, more: &str) -> TransportOptions {
+    by_password(server.port(), server.known_hosts(server.port()), user, password, more)
 }
 
 /// To OpenSSH, by key.
@@ -55,15 +61,25 @@ fn a_wrong_password_is_a_refusal_that_does_not_show_it() {
     assert!(fs::read_dir(server.root()).unwrap().next().is_none());
     // OpenSSH here takes no passwords at all.
     let sshd = Sshd::start();
-    let options = options(&format!(
-        "[sftp]\nhost = \"127.0.0.1\"\nport = {}\nuser = {:?}\npassword = {PASSWORD:?}\nknown_hosts = {:?}\n",
-        sshd.port(),
-        sshd.user(),
-        sshd.known_hosts(&["ed25519"], sshd.port())
-    ));
+    let known_hosts = sshd.known_hosts(&["ed25519"], sshd.port());
+    let options = by_password(sshd.port(), known_hosts, sshd.user(), PASSWORD, "");
     let error = open(&options).deliver(&Spool::new("x").parcel("a.csv")).unwrap_err();
     assert_eq!(error.exit(), Exit::Refused, "{error}");
     assert!(error.hint().unwrap().contains("does the server take passwords"), "{:?}", error.hint());
+}
+
+#[test]
+fn a_server_that_asks_is_given_the_password() {
+    let server = Asker::start(USER, PASSWORD);
+    let with = |password| by_password(server.port(), server.known_hosts(), USER, password, "");
+    let spool = Spool::new("x");
+    let error = open(&with("swordfish")).deliver(&spool.parcel("a")).unwrap_err();
+    assert_eq!((error.exit(), error.reason()), (Exit::Refused, "log in as ew: the server refuses"));
+    assert_eq!(fs::read_dir(server.root()).unwrap().count(), 0);
+    let mut transporter = open(&with(PASSWORD));
+    assert_eq!(transporter.deliver(&spool.parcel("a")).unwrap().how, How::Sent);
+    assert_eq!(fs::read(server.root().join("a")).unwrap(), b"x");
+    assert_eq!(transporter.deliver(&spool.parcel("a")).unwrap().how, How::Found);
 }
 
 /// OpenSSH's server with a log of each request.
