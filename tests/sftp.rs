@@ -5,6 +5,8 @@
 mod asker;
 #[path = "support/proftpd.rs"]
 mod proftpd;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "support/spool.rs"]
 mod spool;
 #[path = "support/sshd.rs"]
@@ -14,12 +16,14 @@ use asker::Asker;
 use ew_core::Exit;
 use ew_transport::{Checked, ErrorKind, How, Parcel, TransportOptions, Transporter};
 use proftpd::{PASSWORD, Proftpd, STRANGER, USER};
-use spool::{Spool, open, options};
+use proxy::{Plan, Proxy};
+use spool::{Spool, open, open_with, options};
 use sshd::Sshd;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// By password.
 fn by_password(port: u16, known_hosts: PathBuf, user: &str, password: &str, more: &str) -> TransportOptions {
@@ -152,6 +156,22 @@ fn a_large_slice_is_written_in_few_requests() {
     counted.open().deliver(&spool.parcel("a")).unwrap();
     let writes = counted.requests().iter().filter(|name| *name == "write").count();
     assert!(writes <= 6_000_000 / 30_000 + 10, "{writes}");
+}
+
+/// Writes do not wait for one another: with no more answers from the first of them on, many are on their way.
+#[test]
+fn writes_are_pipelined() {
+    let server = Sshd::start();
+    let proxy = Proxy::start(server.address(), Plan::open());
+    let options = to_sshd(&server, proxy.port(), "");
+    open(&options).deliver(&Spool::new("x").parcel("a")).unwrap();
+    let whole = proxy.bytes_up();
+    proxy.set_plan(Plan::mute_after(whole));
+    let mut transporter = open_with(&options, Duration::from_secs(1)).unwrap();
+    let error = transporter.deliver(&Spool::large(1_000_000).parcel("b")).unwrap_err();
+    assert_eq!((error.exit(), error.reason()), (Exit::Unavailable, "write .b.part: no answer in time"));
+    let on_their_way = proxy.bytes_up() - 2 * whole;
+    assert!(on_their_way > 100_000, "{on_their_way} bytes");
 }
 
 #[test]
