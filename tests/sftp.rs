@@ -315,6 +315,25 @@ fn where_nothing_can_be_renamed_the_file_grows_in_place() {
     assert!(names.iter().eq(["a", "b"]), "{names:?}");
 }
 
+/// Where things are renamed, the beginning of a file is not of our making, attempts or none.
+#[test]
+fn a_beginning_of_the_file_may_be_somebodys() {
+    let (proftpd, sshd) = (Proftpd::start(), Sshd::start());
+    let spool = Spool::new("timestamp,a\n");
+    for (options, home) in [
+        (to_proftpd(&proftpd, USER, PASSWORD, ""), proftpd.root()),
+        (to_sshd(&sshd, sshd.port(), ""), sshd.root()),
+    ] {
+        for begun in ["", "time"] {
+            fs::write(home.join("a"), begun).unwrap();
+            let again = Parcel { sent_before: true, ..spool.parcel("a") };
+            assert_eq!(open(&options).deliver(&again).unwrap_err().kind(), ErrorKind::Occupied);
+            assert_eq!(fs::read_to_string(home.join("a")).unwrap(), begun);
+            assert_eq!(fs::read_dir(&home).unwrap().count(), 1);
+        }
+    }
+}
+
 #[test]
 fn a_failure_in_place_leaves_nothing_partial() {
     let server = Sshd::start_limited("ForceCommand internal-sftp -P rename", Some(1024));

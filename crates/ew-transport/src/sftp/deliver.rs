@@ -19,6 +19,9 @@ const WINDOW_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// wait for megabytes.
 const WINDOW_BYTES_MIN: usize = 128 * 1024;
 
+/// The name to which a file is renamed to see whether that can be done.
+const RENAME_TRIAL: &str = ".ew-rename.part";
+
 /// The transporter.
 pub(crate) struct Sftp {
     access: Access,
@@ -132,6 +135,8 @@ impl<'a> Visit<'a> {
                 return Ok((How::Found, checked));
             }
             Found::Other if !self.parcel.may_replace => return Err(occupied(self.path)),
+            // Where things are renamed, no attempt of ours ever left a beginning there.
+            Found::Begun if self.renames(options)? => return Err(occupied(self.path)),
             Found::Other | Found::Begun | Found::Nothing => {}
         }
         if !self.link.can_rename.get() {
@@ -140,7 +145,7 @@ impl<'a> Visit<'a> {
         self.send(self.part, source, options)?;
         let checked = self.check(self.part)?;
         // Acknowledged, it needs no look: what was renamed was whole, and the receiver may have taken it away already.
-        if !self.rename(!matches!(found, Found::Nothing))? {
+        if !self.rename(matches!(found, Found::Other))? {
             self.link.can_rename.set(false);
             let _ = self.link.sftp.unlink(Path::new(self.part));
             return self.send_in_place(Source::open(self.parcel)?, options);
@@ -148,6 +153,21 @@ impl<'a> Visit<'a> {
         self.partial = None;
         let how = if matches!(found, Found::Other) { How::Replaced } else { How::Sent };
         Ok((how, checked))
+    }
+
+    /// Whether the receiver renames at all, tried on an empty file.
+    fn renames(&mut self, options: &Sftp) -> Result<bool, Fault> {
+        if self.link.can_rename.get() {
+            self.create(self.part, options)?.close().map_err(|e| self.fault("close", self.part, &e))?;
+            self.partial = Some(self.part);
+            let other = options.remote(RENAME_TRIAL);
+            let _ = self.link.sftp.unlink(Path::new(&other));
+            let renamed = self.rename_to(&other)?;
+            let _ = self.link.sftp.unlink(Path::new(if renamed { other.as_str() } else { self.part }));
+            self.partial = None;
+            self.link.can_rename.set(renamed);
+        }
+        Ok(self.link.can_rename.get())
     }
 
     /// Where nothing can be renamed the file grows under its own name, and a failure takes it away.
@@ -192,7 +212,8 @@ impl<'a> Visit<'a> {
         if let Some(size) = stat.size
             && size != self.parcel.bytes
         {
-            let is_begun = size < self.parcel.bytes && self.parcel.sent_before && self.is_beginning(size)?;
+            let may_be_ours = self.parcel.sent_before && !self.parcel.may_replace;
+            let is_begun = size < self.parcel.bytes && may_be_ours && self.is_beginning(size)?;
             return Ok(if is_begun { Found::Begun } else { Found::Other });
         }
         Ok(match self.reads_back(self.path, self.parcel.bytes)? {
@@ -342,21 +363,22 @@ impl<'a> Visit<'a> {
     /// Gives the file its name; false where the receiver renames nothing. Some rename onto an earlier file in one
     /// step; others, OpenSSH among them, onto nothing that exists.
     fn rename(&self, onto_another: bool) -> Result<bool, Fault> {
-        let rename = || match self.link.sftp.rename(Path::new(self.part), Path::new(self.path), None) {
+        match self.rename_to(self.path) {
+            Err(fault) if onto_another && fault.kind == ErrorKind::FarSide => {}
+            done => return done,
+        }
+        match self.link.sftp.unlink(Path::new(self.path)) {
+            Err(e) if !is_absent(&e) => return Err(self.fault("replace", self.path, &e)),
+            _ => {}
+        }
+        self.rename_to(self.path)
+    }
+
+    fn rename_to(&self, path: &str) -> Result<bool, Fault> {
+        match self.link.sftp.rename(Path::new(self.part), Path::new(path), None) {
             Ok(()) => Ok(true),
             Err(e) if is_denied(&e) || is_unsupported(&e) => Ok(false),
-            Err(e) => Err(e),
-        };
-        let done = match rename() {
-            Err(e) if onto_another && is_failure(&e) => {
-                match self.link.sftp.unlink(Path::new(self.path)) {
-                    Err(e) if !is_absent(&e) => return Err(self.fault("replace", self.path, &e)),
-                    _ => {}
-                }
-                rename()
-            }
-            done => done,
-        };
-        done.map_err(|e| self.fault(&format!("rename {} to", self.part), self.path, &e))
+            Err(e) => Err(self.fault(&format!("rename {} to", self.part), path, &e)),
+        }
     }
 }

@@ -92,7 +92,7 @@ pub(crate) fn fault(operation: &str, error: &ssh2::Error, is_dead: bool) -> Faul
                 NO_SUCH_FILE | NO_SUCH_PATH => Fault::new(ErrorKind::Missing, text),
                 FAILURE => Fault::new(ErrorKind::FarSide, text)
                     .hint("the receiver gives no reason; a full disk or a quota is the usual one"),
-                NO_SPACE | QUOTA_EXCEEDED => Fault::new(ErrorKind::FarSide, text),
+                FILE_ALREADY_EXISTS | NO_SPACE | QUOTA_EXCEEDED => Fault::new(ErrorKind::FarSide, text),
                 _ => Fault::new(ErrorKind::Protocol, text),
             }
         }
