@@ -1,14 +1,18 @@
-//! `ew-export` to a real OpenSSH server: refused keys, lost connections, and kill -9 at any moment.
+//! `ew-export` to real SFTP servers, OpenSSH's and ProFTPD's: refused keys and passwords, lost connections, and kill -9
+//! at any moment.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/ew.rs"]
 mod ew;
+#[path = "support/proftpd.rs"]
+mod proftpd;
 #[path = "support/proxy.rs"]
 mod proxy;
 #[path = "support/sshd.rs"]
 mod sshd;
 
-use ew::Site;
+use ew::{Ended, Site};
+use proftpd::{PASSWORD, Proftpd, USER};
 use proxy::{Plan, Proxy};
 use sshd::{KEY_PASSWORD, Sshd};
 use std::collections::BTreeMap;
@@ -18,15 +22,27 @@ use std::time::Duration;
 
 const EW_EXPORT: &str = env!("CARGO_BIN_EXE_ew-export");
 
-/// A job that breaks up quarters into `in` on a server reached at a port.
-fn config(server: &Sshd, port: u16, known_hosts: &str, job: &str) -> String {
+/// A job that breaks up quarters into `in` on a server reached at a port by a user with this log-in.
+fn job(port: u16, user: &str, login: &str, known_hosts: &str, more: &str) -> String {
     format!(
-        "[[export]]\nname = \"u\"\npoints = [\"**\"]\nbreakup_on_period = true\n{job}\n\
-         \x20 [export.format.csv]\n  [export.transport.sftp]\n  host = \"127.0.0.1\"\n  port = {port}\n  user = {:?}\n\
-         \x20 key_file = {:?}\n  known_hosts = {known_hosts:?}\n  directory = \"in\"\n  create_directory = true\n",
-        server.user(),
-        server.key(),
+        "[[export]]\nname = \"u\"\npoints = [\"**\"]\nbreakup_on_period = true\n{more}\n\
+         \x20 [export.format.csv]\n  [export.transport.sftp]\n  host = \"127.0.0.1\"\n  port = {port}\n  user = {user:?}\n\
+         \x20 {login}\n  known_hosts = {known_hosts:?}\n  directory = \"in\"\n  create_directory = true\n",
     )
+}
+
+fn config(server: &Sshd, port: u16, known_hosts: &str, more: &str) -> String {
+    job(port, server.user(), &format!("key_file = {:?}", server.key()), known_hosts, more)
+}
+
+/// The same to ProFTPD, with the password in a file of the site.
+fn password_site(server: &Proftpd, port: u16, more: &str) -> Site {
+    let known_hosts = server.known_hosts(port);
+    let login = "password = { file = \"password\" }";
+    let mut site = Site::new(&job(port, USER, login, known_hosts.to_str().unwrap(), more));
+    site.write("password", &format!("{PASSWORD}\n"));
+    site.now("2026-03-02T00:00:00Z");
+    site
 }
 
 fn site(server: &Sshd, port: u16, job: &str) -> Site {
@@ -88,6 +104,7 @@ fn slices_arrive_whole_over_one_connection() {
     site.run(EW_EXPORT, "").exit(0);
     holds_every_row_once(&server.root().join("in"), &rows);
     assert_eq!(proxy.connections(), 1);
+    assert_eq!(server.log().matches("Accepted publickey").count(), 1, "{}", server.log());
     site.run(EW_EXPORT, "").exit(66);
 }
 
@@ -145,14 +162,7 @@ fn kill_9_in_mid_upload_and_a_second_run() {
     let rows = fill(&site, 8);
     let mut first = site.spawn(EW_EXPORT, "");
     let part = server.root().join("in/.u_20260301T000000Z.csv.part");
-    let growing = || std::fs::metadata(&part).is_ok_and(|file| file.len() > 0);
-    for _ in 0..1000 {
-        if growing() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    assert!(growing(), "the upload never began");
+    wait_until_it_grows(&part);
     // While it lives the lock is held; the kernel frees it with the process.
     let ended = site.run(EW_EXPORT, "").exit(75);
     assert!(
@@ -222,6 +232,123 @@ fn a_secret_is_never_shown_or_kept() {
     secrets(0);
 }
 
+/// Runs with every word that the programs have, none of which is the password; nor does anything keep it.
+#[track_caller]
+fn says_no_password(site: &Site, arguments: &str, password: &str) -> Ended {
+    let mut command = site.command(EW_EXPORT, arguments);
+    let output = command.args(["-v", "--json"]).env("EW_DEBUG", "1").output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let code = output.status.code().unwrap_or(-1);
+    let ended = Ended { stdout: text(output.stdout), stderr: text(output.stderr), code };
+    assert!(!ended.stdout.contains(password) && !ended.stderr.contains(password), "{ended:?}");
+    assert_eq!(site.files_with(password), [site.file("password")]);
+    ended
+}
+
+#[test]
+fn by_password_to_proftpd_and_again_with_other_content() {
+    let server = Proftpd::start();
+    let proxy = Proxy::start(server.address(), Plan::open());
+    let site = password_site(&server, proxy.port(), "filename = \"{job}_{start_utc:%Y%m%dT%H%M%SZ}.{ext}\"");
+    let mut rows = fill(&site, 8);
+    let folder = server.root().join("in");
+    says_no_password(&site, "", PASSWORD).exit(0);
+    holds_every_row_once(&folder, &rows);
+    assert_eq!(proxy.connections(), 1, "one connection for all slices");
+    site.run(EW_EXPORT, "").exit(66);
+
+    // A corrected row takes the place of its file, and what is the same is not sent again.
+    let first = "2026-03-01T00:00:00Z";
+    rows.insert(first.to_owned(), "12345.5".to_owned());
+    let correction = format!("timestamp,point,value\n{first},com.example.hq.total-of-the-building,12345.5\n");
+    let log = ew::sibling(EW_EXPORT, "ew-log");
+    site.run_with_input(log.to_str().unwrap(), "append --replace", &correction).exit(0);
+    let other = folder.join("u_20260301T001500Z.csv");
+    let before = std::fs::metadata(&other).unwrap().modified().unwrap();
+    says_no_password(&site, "u --from 2026-03-01 --to 2026-03-01T00:30", PASSWORD).exit(0);
+    holds_every_row_once(&folder, &rows);
+    assert_eq!(std::fs::metadata(&other).unwrap().modified().unwrap(), before);
+}
+
+#[test]
+fn a_wrong_password_is_refused_and_nothing_is_sent() {
+    let server = Proftpd::start();
+    let site = password_site(&server, server.port(), "");
+    let rows = fill(&site, 2);
+    site.write("password", "swordfish\n");
+    let ended = says_no_password(&site, "", "swordfish").exit(77);
+    let expect = format!(
+        "ew-export: u: cannot send u_20260301T000000Z.csv to sftp ew@127.0.0.1:{}: log in as ew: the server refuses\n",
+        server.port()
+    );
+    assert!(ended.stderr.contains(&expect), "{}", ended.stderr);
+    assert!(ended.stderr.contains("hint: is the password right"), "{}", ended.stderr);
+    assert!(!server.root().join("in").exists());
+    assert_eq!(attempts(&site), 1, "a no is not asked for again");
+    std::fs::remove_file(site.file("password")).unwrap();
+    let ended = site.run(EW_EXPORT, "").exit(78);
+    assert!(ended.stderr.contains("read password: cannot read the secret in"), "{}", ended.stderr);
+    site.write("password", PASSWORD);
+    says_no_password(&site, "", PASSWORD).exit(0);
+    holds_every_row_once(&server.root().join("in"), &rows);
+}
+
+#[test]
+fn an_unknown_key_of_proftpd_is_refused_with_the_line_to_paste() {
+    let server = Proftpd::start();
+    let site = password_site(&server, server.port(), "");
+    let rows = fill(&site, 1);
+    let known = server.known_hosts(server.port());
+    let line = std::fs::read_to_string(&known).unwrap();
+    std::fs::write(&known, "").unwrap();
+    let ended = says_no_password(&site, "", PASSWORD).exit(77);
+    assert!(ended.stderr.contains("unknown host key ssh-ed25519 SHA256:"), "{}", ended.stderr);
+    let pasted =
+        ended.stderr.lines().find_map(|said| said.find("[127.0.0.1]:").map(|at| &said[at..])).unwrap();
+    assert_eq!(pasted, line.trim_end());
+    assert!(!server.log().contains("userauth"), "no log-in was tried: {}", server.log());
+    std::fs::write(&known, format!("{pasted}\n")).unwrap();
+    site.run(EW_EXPORT, "").exit(0);
+    holds_every_row_once(&server.root().join("in"), &rows);
+}
+
+/// Waits until a file is there and has something in it.
+#[track_caller]
+fn wait_until_it_grows(path: &Path) {
+    let start = std::time::Instant::now();
+    while !std::fs::metadata(path).is_ok_and(|file| file.len() > 0) {
+        assert!(start.elapsed() < Duration::from_secs(20), "the upload never began");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn kill_9_in_mid_upload_to_proftpd_and_a_second_run() {
+    let server = Proftpd::start();
+    let proxy = Proxy::start(server.address(), Plan::rate(100_000));
+    let site = password_site(&server, proxy.port(), "period = \"1h\"");
+    let rows = fill(&site, 8);
+    let mut first = site.spawn(EW_EXPORT, "");
+    let folder = server.root().join("in");
+    wait_until_it_grows(&folder.join(".u_20260301T000000Z.csv.part"));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert!(!folder.join("u_20260301T000000Z.csv").exists());
+    proxy.set_plan(Plan::open());
+    site.run(EW_EXPORT, "").exit(0);
+    holds_every_row_once(&folder, &rows);
+    assert_eq!(attempts(&site), 2);
+}
+
+#[test]
+fn kill_9_at_many_moments_over_sftp_to_proftpd() {
+    let server = Proftpd::start();
+    let site = password_site(&server, server.port(), "");
+    let rows = fill(&site, 40);
+    killed_at_many_moments(&site, 30);
+    holds_every_row_once(&server.root().join("in"), &rows);
+}
+
 /// A receiver that falls silent: the lock says for how long and at what, rows come in meanwhile, `--wait`
 /// waits, and the time-out ends it.
 #[test]
@@ -269,6 +396,19 @@ fn kill_9_at_many_moments_over_sftp() {
     let rows = fill(&site, 40);
     killed_at_many_moments(&site, 30);
     holds_every_row_once(&server.root().join("in"), &rows);
+}
+
+/// What a killed run left under a final name is its own to finish.
+#[test]
+fn kill_9_at_many_moments_where_nothing_can_be_renamed() {
+    let home = tempfile::tempdir().unwrap();
+    let server =
+        Sshd::start_with(&format!("ForceCommand internal-sftp -P rename -d {}", home.path().display()));
+    let proxy = Proxy::start(server.address(), Plan::rate(1_000_000));
+    let site = site(&server, proxy.port(), "");
+    let rows = fill(&site, 40);
+    killed_at_many_moments(&site, 40);
+    holds_every_row_once(&home.path().join("in"), &rows);
 }
 
 #[test]

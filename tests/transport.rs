@@ -1,83 +1,29 @@
 //! Every transporter through one body, the SFTP one against a real OpenSSH server.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/proftpd.rs"]
+mod proftpd;
 #[path = "support/proxy.rs"]
 mod proxy;
 #[path = "support/smtp.rs"]
 mod smtp;
+#[path = "support/spool.rs"]
+mod spool;
 #[path = "support/sshd.rs"]
 mod sshd;
 
-use ew_core::{Exit, NameFields, Secret, SecretSource, Span, Timestamp, Window, Zone};
-use ew_transport::{Checked, Context, ErrorKind, How, Parcel, TransportError, TransportOptions, Transporter};
+use ew_core::Exit;
+use ew_transport::{Checked, ErrorKind, How, Parcel, TransportOptions, Transporter};
+use proftpd::Proftpd;
 use proxy::{Plan, Proxy};
-use sha2::{Digest, Sha256};
 use smtp::{PASSWORD, Sink, USER};
-use sshd::{KEY_PASSWORD, Sshd};
+use spool::{Spool, open, open_with, options};
+use sshd::Sshd;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// A file to be sent.
-struct Spool {
-    _dir: tempfile::TempDir,
-    file: PathBuf,
-    bytes: Vec<u8>,
-    sha256: String,
-    zone: Zone,
-}
-
-impl Spool {
-    fn new(bytes: impl Into<Vec<u8>>) -> Spool {
-        let (dir, bytes) = (tempfile::tempdir().unwrap(), bytes.into());
-        let file = dir.path().join("slice");
-        fs::write(&file, &bytes).unwrap();
-        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Spool { _dir: dir, file, bytes, sha256, zone: Zone::utc() }
-    }
-
-    /// Bytes in which no piece is like another.
-    fn large(bytes: usize) -> Spool {
-        let mut state = 0x2545_f491_4f6c_dd1d_u64;
-        Spool::new(
-            (0..bytes)
-                .map(|_| {
-                    state ^= state << 13;
-                    state ^= state >> 7;
-                    state ^= state << 17;
-                    state.to_le_bytes()[3]
-                })
-                .collect::<Vec<u8>>(),
-        )
-    }
-
-    fn parcel<'a>(&'a self, name: &'a str) -> Parcel<'a> {
-        let (bytes, sha256) = (self.bytes.len() as u64, self.sha256.as_str());
-        let window = Window::new(Timestamp::from_secs(1_700_000_000), Timestamp::from_secs(1_700_000_900));
-        let fields = NameFields {
-            job: "u",
-            site: "hq",
-            zone: &self.zone,
-            window,
-            rev: 0,
-            seq: 7,
-            count: 1,
-            ext: "csv",
-        };
-        Parcel {
-            name,
-            file: &self.file,
-            bytes,
-            sha256,
-            sent_before: false,
-            may_replace: false,
-            reached: &[],
-            fields,
-        }
-    }
-}
 
 /// `examples/deliver.rs`, which cargo builds with the tests.
 fn deliver_program() -> PathBuf {
@@ -85,23 +31,6 @@ fn deliver_program() -> PathBuf {
         std::env::current_exe().unwrap().parent().unwrap().with_file_name("examples").join("deliver");
     assert!(program.is_file(), "{} is not built", program.display());
     program
-}
-
-fn options(toml: &str) -> TransportOptions {
-    toml::from_str(toml).unwrap_or_else(|e| panic!("{toml}\n{e}"))
-}
-
-fn open_with(options: &TransportOptions, timeout: Duration) -> Result<Box<dyn Transporter>, TransportError> {
-    let resolve = |source: &SecretSource| match source {
-        SecretSource::Plain(secret) => Ok(secret.clone()),
-        SecretSource::Env(name) if name == "KEY_PASSWORD" => Ok(Secret::new(KEY_PASSWORD)),
-        _ => Err("there is no such secret".to_owned()),
-    };
-    options.open(&Context { base: Path::new("/nowhere"), timeout: Span(timeout), resolve: &resolve })
-}
-
-fn open(options: &TransportOptions) -> Box<dyn Transporter> {
-    open_with(options, Duration::from_secs(20)).unwrap()
 }
 
 /// How to reach a server, part by part.
@@ -119,7 +48,7 @@ impl<'a> Way<'a> {
             port: sshd.port(),
             key: sshd.key(),
             known_hosts: sshd.known_hosts(&["ed25519", "ecdsa", "rsa"], sshd.port()),
-            directory: "",
+            directory: ".",
             more: "",
         }
     }
@@ -261,6 +190,23 @@ fn sftp_conforms() {
     conforms(&mut *open(&options), &destination, &sshd.root().join("incoming"));
 }
 
+/// Another server, and a log-in by password.
+#[test]
+fn sftp_conforms_with_proftpd() {
+    let server = Proftpd::start();
+    fs::create_dir(server.root().join("incoming")).unwrap();
+    let options = options(&format!(
+        "[sftp]\nhost = \"127.0.0.1\"\nport = {}\nuser = {:?}\npassword = {:?}\nknown_hosts = {:?}\ndirectory = \"incoming\"",
+        server.port(),
+        proftpd::USER,
+        proftpd::PASSWORD,
+        server.known_hosts(server.port())
+    ));
+    let destination = format!("sftp://ew@127.0.0.1:{}/~/incoming", server.port());
+    assert_eq!(options.destination(Path::new("/")), destination);
+    conforms(&mut *open(&options), &destination, &server.root().join("incoming"));
+}
+
 #[test]
 fn one_connection_serves_many() {
     let sshd = Sshd::start();
@@ -279,7 +225,7 @@ fn relative_and_absolute_directories() {
     let spool = Spool::new("x");
     let absolute = sshd.root().join("abs");
     for (directory, file) in
-        [("", "a".into()), ("new/", "new/a".to_owned()), (absolute.to_str().unwrap(), "abs/a".into())]
+        [(".", "a".into()), ("new/", "new/a".to_owned()), (absolute.to_str().unwrap(), "abs/a".into())]
     {
         let way = Way { directory, more: "create_directory = true", ..Way::to(&sshd) };
         assert_eq!(way.open(&sshd).deliver(&spool.parcel("a")).unwrap().how, How::Sent);

@@ -112,9 +112,7 @@ impl Sshd {
 
     /// The known_hosts line of a host key, as seen on a port (a proxy's, or [`Sshd::port`]).
     pub fn known_hosts_line(&self, kind: &str, port: u16) -> String {
-        let public = fs::read_to_string(self.host_key(kind)).unwrap();
-        let mut fields = public.split_whitespace();
-        format!("[127.0.0.1]:{port} {} {}", fields.next().unwrap(), fields.next().unwrap())
+        known_hosts_line(&self.host_key(kind), port)
     }
 
     /// A known_hosts file with these kinds of host key for a port.
@@ -123,6 +121,11 @@ impl Sshd {
         let lines: String = kinds.iter().map(|kind| self.known_hosts_line(kind, port) + "\n").collect();
         fs::write(&path, lines).unwrap();
         path
+    }
+
+    /// Ends every session, as a server does that has waited too long; new ones are let in.
+    pub fn hang_up(&self) {
+        kill(&descendants(self.child.id()));
     }
 
     /// What the server has logged.
@@ -137,15 +140,30 @@ impl Sshd {
 
 impl Drop for Sshd {
     fn drop(&mut self) {
-        // Sessions lead process groups of their own, so they are looked for by their parents.
-        let sessions = descendants(self.child.id());
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if !sessions.is_empty() {
-            let ids = sessions.iter().map(u32::to_string);
-            let _ = Command::new("kill").arg("-9").args(ids).stderr(Stdio::null()).status();
-        }
+        end(&mut self.child);
     }
+}
+
+/// Ends a server and its sessions. These lead process groups of their own, so they are looked for by their parents.
+pub fn end(server: &mut Child) {
+    let sessions = descendants(server.id());
+    let _ = server.kill();
+    let _ = server.wait();
+    kill(&sessions);
+}
+
+fn kill(ids: &[u32]) {
+    if !ids.is_empty() {
+        let ids = ids.iter().map(u32::to_string);
+        let _ = Command::new("kill").arg("-9").args(ids).stderr(Stdio::null()).status();
+    }
+}
+
+/// The known_hosts line of a public key, for a port.
+pub fn known_hosts_line(public: &Path, port: u16) -> String {
+    let public = fs::read_to_string(public).unwrap();
+    let mut fields = public.split_whitespace();
+    format!("[127.0.0.1]:{port} {} {}", fields.next().unwrap(), fields.next().unwrap())
 }
 
 fn launch(dir: &Path, port: u16, config: &str, file_kib_max: Option<u64>, is_root: bool) -> Option<Child> {
@@ -195,14 +213,14 @@ fn launch(dir: &Path, port: u16, config: &str, file_kib_max: Option<u64>, is_roo
 }
 
 /// Whether an SSH server answers.
-fn greets(port: u16) -> bool {
+pub fn greets(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
     let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
     let mut start = [0; 4];
     stream.read_exact(&mut start).is_ok() && &start == b"SSH-"
 }
 
-fn keygen(path: &Path, kind: &str, password: &str) {
+pub fn keygen(path: &Path, kind: &str, password: &str) {
     let status = Command::new("ssh-keygen")
         .args(["-q", "-t", kind, "-N", password, "-C", "test", "-f"])
         .arg(path)
@@ -211,7 +229,7 @@ fn keygen(path: &Path, kind: &str, password: &str) {
     assert!(status.success());
 }
 
-fn stdout(command: &mut Command) -> String {
+pub fn stdout(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()

@@ -13,19 +13,19 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-const BACK_OFF_FIRST: Duration = Duration::from_millis(500);
-const BACK_OFF_MAX: Duration = Duration::from_secs(10);
+/// Waits are between half a second and ten: from one step to twice that, and the step doubles.
+const STEP_FIRST: Duration = Duration::from_millis(500);
+const STEP_MAX: Duration = Duration::from_secs(5);
 
 /// The way to the receiver: one connection as long as it lasts, and attempts in a row without success.
 pub(crate) struct Courier {
     transporter: Option<Box<dyn Transporter>>,
     failures: u32,
-    back_off: Duration,
 }
 
 impl Courier {
     pub(crate) fn new() -> Courier {
-        Courier { transporter: None, failures: 0, back_off: BACK_OFF_FIRST }
+        Courier { transporter: None, failures: 0 }
     }
 
     fn send(&mut self, job: &JobRun<'_>, parcel: &Parcel<'_>) -> Result<Receipt, TransportError> {
@@ -224,7 +224,7 @@ pub(crate) fn deliver(
                     ));
                     return Err(failure);
                 }
-                (courier.failures, courier.back_off) = (0, BACK_OFF_FIRST);
+                courier.failures = 0;
                 // A run killed here leaves the file; the next one cleans the spool.
                 let _ = std::fs::remove_file(&path);
                 job.report.note(format_args!(
@@ -253,9 +253,41 @@ pub(crate) fn deliver(
             job.report.failure(&failure.of_part(&job.options.name));
             return Ok(if gave_up { Delivered::GaveUp } else { Delivered::Failed });
         }
-        job.report.detail(format_args!("{}: {}; trying again", job.options.name, failure.message));
+        let wait = back_off(courier.failures, fastrand::f64());
+        job.report.detail(format_args!(
+            "{}: {}; trying again in {:.1} s",
+            job.options.name,
+            failure.message,
+            wait.as_secs_f64()
+        ));
         job.stage(&format!("waiting to send {name} again"));
-        std::thread::sleep(courier.back_off);
-        courier.back_off = (courier.back_off * 2).min(BACK_OFF_MAX);
+        std::thread::sleep(wait);
+    }
+}
+
+/// How long to wait after so many failures in a row, one or more. `random` is in 0..1: sites that lost one receiver
+/// together do not come back to it together.
+fn back_off(failures: u32, random: f64) -> Duration {
+    let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
+    STEP_FIRST.saturating_mul(doubled).min(STEP_MAX).mul_f64(1.0 + random)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_and_stay_between_half_a_second_and_ten() {
+        let secs = |failures, random| back_off(failures, random).as_secs_f64();
+        let least: Vec<f64> = (1..=6).map(|failures| secs(failures, 0.0)).collect();
+        assert_eq!(least, [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]);
+        let last = 1.0 - f64::EPSILON;
+        for failures in [0, 1, 2, 3, 4, 5, 40, u32::MAX] {
+            for random in [0.0, 0.1, 0.5, 0.999, last] {
+                let wait = back_off(failures, random);
+                assert!((0.5..=10.0).contains(&wait.as_secs_f64()), "{failures} {random} {wait:?}");
+            }
+            assert!(secs(failures, last) > 1.9 * secs(failures, 0.0), "{failures}: it varies");
+        }
     }
 }

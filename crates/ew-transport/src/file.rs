@@ -2,8 +2,10 @@
 
 use crate::error::{ErrorKind, Fault, occupied, plain};
 use crate::source::{PIECE_BYTES, Source, sha256_of};
-use crate::{Checked, Compression, Context, How, Parcel, Receipt, TransportError, Transporter, part_name};
-use serde::Deserialize;
+use crate::{
+    Checked, Compression, Context, How, Parcel, Receipt, TransportError, Transporter, filled, part_name,
+};
+use serde::{Deserialize, Deserializer};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
@@ -19,12 +21,8 @@ pub struct FileOptions {
     pub compress: Option<Compression>,
 }
 
-fn not_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
-    let path = PathBuf::deserialize(deserializer)?;
-    match path.as_os_str().is_empty() {
-        true => Err(serde::de::Error::custom("the directory has no name; write \".\" for this one")),
-        false => Ok(path),
-    }
+fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    filled(deserializer, "the directory has no name; write \".\" for this one").map(PathBuf::from)
 }
 
 impl FileOptions {

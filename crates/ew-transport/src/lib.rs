@@ -20,8 +20,8 @@ pub use smtp::{MailAddress, MailLogin, Security, SmtpOptions};
 
 use error::Fault;
 use ew_core::{NameFields, Secret, SecretSource, Span};
-use serde::{Deserialize, Serialize};
-use std::path::Path;
+use serde::{Deserialize, Deserializer, Serialize, de};
+use std::path::{Path, PathBuf};
 
 /// One file to deliver.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +56,8 @@ pub enum How {
     Found,
     /// It took the place of a file with other content.
     Replaced,
+    /// It grew under its own name, because nothing can be renamed there: a reader may have seen a part of it.
+    InPlace,
 }
 
 /// What was compared at the receiver.
@@ -155,6 +157,20 @@ impl TransportOptions {
             TransportOptions::Smtp(options) => Box::new(options.open(context)?),
         })
     }
+}
+
+/// A text of ew.toml that is not empty; `why` is what is said of one that is.
+fn filled<'de, D: Deserializer<'de>>(deserializer: D, why: &str) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.is_empty() {
+        true => Err(de::Error::custom(why)),
+        false => Ok(text),
+    }
+}
+
+/// The path of a file, for a key that may be left out and not be empty.
+fn file_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    filled(deserializer, "the file has no name").map(|path| Some(path.into()))
 }
 
 /// The longest file name, bytes, here and with most receivers.

@@ -8,6 +8,7 @@ use crate::error::{ErrorKind, Fault};
 use crate::net::{self, lost};
 use ew_core::Secret;
 use ssh2::{KeyboardInteractivePrompt, MethodType, Prompt, Session};
+use std::cell::Cell;
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
@@ -41,6 +42,10 @@ pub(crate) struct Trust {
 pub(crate) struct Link {
     // Dropped first: it says good-bye over the session.
     pub(crate) sftp: ssh2::Sftp,
+    /// Whether fsync@openssh.com is worth asking for; it was not yet refused.
+    pub(crate) can_sync: Cell<bool>,
+    /// The same of renaming.
+    pub(crate) can_rename: Cell<bool>,
     session: Session,
     stream: TcpStream,
 }
@@ -102,7 +107,8 @@ impl Access {
                 _ => fault,
             }
         })?;
-        Ok(Link { sftp, session, stream })
+        let (can_sync, can_rename) = (Cell::new(true), Cell::new(true));
+        Ok(Link { sftp, can_sync, can_rename, session, stream })
     }
 
     /// A session with a host whose key is right.

@@ -1,13 +1,14 @@
 //! One file over an open connection: look, send under another name, check, rename, look again.
 
 use super::connect::{Access, Link};
-use super::fault::{fault, io_fault, is_absent, is_denied, is_unsupported};
+use super::fault::{fault, io_fault, is_absent, is_denied, is_failure, is_unsupported};
 use crate::error::{ErrorKind, Fault, occupied};
 use crate::source::{PIECE_BYTES, Source, sha256_of};
 use crate::{Checked, How, Parcel, Receipt, TransportError, Transporter, part_name};
 use ssh2::{File, OpenFlags, OpenType};
 use std::cell::Cell;
-use std::io::Write;
+use std::fs;
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 /// The most bytes on their way at once. libssh2 sends all of a buffer before it waits for the first
@@ -17,6 +18,9 @@ const WINDOW_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The window at the start. It grows with each answer, so that on a slow line the first does not have to
 /// wait for megabytes.
 const WINDOW_BYTES_MIN: usize = 128 * 1024;
+
+/// The name to which a file is renamed to see whether that can be done.
+const RENAME_TRIAL: &str = ".ew-rename.part";
 
 /// The transporter.
 pub(crate) struct Sftp {
@@ -50,18 +54,14 @@ impl Sftp {
         let path = self.remote(parcel.name);
         // The file is opened before the far side is troubled.
         let source = Source::open(parcel)?;
-        let link = match self.link.take() {
-            Some(link) if !link.is_dead() => link,
-            _ => self.access.connect()?,
+        let kept = self.link.take().filter(|link| !link.is_dead());
+        let was_kept = kept.is_some();
+        let link = match kept {
+            Some(link) => link,
+            None => self.access.connect()?,
         };
-        let mut visit = Visit {
-            link: &link,
-            parcel,
-            part: &part,
-            path: &path,
-            has_part: false,
-            was_cut: Cell::new(false),
-        };
+        let mut visit =
+            Visit { link: &link, parcel, part: &part, path: &path, partial: None, was_cut: Cell::new(false) };
         match visit.run(source, self) {
             Ok((how, checked)) => {
                 self.link = Some(link);
@@ -69,17 +69,24 @@ impl Sftp {
                 Ok(Receipt { destination, path, bytes: parcel.bytes, how, checked, recipients: Vec::new() })
             }
             Err(fault) => {
-                let (has_part, was_cut) = (visit.has_part, visit.was_cut.get());
+                let (partial, was_cut) = (visit.partial, visit.was_cut.get());
                 // What fails from here on is not told: the first failure is the one to tell.
-                if has_part && fault.kind != ErrorKind::Unreachable {
-                    let _ = link.sftp.unlink(Path::new(&part));
+                if let Some(partial) = partial
+                    && fault.kind != ErrorKind::Unreachable
+                {
+                    let _ = link.sftp.unlink(Path::new(partial));
                 }
                 link.stop();
-                if has_part && was_cut {
-                    // The far side may well be there again, to take the part away.
-                    if let Ok(again) = self.access.connect() {
-                        let _ = again.sftp.unlink(Path::new(&part));
-                    }
+                // Servers end idle connections, and that shows only now.
+                if was_kept && partial.is_none() && fault.kind == ErrorKind::Unreachable {
+                    return self.place(parcel);
+                }
+                // The far side may well be there again, to take the part away.
+                if let Some(partial) = partial
+                    && was_cut
+                    && let Ok(again) = self.access.connect()
+                {
+                    let _ = again.sftp.unlink(Path::new(partial));
                 }
                 Err(fault)
             }
@@ -99,6 +106,8 @@ enum Found {
     Nothing,
     /// The parcel, as far as was compared.
     Same(Checked),
+    /// Its beginning, of an attempt that was cut short where nothing can be renamed.
+    Begun,
     Other,
 }
 
@@ -108,15 +117,15 @@ struct Visit<'a> {
     parcel: &'a Parcel<'a>,
     part: &'a str,
     path: &'a str,
-    /// The temporary file may be there.
-    has_part: bool,
+    /// What may be there and not be whole.
+    partial: Option<&'a str>,
     /// The connection ended by itself.
     was_cut: Cell<bool>,
 }
 
-impl Visit<'_> {
+impl<'a> Visit<'a> {
     fn run(&mut self, source: Source<'_>, options: &Sftp) -> Result<(How, Checked), Fault> {
-        let found = self.look()?;
+        let found = self.look(options)?;
         match found {
             Found::Same(checked) => {
                 if self.parcel.sent_before {
@@ -126,28 +135,54 @@ impl Visit<'_> {
                 return Ok((How::Found, checked));
             }
             Found::Other if !self.parcel.may_replace => return Err(occupied(self.path)),
-            Found::Other | Found::Nothing => {}
+            // Where things are renamed, no attempt of ours ever left a beginning there.
+            Found::Begun if self.renames(options)? => return Err(occupied(self.path)),
+            Found::Other | Found::Begun | Found::Nothing => {}
         }
-        self.send(source, options)?;
+        if !self.link.can_rename.get() {
+            return self.send_in_place(source, options);
+        }
+        self.send(self.part, source, options)?;
         let checked = self.check(self.part)?;
-        let how = match found {
-            Found::Other => {
-                self.unlink()?;
-                How::Replaced
-            }
-            _ => How::Sent,
-        };
-        self.rename()?;
-        self.has_part = false;
-        self.look_after()?;
+        // Acknowledged, it needs no look: what was renamed was whole, and the receiver may have taken it away already.
+        if !self.rename(matches!(found, Found::Other))? {
+            self.link.can_rename.set(false);
+            let _ = self.link.sftp.unlink(Path::new(self.part));
+            return self.send_in_place(Source::open(self.parcel)?, options);
+        }
+        self.partial = None;
+        let how = if matches!(found, Found::Other) { How::Replaced } else { How::Sent };
         Ok((how, checked))
+    }
+
+    /// Whether the receiver renames at all, tried on an empty file.
+    fn renames(&mut self, options: &Sftp) -> Result<bool, Fault> {
+        if self.link.can_rename.get() {
+            self.create(self.part, options)?.close().map_err(|e| self.fault("close", self.part, &e))?;
+            self.partial = Some(self.part);
+            let other = options.remote(RENAME_TRIAL);
+            let _ = self.link.sftp.unlink(Path::new(&other));
+            let renamed = self.rename_to(&other)?;
+            let _ = self.link.sftp.unlink(Path::new(if renamed { other.as_str() } else { self.part }));
+            self.partial = None;
+            self.link.can_rename.set(renamed);
+        }
+        Ok(self.link.can_rename.get())
+    }
+
+    /// Where nothing can be renamed the file grows under its own name, and a failure takes it away.
+    fn send_in_place(&mut self, source: Source<'_>, options: &Sftp) -> Result<(How, Checked), Fault> {
+        self.send(self.path, source, options)?;
+        let checked = self.check(self.path)?;
+        self.partial = None;
+        Ok((How::InPlace, checked))
     }
 
     fn fault(&self, operation: &str, path: &str, error: &ssh2::Error) -> Fault {
         self.note(fault(&format!("{operation} {path}"), error, self.link.is_dead()))
     }
 
-    fn io_fault(&self, operation: &str, path: &str, error: &std::io::Error) -> Fault {
+    fn io_fault(&self, operation: &str, path: &str, error: &io::Error) -> Fault {
         self.note(io_fault(&format!("{operation} {path}"), error, self.link.is_dead()))
     }
 
@@ -161,20 +196,28 @@ impl Visit<'_> {
     }
 
     /// What is under the final name.
-    fn look(&self) -> Result<Found, Fault> {
+    fn look(&self, options: &Sftp) -> Result<Found, Fault> {
         let stat = match self.link.sftp.stat(Path::new(self.path)) {
             Ok(stat) => stat,
             Err(e) if is_absent(&e) || is_unsupported(&e) => return Ok(Found::Nothing),
-            Err(e) => return Err(self.fault("look for", self.path, &e)),
+            Err(e) => {
+                let fault = self.fault("look for", self.path, &e);
+                let why = is_failure(&e).then(|| self.in_the_way("look for", self.path, options)).flatten();
+                return Err(why.unwrap_or(fault));
+            }
         };
         if stat.is_dir() {
             return Err(Fault::new(ErrorKind::Refused, format!("{} is there and is a directory", self.path)));
         }
-        if stat.size.is_some_and(|size| size != self.parcel.bytes) {
-            return Ok(Found::Other);
+        if let Some(size) = stat.size
+            && size != self.parcel.bytes
+        {
+            let may_be_ours = self.parcel.sent_before && !self.parcel.may_replace;
+            let is_begun = size < self.parcel.bytes && may_be_ours && self.is_beginning(size)?;
+            return Ok(if is_begun { Found::Begun } else { Found::Other });
         }
-        Ok(match self.reads_back(self.path)? {
-            Some(true) => Found::Same(Checked::Sha256),
+        Ok(match self.reads_back(self.path, self.parcel.bytes)? {
+            Some(hash) if hash == self.parcel.sha256 => Found::Same(Checked::Sha256),
             // It may not be read. Where no other content ever had the name, an earlier attempt and the size
             // are proof enough.
             None if self.parcel.sent_before && !self.parcel.may_replace => Found::Same(Checked::Size),
@@ -182,15 +225,23 @@ impl Visit<'_> {
         })
     }
 
-    /// Whether the file there has the parcel's bytes; none where it may not be read.
-    fn reads_back(&self, path: &str) -> Result<Option<bool>, Fault> {
+    /// Whether the so many bytes there are the first of the parcel's.
+    fn is_beginning(&self, size: u64) -> Result<bool, Fault> {
+        let local = |e: io::Error| Fault::local("read", self.parcel.file, &e);
+        let Some(hash) = self.reads_back(self.path, size)? else { return Ok(false) };
+        let file = fs::File::open(self.parcel.file).map_err(local)?;
+        Ok(sha256_of(file.take(size), size).map_err(local)?.is_some_and(|ours| ours == hash))
+    }
+
+    /// The SHA-256 of the file there, empty if it does not have so many bytes; none where it may not be read.
+    fn reads_back(&self, path: &str, bytes: u64) -> Result<Option<String>, Fault> {
         let file = match self.link.sftp.open(Path::new(path)) {
             Ok(file) => file,
             Err(e) if is_denied(&e) => return Ok(None),
             Err(e) => return Err(self.fault("open", path, &e)),
         };
-        match sha256_of(file, self.parcel.bytes) {
-            Ok(found) => Ok(Some(found.as_deref() == Some(self.parcel.sha256))),
+        match sha256_of(file, bytes) {
+            Ok(found) => Ok(Some(found.unwrap_or_default())),
             Err(e) => match self.io_fault("read back", path, &e) {
                 fault if fault.kind == ErrorKind::Refused => Ok(None),
                 fault => Err(fault),
@@ -198,45 +249,69 @@ impl Visit<'_> {
         }
     }
 
-    fn send(&mut self, mut source: Source<'_>, options: &Sftp) -> Result<(), Fault> {
-        let mut file = self.create(options)?;
-        self.has_part = true;
-        self.pump(&mut file, &mut source)?;
-        match file.fsync() {
-            Err(e) if !is_unsupported(&e) && !is_denied(&e) => return Err(self.fault("sync", self.part, &e)),
-            _ => {}
+    /// Writes the whole file under this name, down to the disk.
+    fn send(&mut self, path: &'a str, mut source: Source<'_>, options: &Sftp) -> Result<(), Fault> {
+        let mut file = self.create(path, options)?;
+        self.partial = Some(path);
+        self.pump(path, &mut file, &mut source)?;
+        if self.link.can_sync.get() {
+            match file.fsync() {
+                // Asked once is enough.
+                Err(e) if is_unsupported(&e) || is_denied(&e) => self.link.can_sync.set(false),
+                done => done.map_err(|e| self.fault("sync", path, &e))?,
+            }
         }
-        file.close().map_err(|e| self.fault("close", self.part, &e))
+        file.close().map_err(|e| self.fault("close", path, &e))
     }
 
-    fn create(&self, options: &Sftp) -> Result<File, Fault> {
+    fn create(&self, path: &str, options: &Sftp) -> Result<File, Fault> {
         let open = || {
             let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
-            self.link.sftp.open_mode(Path::new(self.part), flags, 0o644, OpenType::File)
+            self.link.sftp.open_mode(Path::new(path), flags, 0o644, OpenType::File)
         };
-        let directory = options.directory.as_str();
         match open() {
-            Ok(file) => Ok(file),
-            Err(e) if is_absent(&e) && options.create_directory => {
-                self.link.sftp.mkdir(Path::new(directory), 0o755).map_err(|e| {
-                    let fault = self.fault("make directory", directory, &e);
-                    match is_absent(&e) {
-                        true => fault.hint("only the last part of a directory is made by itself"),
-                        false => fault,
-                    }
-                })?;
-                open().map_err(|e| self.fault("create", self.part, &e))
-            }
             Err(e) if is_absent(&e) => {
-                Err(Fault::new(ErrorKind::Missing, format!("the directory {directory} is not there"))
-                    .hint("make it there, or set create_directory = true"))
+                let made = self.make_directory(path, options);
+                // Another run may have made it meanwhile.
+                open().map_err(|e| made.err().unwrap_or_else(|| self.fault("create", path, &e)))
             }
-            Err(e) => Err(self.fault("create", self.part, &e)),
+            done => done.map_err(|e| self.fault("create", path, &e)),
         }
+    }
+
+    /// Makes the directory of a path, where that was asked for.
+    fn make_directory(&self, path: &str, options: &Sftp) -> Result<(), Fault> {
+        let directory = options.directory.as_str();
+        if let Some(fault) = self.in_the_way("create", path, options) {
+            return Err(fault);
+        }
+        if !options.create_directory {
+            let reason = format!("create {path}: the directory {directory} is not there");
+            return Err(
+                Fault::new(ErrorKind::Missing, reason).hint("make it there, or set create_directory = true")
+            );
+        }
+        self.link.sftp.mkdir(Path::new(directory), 0o755).map_err(|e| {
+            let fault = self.fault("make directory", directory, &e);
+            match is_absent(&e) {
+                true => fault.hint("only the last part of a directory is made by itself"),
+                false => fault,
+            }
+        })
+    }
+
+    /// The reason where the directory is a file. Servers say different things of that, none of them clear.
+    fn in_the_way(&self, operation: &str, path: &str, options: &Sftp) -> Option<Fault> {
+        let directory = options.directory.as_str();
+        let is_file = self.link.sftp.stat(Path::new(directory)).is_ok_and(|stat| stat.is_file());
+        is_file.then(|| {
+            let reason = format!("{operation} {path}: {directory} is there and is a file");
+            Fault::new(ErrorKind::Missing, reason)
+        })
     }
 
     /// Sends the file through a window that slides by what the far side has acknowledged.
-    fn pump(&self, file: &mut File, source: &mut Source<'_>) -> Result<(), Fault> {
+    fn pump(&self, path: &str, file: &mut File, source: &mut Source<'_>) -> Result<(), Fault> {
         let mut buffer: Vec<u8> = Vec::with_capacity(2 * WINDOW_BYTES_MAX);
         let (mut start, mut window, mut is_end) = (0, WINDOW_BYTES_MIN, false);
         let mut piece = vec![0; PIECE_BYTES];
@@ -251,12 +326,9 @@ impl Visit<'_> {
                 return Ok(());
             }
             // Bytes that are on their way already must be offered again, and libssh2 passes over them.
-            let acked = file.write(&buffer[start..]).map_err(|e| self.io_fault("write", self.part, &e))?;
+            let acked = file.write(&buffer[start..]).map_err(|e| self.io_fault("write", path, &e))?;
             if acked == 0 {
-                return Err(Fault::new(
-                    ErrorKind::Protocol,
-                    format!("write {}: nothing is taken", self.part),
-                ));
+                return Err(Fault::new(ErrorKind::Protocol, format!("write {path}: nothing is taken")));
             }
             start += acked;
             window = WINDOW_BYTES_MAX.min(window + acked);
@@ -281,32 +353,32 @@ impl Visit<'_> {
                 format!("{path} has {size} bytes of {} there", self.parcel.bytes),
             )
             .hint("a full disk or a quota is the usual reason")),
-            None if self.reads_back(path)? == Some(true) => Ok(Checked::Sha256),
+            None if self.reads_back(path, self.parcel.bytes)?.as_deref() == Some(self.parcel.sha256) => {
+                Ok(Checked::Sha256)
+            }
             None => Err(Fault::new(ErrorKind::FarSide, format!("{path} reads back with other content"))),
         }
     }
 
-    /// A look at the final name. The rename was acknowledged, so a name that is gone was taken by the receiver;
-    /// sending again would give it the file twice.
-    fn look_after(&self) -> Result<(), Fault> {
-        match self.link.sftp.stat(Path::new(self.path)) {
-            Err(e) if is_absent(&e) => Ok(()),
-            _ => self.check(self.path).map(|_| ()),
+    /// Gives the file its name; false where the receiver renames nothing. Some rename onto an earlier file in one
+    /// step; others, OpenSSH among them, onto nothing that exists.
+    fn rename(&self, onto_another: bool) -> Result<bool, Fault> {
+        match self.rename_to(self.path) {
+            Err(fault) if onto_another && fault.kind == ErrorKind::FarSide => {}
+            done => return done,
         }
-    }
-
-    /// Removes the file in the place of which the new one goes: OpenSSH renames onto nothing that exists.
-    fn unlink(&self) -> Result<(), Fault> {
         match self.link.sftp.unlink(Path::new(self.path)) {
-            Err(e) if !is_absent(&e) => Err(self.fault("replace", self.path, &e)),
-            _ => Ok(()),
+            Err(e) if !is_absent(&e) => return Err(self.fault("replace", self.path, &e)),
+            _ => {}
         }
+        self.rename_to(self.path)
     }
 
-    fn rename(&self) -> Result<(), Fault> {
-        self.link
-            .sftp
-            .rename(Path::new(self.part), Path::new(self.path), None)
-            .map_err(|e| self.fault(&format!("rename {} to", self.part), self.path, &e))
+    fn rename_to(&self, path: &str) -> Result<bool, Fault> {
+        match self.link.sftp.rename(Path::new(self.part), Path::new(path), None) {
+            Ok(()) => Ok(true),
+            Err(e) if is_denied(&e) || is_unsupported(&e) => Ok(false),
+            Err(e) => Err(self.fault(&format!("rename {} to", self.part), path, &e)),
+        }
     }
 }

@@ -26,6 +26,7 @@ const NO_CONNECTION: i32 = 6;
 const CONNECTION_LOST: i32 = 7;
 const UNSUPPORTED: i32 = 8;
 const NO_SUCH_PATH: i32 = 10;
+const FILE_ALREADY_EXISTS: i32 = 11;
 const WRITE_PROTECT: i32 = 12;
 const NO_SPACE: i32 = 14;
 const QUOTA_EXCEEDED: i32 = 15;
@@ -43,6 +44,11 @@ pub(crate) fn is_denied(error: &ssh2::Error) -> bool {
 /// Whether the far side says that it does not know the request.
 pub(crate) fn is_unsupported(error: &ssh2::Error) -> bool {
     matches!(error.code(), ErrorCode::SFTP(UNSUPPORTED))
+}
+
+/// Whether the far side says that it failed, without a reason or because something of that name is there.
+pub(crate) fn is_failure(error: &ssh2::Error) -> bool {
+    matches!(error.code(), ErrorCode::SFTP(FAILURE | FILE_ALREADY_EXISTS))
 }
 
 /// Whether an answer to a log-in was a no. libssh2 gives the same codes when the answer never came, and
@@ -86,7 +92,7 @@ pub(crate) fn fault(operation: &str, error: &ssh2::Error, is_dead: bool) -> Faul
                 NO_SUCH_FILE | NO_SUCH_PATH => Fault::new(ErrorKind::Missing, text),
                 FAILURE => Fault::new(ErrorKind::FarSide, text)
                     .hint("the receiver gives no reason; a full disk or a quota is the usual one"),
-                NO_SPACE | QUOTA_EXCEEDED => Fault::new(ErrorKind::FarSide, text),
+                FILE_ALREADY_EXISTS | NO_SPACE | QUOTA_EXCEEDED => Fault::new(ErrorKind::FarSide, text),
                 _ => Fault::new(ErrorKind::Protocol, text),
             }
         }

@@ -7,12 +7,12 @@ mod known_hosts;
 mod probe;
 
 use crate::error::{ErrorKind, Fault, plain};
-use crate::{Compression, Context, TransportError};
+use crate::{Compression, Context, TransportError, file_path, filled};
 use connect::{Access, Credential, Trust};
 use deliver::Sftp;
 use ew_core::{SecretSource, Span};
 use known_hosts::KnownHosts;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -116,14 +116,16 @@ struct Keys {
     #[serde(default = "default_port")]
     port: u16,
     user: String,
+    #[serde(default, deserialize_with = "file_path")]
     key_file: Option<PathBuf>,
     key_password: Option<SecretSource>,
     password: Option<SecretSource>,
     #[serde(default)]
     agent: bool,
+    #[serde(default, deserialize_with = "file_path")]
     known_hosts: Option<PathBuf>,
     host_key: Option<Fingerprint>,
-    #[serde(default)]
+    #[serde(default = "home", deserialize_with = "directory")]
     directory: String,
     #[serde(default)]
     create_directory: bool,
@@ -132,6 +134,14 @@ struct Keys {
 
 fn default_port() -> u16 {
     22
+}
+
+fn home() -> String {
+    ".".into()
+}
+
+fn directory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    filled(deserializer, "the directory has no name; write \".\" for the one where the log-in starts")
 }
 
 impl TryFrom<Keys> for SftpOptions {

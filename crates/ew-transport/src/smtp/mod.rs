@@ -9,7 +9,8 @@ pub use address::MailAddress;
 
 use crate::error::{ErrorKind, Fault, plain};
 use crate::{
-    Checked, Compression, Context, HostName, How, Parcel, Receipt, TransportError, Transporter, part_name,
+    Checked, Compression, Context, HostName, How, Parcel, Receipt, TransportError, Transporter, file_path,
+    part_name,
 };
 use ew_core::{NameTemplate, Secret, SecretSource, Span};
 use lettre::transport::smtp::client::{Certificate, TlsParameters};
@@ -97,6 +98,7 @@ struct Keys {
     #[serde(default = "attached")]
     as_attachment: bool,
     max_bytes: Option<u64>,
+    #[serde(default, deserialize_with = "file_path")]
     ca_file: Option<PathBuf>,
     compress: Option<Compression>,
 }
