@@ -22,6 +22,8 @@ pub struct Plan {
     /// Bytes from the server are lost after the client has sent so many, and the connection is cut with
     /// the first of them: the request was carried out and its answer never came.
     pub deafen_after: Option<u64>,
+    /// The same, but the connection stays: an answer that is long in coming.
+    pub mute_after: Option<u64>,
 }
 
 impl Plan {
@@ -44,6 +46,10 @@ impl Plan {
 
     pub fn deafen_after(bytes: u64) -> Plan {
         Plan { deafen_after: Some(bytes), ..Plan::default() }
+    }
+
+    pub fn mute_after(bytes: u64) -> Plan {
+        Plan { mute_after: Some(bytes), ..Plan::default() }
     }
 }
 
@@ -186,7 +192,7 @@ fn down(mut from: TcpStream, mut to: TcpStream, plan: Plan, shared: &Shared, sen
     let mut piece = [0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut piece) {
         let so_far = sent.load(Ordering::SeqCst);
-        if plan.stall_after.is_some_and(|limit| so_far >= limit) {
+        if plan.stall_after.or(plan.mute_after).is_some_and(|limit| so_far >= limit) {
             wait_for_the_end(shared);
         }
         if plan.deafen_after.is_some_and(|limit| so_far >= limit) || to.write_all(&piece[..count]).is_err() {
