@@ -371,21 +371,6 @@ fn a_log_that_takes_no_rows_is_74() {
     assert!(report["errors"][0]["error"].as_str().unwrap().contains("no room"), "{report:#}");
 }
 
-/// A community is nowhere but in the configuration, whether the switch answers or not.
-#[test]
-fn a_community_is_never_shown_or_kept() {
-    let secret = "n0t-f0r-y0ur-eyes";
-    let sim = Sim::start(&["--domain", "com.a", "--community", secret]);
-    for port in [sim.ports[0], Silent::new("127.0.0.1").port()] {
-        let config = domain("com.a", "", &[("sw1", port)]);
-        let site = Site::new(&format!("[snmp]\ntimeout = \"200ms\"\ncommunity = {secret:?}\n{config}"));
-        let output = site.command(EW_POLL, "-v --json").env("EW_DEBUG", "1").output().unwrap();
-        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        assert!(!said.contains(secret), "{said}");
-        assert_eq!(site.files_with(secret), Vec::<std::path::PathBuf>::new());
-    }
-}
-
 /// A domain that only adds up what is below it did not succeed where nothing below it did.
 #[test]
 fn all_switches_failed_is_their_code_whatever_stands_above_them() {
