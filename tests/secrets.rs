@@ -3,12 +3,15 @@
 
 #[path = "support/ew.rs"]
 mod ew;
+#[path = "support/sim.rs"]
+mod sim;
 #[path = "support/smtp.rs"]
 mod smtp;
 #[path = "support/sshd.rs"]
 mod sshd;
 
 use ew::Site;
+use sim::Sim;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -208,47 +211,28 @@ fn the_password_of_a_key() {
     }
 }
 
-/// A running `ew-sim snmp`, ended when dropped.
-struct Sim(Child, u16);
-
-impl Sim {
-    fn start(arguments: &[&str]) -> Sim {
-        let mut command = Command::new(ew::sibling(EW_EXPORT, "ew-sim"));
-        command.args(["snmp", "--for", "5m", "--json"]).args(arguments).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let said: serde_json::Value = serde_json::from_str(&line).unwrap();
-        let port = said["switches"][0]["address"].as_str().unwrap().rsplit_once(':').unwrap().1;
-        Sim(child, port.parse().unwrap())
-    }
-
-    /// A poll of it, with more lines of `[snmp]`.
-    fn case(&self, lines: &'static str, keys: &'static [Key], refused: i32) -> Case {
-        let port = self.1;
-        let config = move |keys: &str| {
-            format!(
-                "[snmp]\ntimeout = \"200ms\"\nretries = 1\n{lines}{keys}[[domain]]\nname = \"com.example.hq\"\n\
-                 [[domain.switch]]\nname = \"sw1\"\naddress = \"127.0.0.1\"\nport = {port}\n"
-            )
-        };
-        Case { program: ew::sibling(EW_EXPORT, "ew-poll"), keys, config: Box::new(config), refused }
-    }
+/// A poll of simulated switches, with more lines of `[snmp]`.
+fn poll(sim: &Sim, lines: &'static str, keys: &'static [Key], refused: i32) -> Case {
+    let port = sim.ports[0];
+    let config = move |keys: &str| {
+        format!(
+            "[snmp]\ntimeout = \"200ms\"\nretries = 1\n{lines}{keys}[[domain]]\nname = \"com.example.hq\"\n\
+             [[domain.switch]]\nname = \"sw1\"\naddress = \"127.0.0.1\"\nport = {port}\n"
+        )
+    };
+    Case { program: ew::sibling(EW_EXPORT, "ew-poll"), keys, config: Box::new(config), refused }
 }
 
-impl Drop for Sim {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+fn simulate(arguments: &[&str]) -> Sim {
+    Sim::start(&ew::sibling(EW_EXPORT, "ew-sim"), arguments)
 }
 
 #[test]
 fn the_community_of_a_switch() {
     let keys = &[Key { name: "community", right: "n0t-f0r-y0ur-eyes", wrong: "hunter2hunter2" }];
-    let sim = Sim::start(&["--community", keys[0].right]);
+    let sim = simulate(&["--community", keys[0].right]);
     // A switch does not answer a wrong one.
-    let case = sim.case("", keys, 69);
+    let case = poll(&sim, "", keys, 69);
     for form in FORMS {
         case.check(form);
     }
@@ -260,8 +244,8 @@ fn the_pass_phrases_of_a_user() {
         Key { name: "auth_password", right: "authentic-horse", wrong: "hunter2hunter2" },
         Key { name: "priv_password", right: "private-battery", wrong: "hunter3hunter3" },
     ];
-    let sim = Sim::start(&["--v3-user", "ew:sha256:authentic-horse:aes:private-battery"]);
-    let case = sim.case("version = \"3\"\nuser = \"ew\"\nauth = \"sha256\"\npriv = \"aes\"\n", keys, 77);
+    let sim = simulate(&["--v3-user", "ew:sha256:authentic-horse:aes:private-battery"]);
+    let case = poll(&sim, "version = \"3\"\nuser = \"ew\"\nauth = \"sha256\"\npriv = \"aes\"\n", keys, 77);
     for form in FORMS {
         case.check(form);
     }

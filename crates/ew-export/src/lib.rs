@@ -87,6 +87,12 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         )
         .hint("fixtures/ew.toml shows one"));
     }
+    if args.stdout {
+        args.common.no_json(
+            "--stdout",
+            "--dry-run --json tells about the slices; the job's format is that of the data",
+        )?;
+    }
     let mut log = Log::open(&config.log.url)?;
     if args.stdout {
         let [job] = jobs.as_slice() else {
@@ -109,7 +115,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         run.jobs.push(one_job(job, args, report));
     }
     if args.common.json {
-        out.json(&run)?;
+        out.report(|out| out.json(&run))?;
     } else if args.dry_run {
         preview::list(&run, out)?;
     }
