@@ -58,7 +58,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "dry_run")]
     pub stdout: bool,
     /// List slices, names, rows, bytes and why each is due; nothing is sent or recorded
-    #[arg(long, conflicts_with_all = ["from", "to"])]
+    #[arg(long)]
     pub dry_run: bool,
     /// Wait so long for another run of the same job
     #[arg(long, value_name = "DURATION", default_value = "0s")]
