@@ -16,7 +16,8 @@ account() {
     "${as_root[@]}" "$@" || { echo "$0: for the tests of mail, run as root: $*" >&2; exit 1; }
 }
 getent group postdrop >/dev/null || account groupadd --system postdrop
-getent passwd postfix >/dev/null || account useradd --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin postfix
+getent passwd postfix >/dev/null ||
+    account useradd --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin postfix
 
 [ "$(cat "$root/wanted" 2>/dev/null || true)" = "${programs[*]}" ] && exit 0
 rm -rf "$root"
@@ -24,13 +25,15 @@ mkdir -p "$root/packages"
 
 # What an installation would add here, by which nothing is installed.
 lacking() {
-    LC_ALL=C apt-get install --simulate --no-install-recommends "${programs[@]}" | awk '$1 == "Inst" && $2 ~ /^lib/ { print $2 }'
+    LC_ALL=C apt-get install --simulate --no-install-recommends "${programs[@]}" |
+        awk '$1 == "Inst" && $2 ~ /^lib/ { print $2 }'
 }
 get() {
     local packages
     packages=$(lacking) || return
     # shellcheck disable=SC2086  # a list of words
-    (cd "$root/packages" && printf '%s\n' "${programs[@]}" $packages | sort -u | xargs apt-get download -qq)
+    (cd "$root/packages" && printf '%s\n' "${programs[@]}" $packages | sort -u |
+        xargs apt-get -o APT::Sandbox::User=root download -qq)
 }
 # An index that is missing, or older than the mirror.
 get 2>/dev/null || { "${as_root[@]}" apt-get update -qq && get; } ||
