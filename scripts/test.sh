@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 
 scripts/test-venv.sh
 scripts/test-proftpd.sh
+scripts/test-postfix.sh
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 # Tests run programs of other crates, and cargo test builds only those of crates that have tests of their own.

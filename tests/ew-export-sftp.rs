@@ -14,7 +14,7 @@ mod sshd;
 use ew::{Ended, Site};
 use proftpd::{PASSWORD, Proftpd, USER};
 use proxy::{Plan, Proxy};
-use sshd::{KEY_PASSWORD, Sshd};
+use sshd::Sshd;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -204,32 +204,6 @@ fn kill_9_while_a_slice_is_sent_again_by_hand() {
     std::fs::remove_dir_all(site.file("ew.db.spool/jobs")).unwrap();
     site.run(EW_EXPORT, "").exit(0);
     holds_every_row_once(&folder, &rows);
-}
-
-/// The password of a key is nowhere but in the configuration, whether the run succeeds or fails.
-#[test]
-fn a_secret_is_never_shown_or_kept() {
-    let server = Sshd::start();
-    let site = site(&server, server.port(), "connection_attempts = 1");
-    let encrypted = site.read("ew.toml").replace(
-        &format!("{:?}", server.key()),
-        &format!("{:?}\n  key_password = {KEY_PASSWORD:?}", server.encrypted_key()),
-    );
-    site.write("ew.toml", &encrypted);
-    let secrets = |expect: i32| {
-        let mut command = site.command(EW_EXPORT, "-v --json");
-        let output = command.env("EW_DEBUG", "1").output().unwrap();
-        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        assert_eq!(output.status.code(), Some(expect), "{said}");
-        assert!(!said.contains(KEY_PASSWORD), "{said}");
-        assert_eq!(site.files_with(KEY_PASSWORD), Vec::<std::path::PathBuf>::new());
-    };
-    fill(&site, 1);
-    // A failure, which leaves the file in the spool, then success.
-    std::fs::write(server.root().join("in"), "in the way").unwrap();
-    secrets(69);
-    std::fs::remove_file(server.root().join("in")).unwrap();
-    secrets(0);
 }
 
 /// Runs with every word that the programs have, none of which is the password; nor does anything keep it.

@@ -213,14 +213,48 @@ fn looking_moves_nothing() {
     assert_eq!(site.names("out"), Vec::<String>::new());
     // What was planned is what is then done.
     let done = run(&site, "ew-export", "--json").exit(0).stdout;
-    let slices = |text: &str| {
-        let report: serde_json::Value = serde_json::from_str(text).unwrap();
-        let keys = ["name", "start", "end", "rev", "rows", "bytes", "sha256"];
-        let one = |s: &serde_json::Value| keys.map(|key| s[key].to_string()).join(" ");
-        report["jobs"][0]["slices"].as_array().unwrap().iter().map(one).collect::<Vec<_>>()
-    };
     assert_eq!(slices(&planned), slices(&done));
     assert!(planned.contains("\"outcome\": \"planned\"") && done.contains("\"outcome\": \"delivered\""));
+}
+
+/// What a report says of the files of the first job.
+fn slices(report: &str) -> Vec<String> {
+    let report: serde_json::Value = serde_json::from_str(report).unwrap();
+    let keys = ["name", "start", "end", "rev", "rows", "bytes", "sha256"];
+    let one = |s: &serde_json::Value| keys.map(|key| s[key].to_string()).join(" ");
+    report["jobs"][0]["slices"].as_array().unwrap().iter().map(one).collect()
+}
+
+#[test]
+fn looking_at_a_range_that_would_be_sent_again_moves_nothing() {
+    let mut site = Site::new(&config("breakup_on_period = true", "csv]"));
+    append(&site, "01:00 a 1\n 16:00 a 2\n 31:00 a 3");
+    site.now("2026-03-01T00:45:00Z");
+    let again = "u --from 2026-03-01T00:01:00Z --to 2026-03-01T00:30:00Z";
+    run(&site, "ew-export", &format!("{again} --dry-run")).exit(2);
+    run(&site, "ew-export", "").exit(0);
+    append(&site, "16:00 a 20");
+    std::fs::remove_dir_all(site.file("out")).unwrap();
+    let before = ledger(&site);
+
+    let looked = run(&site, "ew-export", &format!("{again} --dry-run")).exit(0);
+    assert!(looked.stderr.contains("the range is widened to whole slices"), "{}", looked.stderr);
+    let table: Vec<&str> = looked.stdout.lines().map(str::trim_end).collect();
+    let [_, first, second] = table.as_slice() else { panic!("{}", looked.stdout) };
+    assert!(
+        first.contains(" u_20260301T000000Z.csv ") && first.ends_with("unchanged, so the same file again")
+    );
+    assert!(second.contains(" u_20260301T001500Z_r1.csv "), "{second}");
+    assert!(second.ends_with("changed since it was sent, so a revision"), "{second}");
+    let planned = run(&site, "ew-export", &format!("{again} --dry-run --json")).exit(0).stdout;
+    assert_eq!((ledger(&site), site.names("out")), (before, Vec::new()));
+
+    let done = run(&site, "ew-export", &format!("{again} --json")).exit(0).stdout;
+    assert_eq!(slices(&planned), slices(&done));
+    assert_eq!(site.names("out"), ["u_20260301T000000Z.csv", "u_20260301T001500Z_r1.csv"]);
+    // An hour in which nothing was sent.
+    let none = "u --from 2026-02-01 --to 2026-02-02 --dry-run";
+    run(&site, "ew-export", none).exit(66);
 }
 
 #[test]

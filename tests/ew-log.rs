@@ -353,7 +353,16 @@ fn a_correction_keeps_the_old_value_and_takes_a_new_seq() {
 
 #[test]
 fn a_difference_within_one_file_is_named() {
-    bad_row(&format!("{HEAD}1,a,1\n2,a,1\n1,a,2\n"), "line 4", "the log holds a at");
+    let says = "a at 1970-01-01T00:00:01Z stands twice, as 1 unknown and now as 2 unknown (first on line 4)";
+    bad_row(&format!("{HEAD}1,b,1\n\n1,a,1\n2,a,1\n1,a,2\n"), "line 6", says);
+    let site = site();
+    site.write("rows.csv", &format!("{HEAD}1,a,1\n1,a,2\n"));
+    let ended = site.run(EW_LOG, "append rows.csv").exit(65);
+    assert!(
+        ended.stderr.starts_with("ew-log: rows.csv: line 3: a at ")
+            && ended.stderr.contains("(first on line 2)")
+    );
+    assert!(!ended.stderr.contains("--replace"), "{}", ended.stderr);
 }
 
 /// What differs must be told: here it is not the value.

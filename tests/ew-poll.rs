@@ -3,14 +3,16 @@
 
 #[path = "support/ew.rs"]
 mod ew;
+#[path = "support/sim.rs"]
+mod sim;
 #[path = "support/snmpd.rs"]
 mod snmpd;
 
 use ew::Site;
+use sim::Sim;
 use snmpd::{Relay, Silent, Snmpd};
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 const EW_POLL: &str = env!("CARGO_BIN_EXE_ew-poll");
 
@@ -18,34 +20,8 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/energywise").join(name)
 }
 
-/// A running `ew-sim snmp`, ended when dropped.
-struct Sim {
-    child: Child,
-    ports: Vec<u16>,
-}
-
-impl Sim {
-    fn start(arguments: &[&str]) -> Sim {
-        let mut command = Command::new(ew::sibling(EW_POLL, "ew-sim"));
-        command.args(["snmp", "--for", "5m"]).args(arguments).stdout(Stdio::piped());
-        let mut sim = Sim { child: command.spawn().unwrap(), ports: Vec::new() };
-        let mut lines = BufReader::new(sim.child.stdout.take().unwrap()).lines();
-        loop {
-            let line = lines.next().expect("ew-sim ended before it was ready").unwrap();
-            if line == "ready" {
-                return sim;
-            }
-            let address = line.split(' ').nth(1).unwrap();
-            sim.ports.push(address.rsplit_once(':').unwrap().1.parse().unwrap());
-        }
-    }
-}
-
-impl Drop for Sim {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn simulate(arguments: &[&str]) -> Sim {
+    Sim::start(&ew::sibling(EW_POLL, "ew-sim"), arguments)
 }
 
 /// `[[domain]]` with switches on ports of 127.0.0.1.
@@ -86,7 +62,7 @@ fn gives_the_fixture(port: u16) {
 
 #[test]
 fn the_simulator_gives_the_fixture() {
-    let sim = Sim::start(&["--data", fixture("switch.snmprec").to_str().unwrap()]);
+    let sim = simulate(&["--data", fixture("switch.snmprec").to_str().unwrap()]);
     gives_the_fixture(sim.ports[0]);
 }
 
@@ -98,8 +74,8 @@ fn net_snmp_gives_the_fixture() {
 
 #[test]
 fn missing_is_never_zero_and_totals_nest() {
-    let sim = Sim::start(&["--switches", "2", "--domain", "com.a"]);
-    let below = Sim::start(&["--switches", "2", "--domain", "com.a.b", "--fault", "silent=sw0002"]);
+    let sim = simulate(&["--switches", "2", "--domain", "com.a"]);
+    let below = simulate(&["--switches", "2", "--domain", "com.a.b", "--fault", "silent=sw0002"]);
     let fast = "[snmp]\ntimeout = \"200ms\"\nretries = 0\n";
     let config = fast.to_owned()
         + &domain("com.a", "", &[("sw1", sim.ports[0]), ("sw2", sim.ports[1])])
@@ -126,7 +102,7 @@ fn missing_is_never_zero_and_totals_nest() {
 
 #[test]
 fn one_silent_switch_of_many_costs_only_its_own_deadline() {
-    let sim = Sim::start(&["--switches", "40", "--domain", "com.a", "--fault", "silent=sw0007"]);
+    let sim = simulate(&["--switches", "40", "--domain", "com.a", "--fault", "silent=sw0007"]);
     let named: Vec<(String, u16)> =
         sim.ports.iter().enumerate().map(|(i, port)| (format!("sw{i}"), *port)).collect();
     let switches: Vec<(&str, u16)> = named.iter().map(|(name, port)| (name.as_str(), *port)).collect();
@@ -145,7 +121,7 @@ fn one_silent_switch_of_many_costs_only_its_own_deadline() {
 
 #[test]
 fn a_fresh_whole_reading_is_cached_until_it_is_exactly_ttl_old() {
-    let sim = Sim::start(&["--domain", "com.a", "--drift"]);
+    let sim = simulate(&["--domain", "com.a", "--drift"]);
     let mut site = Site::new(&domain("com.a", "ttl = \"30s\"", &[("sw1", sim.ports[0])]));
     let cached = |site: &Site, arguments: &str| {
         let ended = site.run(EW_POLL, &format!("--json {arguments}")).exit(0);
@@ -303,7 +279,7 @@ fn one_switch_name_in_two_domains() {
 
 #[test]
 fn wrong_domain_no_answer_and_unknown_names() {
-    let sim = Sim::start(&["--domain", "com.other"]);
+    let sim = simulate(&["--domain", "com.other"]);
     let site = Site::new(&domain("com.a", "", &[("sw1", sim.ports[0])]));
     let ended = site.run(EW_POLL, "").exit(76);
     assert!(ended.stderr.contains("com.other") && ended.stderr.contains("com.a"), "{}", ended.stderr);
@@ -321,7 +297,7 @@ fn wrong_domain_no_answer_and_unknown_names() {
 
 #[test]
 fn a_second_poll_of_the_same_domain_finds_it_busy() {
-    let sim = Sim::start(&["--domain", "com.a", "--fault", "slow=sw0001:1500ms"]);
+    let sim = simulate(&["--domain", "com.a", "--fault", "slow=sw0001:1500ms"]);
     let site = Site::new(
         &("[snmp]\ntimeout = \"5s\"\n".to_owned() + &domain("com.a", "", &[("sw1", sim.ports[0])])),
     );
@@ -341,7 +317,7 @@ fn a_second_poll_of_the_same_domain_finds_it_busy() {
 
 #[test]
 fn a_tree_and_a_domain_in_it_are_not_polled_at_once() {
-    let sim = Sim::start(&["--domain", "com.a.b", "--fault", "slow=sw0001:1500ms"]);
+    let sim = simulate(&["--domain", "com.a.b", "--fault", "slow=sw0001:1500ms"]);
     let config = "[snmp]\ntimeout = \"5s\"\n".to_owned()
         + &domain("com.a", "", &[])
         + &domain("com.a.b", "", &[("sw1", sim.ports[0])]);
@@ -360,7 +336,7 @@ fn a_tree_and_a_domain_in_it_are_not_polled_at_once() {
 /// What is not in the log did not succeed, whatever answered.
 #[test]
 fn a_log_that_takes_no_rows_is_74() {
-    let sim = Sim::start(&["--domain", "com.a"]);
+    let sim = simulate(&["--domain", "com.a"]);
     let site = Site::new(&domain("com.a", "", &[("sw1", sim.ports[0])]));
     site.run(EW_POLL, "").exit(0);
     let refuse = "create trigger t before insert on sample begin select raise(abort, 'no room'); end";
@@ -369,21 +345,6 @@ fn a_log_that_takes_no_rows_is_74() {
     let ended = site.run(EW_POLL, "--skip-cache --json").exit(74);
     let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert!(report["errors"][0]["error"].as_str().unwrap().contains("no room"), "{report:#}");
-}
-
-/// A community is nowhere but in the configuration, whether the switch answers or not.
-#[test]
-fn a_community_is_never_shown_or_kept() {
-    let secret = "n0t-f0r-y0ur-eyes";
-    let sim = Sim::start(&["--domain", "com.a", "--community", secret]);
-    for port in [sim.ports[0], Silent::new("127.0.0.1").port()] {
-        let config = domain("com.a", "", &[("sw1", port)]);
-        let site = Site::new(&format!("[snmp]\ntimeout = \"200ms\"\ncommunity = {secret:?}\n{config}"));
-        let output = site.command(EW_POLL, "-v --json").env("EW_DEBUG", "1").output().unwrap();
-        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        assert!(!said.contains(secret), "{said}");
-        assert_eq!(site.files_with(secret), Vec::<std::path::PathBuf>::new());
-    }
 }
 
 /// A domain that only adds up what is below it did not succeed where nothing below it did.

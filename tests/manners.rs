@@ -1,4 +1,5 @@
-//! How `ew-log` behaves among other programs: help, exit codes, pipes, colours, where it finds its file.
+//! How `ew-log` behaves among other programs: command lines, pipes, where it finds its file. What it has in common with
+//! the others is in programs.rs.
 #![allow(clippy::unwrap_used)]
 #![allow(dead_code)]
 
@@ -6,7 +7,6 @@
 mod ew;
 
 use ew::Site;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
 
@@ -32,45 +32,12 @@ fn text(output: Output) -> (String, String, i32) {
 
 // Help
 
-const EXIT_CODES: [(u8, &str); 11] = [
-    (0, "all done, or nothing was due"),
-    (1, "some parts failed and some succeeded"),
-    (2, "wrong command line"),
-    (65, "bad input data"),
-    (66, "no data"),
-    (69, "a device, child or receiver could not be reached"),
-    (74, "local I/O"),
-    (75, "another run holds the lock"),
-    (76, "the far side broke its protocol"),
-    (77, "refused"),
-    (78, "bad configuration"),
-];
-
 /// Each way to ask for help, of the program and of each command.
 fn helps() -> Vec<String> {
     let of_commands = COMMANDS.iter().flat_map(|command| {
         [format!("{command} --help"), format!("{command} -h"), format!("help {command}")]
     });
     ["--help", "-h", "help"].map(str::to_owned).into_iter().chain(of_commands).collect()
-}
-
-#[test]
-fn every_help_has_the_exit_codes_and_an_example() {
-    // No configuration is needed to read it.
-    let site = Site::new("nonsense");
-    for arguments in helps() {
-        let help = site.run(EW_LOG, &arguments).exit(0).stderr("").stdout;
-        for (code, meaning) in EXIT_CODES {
-            let has_line = help.lines().any(|line| {
-                let line = line.trim_start();
-                line.strip_prefix(&format!("{code}  ")).is_some_and(|rest| rest.starts_with(meaning))
-            });
-            assert!(has_line, "{arguments}: no line on {code}\n{help}");
-        }
-        let (_, after) =
-            help.split_once("Example").unwrap_or_else(|| panic!("{arguments}: no example\n{help}"));
-        assert!(after.lines().any(|line| line.starts_with("  ew-log ")), "{arguments}\n{help}");
-    }
 }
 
 /// An example that does not run teaches nothing.
@@ -112,12 +79,6 @@ fn the_commands_and_options_of_the_contract_are_in_help() {
     {
         assert!(help.contains(word), "{word}\n{help}");
     }
-}
-
-#[test]
-fn version() {
-    let ended = Site::new("nonsense").run(EW_LOG, "--version").exit(0).stderr("");
-    assert_eq!(ended.stdout, format!("ew-log {}\n", env!("CARGO_PKG_VERSION")));
 }
 
 // The command line
@@ -197,33 +158,6 @@ fn verbose_and_debug_leave_stdout_alone() {
     assert_eq!(text(command.env("EW_DEBUG", "1").output().unwrap()).0, plain);
 }
 
-#[test]
-fn no_escapes_off_a_terminal() {
-    let site = site_with_rows(3);
-    site.write("bad.toml", "sight = \"hq\"\n");
-    for arguments in helps().into_iter().chain(
-        [
-            "",
-            "frobnicate",
-            "slice --from yesterday --to now",
-            "--config bad.toml --check",
-            "--check",
-            "points",
-            "stats",
-            "slice --from 1 --to 2",
-            "slice --from first --to last",
-            "-v stats --json",
-        ]
-        .map(str::to_owned),
-    ) {
-        let mut command = site.command(EW_LOG, &arguments);
-        command.env("TERM", "xterm-256color").env("COLORTERM", "truecolor");
-        let (stdout, stderr, _) = text(command.output().unwrap());
-        assert!(!stdout.contains('\u{1b}') && !stderr.contains('\u{1b}'), "{arguments}\n{stdout}\n{stderr}");
-        assert!(!stderr.contains('\r') && !stdout.contains('\r'), "{arguments}");
-    }
-}
-
 // Pipes
 
 /// Reads one line and goes.
@@ -252,33 +186,6 @@ fn a_closed_pipe_ends_quietly() {
     ends_quietly(&site, "points --json");
     // A header that is larger than a pipe holds.
     ends_quietly(&site, "slice --from 1 --to 2 --layout wide");
-}
-
-/// The reader has gone before the first byte.
-#[test]
-fn a_pipe_that_was_closed_from_the_start_ends_quietly() {
-    let site = site_with_rows(10);
-    for arguments in
-        ["slice --from first --to last", "points", "stats", "stats --json", "--check", "--help", "--version"]
-    {
-        let mut command = site.command("sh", "-c");
-        // `true` has long ended when the program writes.
-        let script = format!("{{ sleep 0.3; {EW_LOG} {arguments}; echo $? >code; }} 2>said | true");
-        command.arg(script).status().unwrap();
-        assert_eq!((site.read("code").as_str(), site.read("said").as_str()), ("0\n", ""), "{arguments}");
-    }
-}
-
-#[test]
-fn a_full_disk_behind_stdout_is_74() {
-    let site = site_with_rows(10);
-    let slice = "slice --from first --to last";
-    for arguments in [slice, &format!("{slice} --format xml"), "points", "stats", "stats --json", "--check"] {
-        let full = File::options().write(true).open("/dev/full").unwrap();
-        let (_, stderr, code) = text(site.command(EW_LOG, arguments).stdout(full).output().unwrap());
-        assert_eq!(code, 74, "{arguments}\n{stderr}");
-        assert!(stderr.starts_with("ew-log: cannot write ") && stderr.contains("No space left"), "{stderr}");
-    }
 }
 
 #[test]

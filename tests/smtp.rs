@@ -461,6 +461,6 @@ fn kill_9_during_data_and_before_its_reply() {
     assert_eq!(mails.len(), 2, "at least once");
     assert!(mails[0].raw == mails[1].raw, "one slice is one mail, however often it is sent");
     assert_eq!(ask(&site, "select state, attempts from slice"), "placed|3");
-    assert_eq!(site.names("ew.db.spool/u"), Vec::<String>::new());
+    assert_eq!(site.names("ew.db.spool/jobs/u"), Vec::<String>::new());
     export(&site).exit(66);
 }

@@ -22,7 +22,7 @@ pub struct Plan {
     /// Bytes from the server are lost after the client has sent so many, and the connection is cut with
     /// the first of them: the request was carried out and its answer never came.
     pub deafen_after: Option<u64>,
-    /// Bytes from the server are lost after the client has sent so many, and nothing else happens.
+    /// The same, but the connection stays: an answer that is long in coming.
     pub mute_after: Option<u64>,
 }
 
@@ -192,11 +192,8 @@ fn down(mut from: TcpStream, mut to: TcpStream, plan: Plan, shared: &Shared, sen
     let mut piece = [0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut piece) {
         let so_far = sent.load(Ordering::SeqCst);
-        if plan.stall_after.is_some_and(|limit| so_far >= limit) {
+        if plan.stall_after.or(plan.mute_after).is_some_and(|limit| so_far >= limit) {
             wait_for_the_end(shared);
-        }
-        if plan.mute_after.is_some_and(|limit| so_far >= limit) {
-            continue;
         }
         if plan.deafen_after.is_some_and(|limit| so_far >= limit) || to.write_all(&piece[..count]).is_err() {
             break;

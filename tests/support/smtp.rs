@@ -19,12 +19,26 @@ pub struct Sink {
     child: Child,
 }
 
-/// A mail as it arrived.
+/// A mail as it arrived, in its envelope.
 #[derive(Debug)]
 pub struct Received {
     pub from: String,
     pub to: Vec<String>,
     pub tls: bool,
+    mail: Mail,
+}
+
+impl std::ops::Deref for Received {
+    type Target = Mail;
+
+    fn deref(&self) -> &Mail {
+        &self.mail
+    }
+}
+
+/// A mail.
+#[derive(Debug)]
+pub struct Mail {
     pub kind: String,
     pub headers: BTreeMap<String, String>,
     pub parts: Vec<Part>,
@@ -49,10 +63,11 @@ impl Sink {
 
     /// The same with options of `fixtures/smtp_sink.py`, and for these names.
     pub fn start_with(options: &str, names: &str) -> Sink {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let root = root();
         let python = root.join("target/test-venv/bin/python3");
         assert!(python.is_file(), "the tests' Python environment is missing; run: scripts/test-venv.sh");
         let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("mail")).unwrap();
         certify(dir.path(), names);
         let mut child = Command::new(python)
             .arg(root.join("fixtures/smtp_sink.py"))
@@ -109,8 +124,13 @@ impl Drop for Sink {
     }
 }
 
-fn certify(dir: &Path, names: &str) {
-    fs::create_dir(dir.join("mail")).unwrap();
+/// The folder of the project.
+pub fn root() -> PathBuf {
+    fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")).unwrap()
+}
+
+/// A certificate for these names, which is its own authority: `cert.pem` and `key.pem`.
+pub fn certify(dir: &Path, names: &str) {
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
         .args(["-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=sink"])
@@ -123,32 +143,40 @@ fn certify(dir: &Path, names: &str) {
 
 fn read(file: &Path) -> Received {
     let seen: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
-    assert_eq!(seen["defects"], serde_json::json!([]), "Python's parser complains");
-    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
     Received {
-        from: text(&seen["from"]).unwrap(),
-        to: seen["to"].as_array().unwrap().iter().map(|to| text(to).unwrap()).collect(),
+        from: seen["from"].as_str().unwrap().to_owned(),
+        to: seen["to"].as_array().unwrap().iter().map(|to| to.as_str().unwrap().to_owned()).collect(),
         tls: seen["tls"].as_bool().unwrap(),
-        kind: text(&seen["type"]).unwrap(),
-        headers: seen["headers"]
-            .as_object()
-            .unwrap()
-            .iter()
-            .map(|(name, value)| (name.clone(), text(value).unwrap()))
-            .collect(),
-        parts: seen["parts"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|part| Part {
-                kind: text(&part["type"]).unwrap(),
-                encoding: text(&part["encoding"]).unwrap(),
-                disposition: text(&part["disposition"]),
-                name: text(&part["name"]),
-                content: unhex(part["hex"].as_str().unwrap()),
-            })
-            .collect(),
-        raw: fs::read(file.with_extension("eml")).unwrap(),
+        mail: Mail::of(&seen, fs::read(file.with_extension("eml")).unwrap()),
+    }
+}
+
+impl Mail {
+    /// A file with nothing but the mail in it.
+    pub fn read(file: &Path) -> Mail {
+        let parser = root().join("fixtures/mail_as_json.py");
+        let parsed = Command::new("python3").arg(parser).arg(file).output().unwrap();
+        assert!(parsed.status.success(), "{}", String::from_utf8_lossy(&parsed.stderr));
+        Mail::of(&serde_json::from_slice(&parsed.stdout).unwrap(), fs::read(file).unwrap())
+    }
+
+    fn of(seen: &serde_json::Value, raw: Vec<u8>) -> Mail {
+        assert_eq!(seen["defects"], serde_json::json!([]), "Python's parser complains");
+        let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+        let headers = seen["headers"].as_object().unwrap().iter();
+        let parts = seen["parts"].as_array().unwrap().iter().map(|part| Part {
+            kind: text(&part["type"]).unwrap(),
+            encoding: text(&part["encoding"]).unwrap(),
+            disposition: text(&part["disposition"]),
+            name: text(&part["name"]),
+            content: unhex(part["hex"].as_str().unwrap()),
+        });
+        Mail {
+            kind: text(&seen["type"]).unwrap(),
+            headers: headers.map(|(name, value)| (name.clone(), text(value).unwrap())).collect(),
+            parts: parts.collect(),
+            raw,
+        }
     }
 }
 

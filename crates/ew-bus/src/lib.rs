@@ -2,7 +2,7 @@
 //! validates this and goes no further.
 
 use ew_core::{SecretSource, Span};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use std::path::PathBuf;
 
 /// One `[[cbus]]` table.
@@ -39,6 +39,7 @@ pub enum Backend {
     /// A child with a `ready>` prompt.
     Exec(Exec),
     /// A C-Gate server.
+    #[serde(deserialize_with = "one_way")]
     Cgate(Cgate),
     /// A CNI: the serial protocol over TCP.
     Cni(Cni),
@@ -102,6 +103,18 @@ pub struct Pci {
     /// Its speed, bit/s.
     #[serde(default = "pci_baud")]
     pub baud: u32,
+}
+
+/// Host and command are two ways to one server.
+fn one_way<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cgate, D::Error> {
+    let cgate = Cgate::deserialize(deserializer)?;
+    match (&cgate.host, &cgate.command) {
+        (Some(_), None) => Ok(cgate),
+        (None, Some(command)) if !command.is_empty() => Ok(cgate),
+        (None, Some(_)) => Err(de::Error::custom("the command is empty")),
+        (Some(_), Some(_)) => Err(de::Error::custom("cgate has a host or a command, not both")),
+        (None, None) => Err(de::Error::custom("cgate needs a host, or a command for a pipe")),
+    }
 }
 
 fn yes() -> bool {

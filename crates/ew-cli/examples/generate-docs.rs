@@ -35,7 +35,7 @@ fn programs() -> [Command; PROGRAMS.len()] {
         ew_log::Args::command(),
         ew_export::Args::command(),
         ew_ledger::Args::command(),
-        ew_sim::command(),
+        ew_sim::Args::command(),
     ]
 }
 

@@ -21,7 +21,7 @@ pub struct Common {
     /// Say more on stderr
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// Say only warnings and errors on stderr
+    /// Say only warnings and errors on stderr; ew-poll prints no table
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 }
@@ -48,6 +48,17 @@ impl Common {
             ))?;
         }
         Ok(Exit::Ok)
+    }
+
+    /// Refuses `--json` where stdout has data of another kind; `hint` is what to do instead.
+    pub fn no_json(&self, what: &str, hint: &str) -> Result<(), Failure> {
+        match self.json {
+            true => {
+                Err(Failure::new(Exit::Usage, format!("{what} prints data, not a report; leave --json out"))
+                    .hint(hint))
+            }
+            false => Ok(()),
+        }
     }
 
     /// How much the program says.

@@ -24,6 +24,11 @@ impl Output {
         self.line(format_args!(""))
     }
 
+    /// What a run that did its work says of it: nobody reading it changes nothing about how the run ended.
+    pub fn report(&mut self, print: impl FnOnce(&mut Output) -> Result<(), Failure>) -> Result<(), Failure> {
+        print(self).or_else(|failure| if failure.quiet { Ok(()) } else { Err(failure) })
+    }
+
     /// The stream itself, for a formatter.
     pub fn writer(&mut self) -> &mut dyn Write {
         &mut self.out
@@ -53,10 +58,14 @@ impl Output {
 /// Runs a program: calls it with stdout, reports its failure, maps the outcome to an exit code.
 pub fn run(report: Report, program: impl FnOnce(&mut Output) -> Result<Exit, Failure>) -> ExitCode {
     let mut out = Output { out: BufWriter::with_capacity(1 << 16, std::io::stdout().lock()) };
-    let ended = program(&mut out).and_then(|exit| out.flush().map(|()| exit));
+    // What was printed before a failure is still data.
+    let ended = match (program(&mut out), out.flush()) {
+        // What was done was done, though nobody reads of it.
+        (Ok(exit), Err(failure)) if failure.quiet => Ok(exit),
+        (Ok(_), Err(failure)) => Err(failure),
+        (ended, _) => ended,
+    };
     let exit = ended.unwrap_or_else(|failure| {
-        // What was printed before the failure is still data.
-        let _ = out.flush();
         report.failure(&failure);
         failure.exit
     });

@@ -64,7 +64,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "dry_run")]
     pub stdout: bool,
     /// List slices, names, rows, bytes and why each is due; nothing is sent or recorded
-    #[arg(long, conflicts_with_all = ["from", "to"])]
+    #[arg(long)]
     pub dry_run: bool,
     /// Wait so long for another run of the same job
     #[arg(long, value_name = "DURATION", default_value = "0s")]
@@ -93,6 +93,12 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         )
         .hint("fixtures/ew.toml shows one"));
     }
+    if args.stdout {
+        args.common.no_json(
+            "--stdout",
+            "--dry-run --json tells about the slices; the job's format is that of the data",
+        )?;
+    }
     let mut log = Log::open(&config.log.url)?;
     if args.stdout {
         let [job] = jobs.as_slice() else {
@@ -115,7 +121,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         run.jobs.push(one_job(job, args, report));
     }
     if args.common.json {
-        out.json(&run)?;
+        out.report(|out| out.json(&run))?;
     } else if args.dry_run {
         preview::list(&run, out)?;
     }

@@ -3,7 +3,9 @@
 use crate::deliver::{self, Courier, Delivered};
 use crate::due;
 use crate::job::JobRun;
+use crate::preview;
 use crate::render;
+use crate::report::{Outcome, SliceReport};
 use ew_cli::Failure;
 use ew_core::{Exit, PartOutcome, Timestamp, When, Window};
 use ew_store::{Delivery, Job, NewSlice, Seqs};
@@ -20,13 +22,61 @@ pub(crate) fn send_again(job: &mut JobRun<'_>, from: When, to: When) -> Result<(
     if job.result.error.is_some() {
         return Ok(());
     }
-    let touched = job.log.ledger().placed(&known, range)?;
+    for slice in touched(job, &known, range)? {
+        if !send_slice(job, &mut courier, &known, &slice)? {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// `--dry-run`: the same slices into the report, each as it would be sent.
+pub(crate) fn preview(job: &mut JobRun<'_>, from: When, to: When) -> Result<(), Failure> {
+    let (from, to) = (job.resolve(from)?, job.resolve(to)?);
+    let range = checked_range(job, from, to)?;
+    let Some(known) = job.known()? else { return Ok(()) };
+    preview::unfinished(job, &known)?;
+    for slice in touched(job, &known, range)? {
+        let seqs = Seqs { up_to: job.log.snapshot()?.last_seq()?, ..Seqs::ALL };
+        let content = due::content(job, &known, slice.window, seqs, slice.columns.as_ref())?;
+        let rendered = render::write(job, &content.piece(slice.window, seqs), std::io::sink())?;
+        let planned = SliceReport::of(&slice, Outcome::Planned, None);
+        job.result.slices.push(if Some(&rendered.sha256) == slice.sha256.as_ref() {
+            SliceReport { why: Some("unchanged, so the same file again".to_owned()), ..planned }
+        } else {
+            let rev = job.log.ledger().newest_rev(&known, slice.window)? + 1;
+            let ext = job.options.extension();
+            let fields = job.fields(&ext, slice.window, rev, seqs.up_to, slice.count.unwrap_or(0));
+            let name = job.options.filename.render(&fields).map_err(|e| Failure::of(Exit::Config, &e))?;
+            SliceReport {
+                name: Some(name),
+                rev,
+                rows: rendered.rows,
+                bytes: Some(rendered.bytes),
+                sha256: Some(rendered.sha256),
+                why: Some("changed since it was sent, so a revision".to_owned()),
+                ..planned
+            }
+        });
+    }
+    if !job.result.slices.is_empty() {
+        job.result.outcome = Outcome::Planned;
+    }
+    Ok(())
+}
+
+/// The placed slices that a range touches. None is noted as no data.
+fn touched(job: &mut JobRun<'_>, known: &Job, range: Window) -> Result<Vec<Delivery>, Failure> {
+    let touched = job.log.ledger().placed(known, range)?;
     // What was sent as deltas goes out again in one piece.
     let touched: Vec<Delivery> = touched.chunk_by(|a, b| a.window == b.window).filter_map(base).collect();
     let (Some(first), Some(last)) = (touched.first(), touched.last()) else {
-        job.report.note(format_args!("{}: no slice was ever sent from {from} to {to}", job.options.name));
+        job.report.note(format_args!(
+            "{}: no slice was ever sent from {} to {}",
+            job.options.name, range.start, range.end
+        ));
         job.result.part = PartOutcome::Idle(Exit::NoData);
-        return Ok(());
+        return Ok(touched);
     };
     if first.window.start < range.start || range.end < last.window.end {
         job.report.note(format_args!(
@@ -46,12 +96,7 @@ pub(crate) fn send_again(job: &mut JobRun<'_>, from: When, to: When) -> Result<(
             job.options.name
         )));
     }
-    for slice in &touched {
-        if !send_slice(job, &mut courier, &known, slice)? {
-            return Ok(());
-        }
-    }
-    Ok(())
+    Ok(touched)
 }
 
 /// The newest whole revision of a slice. Where deltas came after it, its content is not what the receiver has,

@@ -2,32 +2,24 @@
 
 use crate::due;
 use crate::job::JobRun;
+use crate::manual;
 use crate::render::{self, Piece};
 use crate::report::{Outcome, RunReport, SliceReport};
 use ew_cli::{Failure, Output};
-use ew_core::{Contents, Exit, LateAs, PartOutcome, Window};
+use ew_core::{Contents, Exit, LateAs, PartOutcome, Timestamp, Window};
 use ew_store::{Job, LateSlice, Seqs};
 
 /// `--dry-run`: the slices of one job into its report.
 pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
+    if let Some((from, to)) = job.range {
+        return manual::preview(job, from, to);
+    }
     job.refuse_renamed()?;
     let known = job.known()?;
-    let unfinished = match &known {
-        Some(known) => job.log.ledger().unfinished(known)?,
-        None => Vec::new(),
-    };
     let mut bookmark = known.clone();
-    for slice in &unfinished {
-        let why = match &slice.reason {
-            Some(reason) => format!("recorded by an earlier run, not placed: {reason}"),
-            None => "recorded by an earlier run, not placed".to_owned(),
-        };
-        let report = SliceReport::of(slice, Outcome::Planned, None);
-        job.result.slices.push(SliceReport { why: Some(why), ..report });
+    if let Some(known) = &mut bookmark {
         // What follows is planned as if it were placed.
-        if let Some(known) = &mut bookmark {
-            known.bookmark = known.bookmark.max(Some(slice.window.end));
-        }
+        known.bookmark = known.bookmark.max(unfinished(job, known)?);
     }
     let plan = due::due(job, bookmark.as_ref())?;
     let mut count = known.as_ref().map_or(0, |known| known.slices);
@@ -127,9 +119,23 @@ fn late(
     Ok(())
 }
 
+/// What an earlier run recorded and did not place comes first. Where it ends, if there is any.
+pub(crate) fn unfinished(job: &mut JobRun<'_>, known: &Job) -> Result<Option<Timestamp>, Failure> {
+    let unfinished = job.log.ledger().unfinished(known)?;
+    for slice in &unfinished {
+        let why = match &slice.reason {
+            Some(reason) => format!("recorded by an earlier run, not placed: {reason}"),
+            None => "recorded by an earlier run, not placed".to_owned(),
+        };
+        let report = SliceReport::of(slice, Outcome::Planned, None);
+        job.result.slices.push(SliceReport { why: Some(why), ..report });
+    }
+    Ok(unfinished.iter().map(|slice| slice.window.end).max())
+}
+
 /// The plan as a table for people.
 pub(crate) fn list(run: &RunReport, out: &mut Output) -> Result<(), Failure> {
-    let heading = ["JOB", "NAME", "START", "END", "ROWS", "BYTES", "WHY"];
+    let heading = ["JOB", "NAME", "START", "END", "REV", "ROWS", "BYTES", "WHY"];
     let mut table = vec![heading.map(str::to_owned).to_vec()];
     for job in &run.jobs {
         for slice in &job.slices {
@@ -138,6 +144,7 @@ pub(crate) fn list(run: &RunReport, out: &mut Output) -> Result<(), Failure> {
                 slice.name.clone().unwrap_or_else(|| "-".to_owned()),
                 slice.start.to_string(),
                 slice.end.to_string(),
+                slice.rev.to_string(),
                 slice.rows.to_string(),
                 slice.bytes.map_or("-".to_owned(), |bytes| bytes.to_string()),
                 slice.why.clone().unwrap_or_default(),

@@ -1,8 +1,8 @@
 //! `ew-log append`.
 
-use crate::rows::Rows;
+use crate::rows::{BadRow, Rows};
 use ew_cli::{Failure, Output, Report, clock};
-use ew_core::Exit;
+use ew_core::{Exit, Sample};
 use ew_store::{AppendError, Log};
 use std::fs::File;
 use std::io::{BufReader, Seek};
@@ -24,13 +24,18 @@ pub(crate) fn append(
         Failure::new(Exit::Data, format!("{name}: {reason}"))
             .hint("nothing was appended; mend it and run again")
     };
-    let rows = Rows::new(BufReader::with_capacity(1 << 16, input)).map_err(|e| bad(e.to_string()))?;
+    let rows = read(&input).map_err(|e| bad(e.to_string()))?;
     let line = rows.line();
     let done = log.append(rows, replace, clock::now()).map_err(|e| match e {
         AppendError::Source(row) => bad(row.to_string()),
         AppendError::Store(e) => e.into(),
         differs @ AppendError::Differs { .. } => bad(format!("line {}: {differs}", line.get()))
             .hint("nothing was appended; --replace makes it a correction and keeps the old value in history"),
+        AppendError::Twice { ref sample, .. } => {
+            let first =
+                first_line(&input, sample).map_or(String::new(), |line| format!(" (first on line {line})"));
+            bad(format!("line {}: {e}{first}", line.get()))
+        }
     })?;
     if json {
         let document = serde_json::json!({
@@ -43,6 +48,19 @@ pub(crate) fn append(
         done.appended, done.skipped, done.corrected
     ));
     Ok(Exit::Ok)
+}
+
+fn read(input: &File) -> Result<Rows<BufReader<&File>>, BadRow> {
+    Rows::new(BufReader::with_capacity(1 << 16, input))
+}
+
+/// The first line with the point and time of a sample, looked for from the start again.
+fn first_line(mut input: &File, sample: &Sample) -> Option<u64> {
+    input.rewind().ok()?;
+    let mut rows = read(input).ok()?;
+    let line = rows.line();
+    let is_it = |row: Sample| row.point() == sample.point() && row.time() == sample.time();
+    rows.any(|row| row.is_ok_and(is_it)).then(|| line.get())
 }
 
 /// A regular file as it is. Anything that can stall is copied first, so that the log's write lock never

@@ -151,6 +151,9 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let Some(command) = args.command.as_ref().filter(|_| !args.common.check) else {
         return args.common.checked(&config, out);
     };
+    if matches!(command, Command::Slice { .. }) {
+        args.common.no_json("slice", "--format jsonl prints one JSON object per row")?;
+    }
     let mut log = Log::open(&config.log.url)?;
     match command {
         Command::Append { replace, file } => {

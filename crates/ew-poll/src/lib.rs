@@ -87,9 +87,9 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     drop(locks);
     let run = poller.run;
     if args.common.json {
-        out.json(&run)?;
+        out.report(|out| out.json(&run))?;
     } else if !args.common.quiet {
-        run.table(out)?;
+        out.report(|out| run.table(out))?;
     }
     Ok(Exit::of_parts(run.parts.iter().copied()))
 }

@@ -1,7 +1,8 @@
 //! The command line.
 
 use crate::snmp::{FaultSpec, UserSpec};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
+use ew_cli::Common;
 use ew_core::{Exit, Span};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,27 +16,16 @@ const DOMAIN: &str = "com.example.hq";
 /// The community of switches that are told apart by port.
 const COMMUNITY: &str = "public";
 
-/// `ew-sim`.
+/// Simulators of site gear with faults, for trials and tests
 #[derive(Debug, Parser)]
-#[command(
-    name = "ew-sim",
-    version,
-    arg_required_else_help = true,
-    about = "Simulators of site gear with faults, for trials and tests",
-    after_help = top_help(),
-)]
-pub(crate) struct Cli {
+#[command(version, arg_required_else_help = true, after_help = top_help())]
+pub struct Args {
+    /// What every program has; the simulators read no configuration.
+    #[command(flatten)]
+    pub common: Common,
     /// Which gear; none with `--check`.
     #[command(subcommand)]
     pub(crate) simulator: Option<Simulator>,
-
-    /// The configuration that --check validates; the simulators read none
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-
-    /// Validate the configuration of the other programs and exit
-    #[arg(long, global = true)]
-    pub(crate) check: bool,
 }
 
 /// One simulator a subcommand.
@@ -56,7 +46,7 @@ pub(crate) enum By {
 }
 
 /// `ew-sim snmp`.
-#[derive(Debug, Args)]
+#[derive(Debug, clap::Args)]
 pub(crate) struct SnmpOptions {
     /// Where the first switch listens; port 0 takes any free one
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
@@ -106,10 +96,6 @@ pub(crate) struct SnmpOptions {
     /// Stop after this time [default: serve until SIGINT or SIGTERM]
     #[arg(long = "for", value_name = "DURATION")]
     pub(crate) for_time: Option<Span>,
-
-    /// Announce the switches as one JSON document on one line
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 impl SnmpOptions {

@@ -1,5 +1,6 @@
 //! What can go wrong before the simulator serves, with its exit code and a hint.
 
+use ew_cli::Failure;
 use ew_core::Exit;
 use std::io;
 use std::net::SocketAddr;
@@ -56,6 +57,12 @@ pub(crate) enum SimError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl From<SimError> for Failure {
+    fn from(error: SimError) -> Failure {
+        Failure::new(error.exit(), error.to_string()).maybe_hint(error.hint())
+    }
 }
 
 impl SimError {

@@ -1,8 +1,9 @@
 //! `ew-sim`: simulators of site gear with faults, for trials and tests.
 
+use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let exit = ew_sim::run(std::env::args_os(), &mut std::io::stdout(), &mut std::io::stderr());
-    ExitCode::from(exit.code())
+    let args = ew_sim::Args::parse();
+    ew_cli::run(args.common.report("ew-sim"), |out| ew_sim::run(&args, out))
 }

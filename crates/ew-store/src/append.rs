@@ -50,6 +50,14 @@ pub enum AppendError<E: std::error::Error + 'static> {
         /// The one in the log.
         held: Box<Sample>,
     },
+    /// Two of the samples have one point and time.
+    #[error("{} at {} stands twice, as {} and now as {}", sample.point(), sample.time(), show(held), show(sample))]
+    Twice {
+        /// The later one.
+        sample: Box<Sample>,
+        /// The earlier one.
+        held: Box<Sample>,
+    },
 }
 
 /// `5 W actual`.
@@ -111,8 +119,13 @@ impl Log {
                 Put::Equal => done.skipped += 1,
                 Put::Corrected => done.corrected += 1,
                 Put::Differs(held) => {
+                    let is_of_this_append = held.seq >= writer.first_seq;
                     let held = Box::new(writer.sample(&sample, held).map_err(sql)?);
-                    return Err(AppendError::Differs { sample: Box::new(sample), held });
+                    let sample = Box::new(sample);
+                    return Err(match is_of_this_append {
+                        true => AppendError::Twice { sample, held },
+                        false => AppendError::Differs { sample, held },
+                    });
                 }
             }
         }

@@ -1,0 +1,221 @@
+//! `docs/json.md` against the programs: each field that it names is in what they print, with that type, and the other
+//! way round. `UPDATE_EXPECT=1` makes its examples anew.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/ew.rs"]
+mod ew;
+#[path = "support/sim.rs"]
+mod sim;
+
+use ew::Site;
+use serde_json::Value;
+use sim::Sim;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Types by the path of their field, as `number or null`.
+type Shape = BTreeMap<String, BTreeSet<String>>;
+
+/// One heading of the document.
+struct Section {
+    name: String,
+    shape: Shape,
+    example: Value,
+}
+
+fn manual() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/json.md")
+}
+
+fn sections(text: &str) -> Vec<Section> {
+    let parts = text.split("\n## ").skip(1);
+    parts
+        .map(|part| {
+            let name = part.split('`').nth(1).unwrap().to_owned();
+            let shape = part.lines().filter_map(|line| line.strip_prefix("| `")).map(|line| {
+                let (path, rest) = line.split_once("` | ").unwrap();
+                let types = rest.split(" | ").next().unwrap().split(" or ").map(str::to_owned);
+                (path.to_owned(), types.collect())
+            });
+            let (_, example) = part.split_once("```json\n").unwrap_or_else(|| panic!("{name}: no example"));
+            let example = example.split("```").next().unwrap();
+            let example = match example.trim() {
+                "" => Value::Null,
+                text => serde_json::from_str(text).unwrap_or_else(|e| panic!("{name}: {e}")),
+            };
+            Section { shape: shape.collect(), name, example }
+        })
+        .collect()
+}
+
+/// Adds the fields of a document to a shape.
+fn observe(value: &Value, path: &str, shape: &mut Shape) {
+    let kind = match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let dot = if path.is_empty() { "" } else { "." };
+                observe(value, &format!("{path}{dot}{name}"), shape);
+            }
+            "object"
+        }
+        Value::Array(items) => {
+            items.iter().for_each(|item| observe(item, &format!("{path}[]"), shape));
+            return;
+        }
+        Value::String(text) => match text.ends_with('Z') && text.parse::<ew_core::Timestamp>().is_ok() {
+            true => "time",
+            false => "string",
+        },
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::Bool(_) => "boolean",
+        Value::Null => "null",
+    };
+    if !path.is_empty() {
+        shape.entry(path.to_owned()).or_default().insert(kind.to_owned());
+    }
+}
+
+fn program(name: &str) -> PathBuf {
+    ew::sibling(env!("CARGO_BIN_EXE_ew-log"), name)
+}
+
+fn sqlite3(site: &Site, sql: &str) {
+    assert!(Command::new("sqlite3").arg(site.file("ew.db")).arg(sql).status().unwrap().success());
+}
+
+/// What the programs print, by section: the first document of each is its example.
+type Documents = BTreeMap<&'static str, Vec<String>>;
+
+fn documents() -> Documents {
+    let mut found = Documents::new();
+    let sim = Sim::start(&program("ew-sim"), &[]);
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let switch = |name: &str, port: u16| {
+        format!("[[domain.switch]]\nname = \"{name}\"\naddress = \"127.0.0.1\"\nport = {port}\n")
+    };
+    let job = |name: &str, directory: &str, more: &str| {
+        format!(
+            "[[export]]\nname = \"{name}\"\npoints = [\"meter\"]\nbreakup_on_period = true\n{more}\n\
+             [export.format.csv]\n[export.transport.file]\ndirectory = \"{directory}\"\n"
+        )
+    };
+    let mut site = Site::new(&format!(
+        "[snmp]\ntimeout = \"100ms\"\nretries = 0\n[[domain]]\nname = \"com.example.hq\"\n{}{}",
+        switch("sw1", sim.ports[0]),
+        job("utility", "out", ""),
+    ));
+    site.now("2026-03-01T01:05:00Z");
+    let rows = "timestamp,point,value,unit\n2026-03-01T00:00:00Z,meter,1,W\n2026-03-01T00:50:00Z,meter,2,W\n";
+    site.write("readings.csv", rows);
+    let mut note = |site: &Site, name, line: &str| {
+        let (program_name, arguments) = line.split_once(' ').unwrap_or((line, ""));
+        let ended = site.run(program(program_name).to_str().unwrap(), &format!("{arguments} --json"));
+        assert!(!ended.stdout.is_empty(), "{line}: {}", ended.stderr);
+        // Nobody else has such a folder.
+        let text = ended.stdout.replace(site.path().to_str().unwrap(), "/srv/ew");
+        found.entry(name).or_default().push(text);
+    };
+
+    for name in ["ew-poll", "ew-log", "ew-export", "ew-ledger", "ew-sim", "ew-cbus"] {
+        note(&site, "--check", &format!("{name} --check"));
+    }
+    note(&site, "ew-log append", "ew-log append readings.csv");
+    note(&site, "ew-poll", "ew-poll --dry-run");
+    for (name, line) in [
+        ("ew-log points", "ew-log points"),
+        ("ew-log stats", "ew-log stats"),
+        ("ew-log check", "ew-log check"),
+        ("ew-log backup", "ew-log backup copy.db"),
+        ("ew-export", "ew-export"),
+        ("ew-ledger list", "ew-ledger list"),
+        ("ew-ledger status", "ew-ledger status"),
+        ("ew-export", "ew-export utility --from 2026-03-01T00:00:00Z --to 2026-03-01T00:15:00Z --dry-run"),
+    ] {
+        note(&site, name, line);
+    }
+
+    // Nothing there yet.
+    let empty = Site::new(&site.read("ew.toml"));
+    note(&empty, "ew-ledger status", "ew-ledger status");
+    note(&empty, "ew-log stats", "ew-log stats");
+
+    // What fails: a switch, a job, a log that takes nothing, and one that is damaged.
+    site.write("in-the-way", "");
+    site.write(
+        "ew.toml",
+        &format!(
+            "[snmp]\ntimeout = \"100ms\"\nretries = 0\n[[domain]]\nname = \"com.example.hq\"\n{}\
+             [[domain]]\nname = \"com.example.other\"\n{}{}",
+            switch("sw1", silent.local_addr().unwrap().port()),
+            switch("sw2", sim.ports[0]),
+            job("portal", "in-the-way", "connection_attempts = 1"),
+        ),
+    );
+    note(&site, "ew-export", "ew-export --dry-run");
+    note(&site, "ew-export", "ew-export");
+    note(&site, "ew-ledger list", "ew-ledger list");
+    note(&site, "ew-ledger status", "ew-ledger status");
+    sqlite3(&site, "create trigger t before insert on sample begin select raise(abort, 'no room'); end");
+    note(&site, "ew-poll", "ew-poll");
+    sqlite3(&site, "drop trigger t; update state set last_seq = 0");
+    note(&site, "ew-log check", "ew-log check");
+    site.write("data.snmprec", "1.3.6.1.2.1.1.5.0|4|sw\n");
+    note(&site, "ew-sim snmp", "ew-sim snmp --for 0s");
+    note(&site, "ew-sim snmp", "ew-sim snmp --for 0s --data data.snmprec");
+    found
+}
+
+#[test]
+fn the_manual_and_the_programs_have_the_same_fields_of_the_same_types() {
+    let mut text = std::fs::read_to_string(manual()).unwrap();
+    let documents = documents();
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        text = with_examples(&text, &documents);
+        std::fs::write(manual(), &text).unwrap();
+    }
+    let sections = sections(&text);
+    let names: BTreeSet<&str> = sections.iter().map(|section| section.name.as_str()).collect();
+    assert_eq!(names, documents.keys().copied().collect());
+    for Section { name, shape, example } in &sections {
+        let mut real = Shape::new();
+        for document in &documents[name.as_str()] {
+            observe(&serde_json::from_str(document).unwrap(), "", &mut real);
+        }
+        for (path, kinds) in &mut real {
+            // A number may be whole; not every null can be brought about.
+            let documented =
+                shape.get(path).unwrap_or_else(|| panic!("{name}: {path} is not in docs/json.md"));
+            if documented.contains("number") && kinds.remove("integer") {
+                kinds.insert("number".to_owned());
+            }
+            kinds.extend(documented.get("null").cloned());
+            assert_eq!(kinds, documented, "{name}: {path}");
+        }
+        for path in shape.keys() {
+            assert!(real.contains_key(path), "{name}: {path} is in docs/json.md and in no document");
+        }
+        let mut shown = Shape::new();
+        observe(example, "", &mut shown);
+        assert!(!shown.is_empty(), "{name}: the example is empty");
+        for (path, kinds) in shown {
+            let is_known = |kind: &String| {
+                shape[&path].contains(kind) || (kind == "integer" && shape[&path].contains("number"))
+            };
+            assert!(shape.contains_key(&path) && kinds.iter().all(is_known), "{name}: {path} of the example");
+        }
+    }
+}
+
+fn with_examples(text: &str, documents: &Documents) -> String {
+    let mut parts = text.split("\n## ");
+    let mut made = parts.next().unwrap().to_owned();
+    for part in parts {
+        let name = part.split('`').nth(1).unwrap();
+        let (before, rest) = part.split_once("```json\n").unwrap();
+        let (_, after) = rest.split_once("```").unwrap();
+        made += &format!("\n## {before}```json\n{}```{after}", documents[name][0]);
+    }
+    made
+}
