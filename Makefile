@@ -1,5 +1,5 @@
 # Thin: one call of cargo or of scripts/ each.
-.PHONY: demo test check deny build install
+.PHONY: demo test check crash deny build install
 
 demo: ## install what it needs, build, poll simulated switches, export CSV and XML
 	scripts/install-packages.sh build
@@ -12,6 +12,12 @@ test: ## install what the tests need; format, lints, all tests
 check: ## format and lints only
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+N ?= 200
+SEED ?=
+crash: ## kill exports at N random moments, into a folder and over SFTP; SEED=… repeats a run
+	cargo build --workspace --locked --bins
+	EW_CRASH_ROUNDS=$(N) $(if $(SEED),EW_CRASH_SEED=$(SEED)) cargo test --locked -p ew-export --test crash -- --nocapture at_random
 
 deny: ## licences, sources and bans of the dependencies (needs cargo-deny)
 	cargo deny check bans licenses sources

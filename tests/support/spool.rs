@@ -3,7 +3,7 @@
 
 use crate::sshd::KEY_PASSWORD;
 use ew_core::{NameFields, Secret, SecretSource, Span, Timestamp, Window, Zone};
-use ew_transport::{Context, Parcel, TransportError, TransportOptions, Transporter};
+use ew_transport::{Context, Parcel, Steps, TransportError, TransportOptions, Transporter};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,6 +64,7 @@ impl Spool {
             may_replace: false,
             reached: &[],
             fields,
+            steps: Steps::NONE,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod clock;
 mod common;
+pub mod crash;
 mod failure;
 mod lock;
 mod report;

@@ -4,10 +4,10 @@ use crate::job::JobRun;
 use crate::render::{self, Piece};
 use crate::report::{Outcome, SliceReport};
 use crate::{due, kept, late};
-use ew_cli::{Failure, clock};
+use ew_cli::{Failure, clock, crash};
 use ew_core::{Contents, Exit, PartOutcome};
 use ew_store::{Delivery, Job, Placed, Seqs};
-use ew_transport::{Context, Parcel, Receipt, TransportError, Transporter};
+use ew_transport::{Context, Parcel, Receipt, Steps, TransportError, Transporter};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::Path;
@@ -178,6 +178,7 @@ pub(crate) fn deliver(
     known: &Job,
     slice: &Delivery,
 ) -> Result<Delivered, Failure> {
+    crash::boundary("recorded");
     let mut name = slice.name.clone().unwrap_or_default();
     let sha256 = slice.sha256.clone().unwrap_or_default();
     let spool = slice.spool.clone().unwrap_or_default();
@@ -190,6 +191,7 @@ pub(crate) fn deliver(
     loop {
         job.stage(&format!("sending {name} to {destination}"));
         name = job.log.ledger().sending(known, slice, &destination, &ext)?;
+        crash::boundary("noted");
         // A slice that is sent again, or a revision under the one name that its template gives.
         let may_replace = job.log.ledger().stood_there(known, slice.window, &destination, &name)?;
         let parcel = Parcel {
@@ -201,12 +203,15 @@ pub(crate) fn deliver(
             may_replace,
             reached: &reached,
             fields,
+            steps: Steps(&crash::boundary),
         };
         let error = match courier.send(job, &parcel) {
             Ok(receipt) => {
+                crash::boundary("delivered");
                 let receipt = serde_json::to_string(&receipt)
                     .map_err(|e| Failure::of(Exit::Io, &e).of_part("receipt"))?;
                 let kept = kept::keep(job, &path, &spool);
+                crash::boundary("kept");
                 let placed = Placed {
                     name: &name,
                     destination: &destination,
@@ -224,9 +229,11 @@ pub(crate) fn deliver(
                     ));
                     return Err(failure);
                 }
+                crash::boundary("placed");
                 courier.failures = 0;
                 // A run killed here leaves the file; the next one cleans the spool.
                 let _ = std::fs::remove_file(&path);
+                crash::boundary("cleaned");
                 job.report.note(format_args!(
                     "{}: {name} delivered: rows {}, bytes {}",
                     job.options.name,
@@ -245,8 +252,7 @@ pub(crate) fn deliver(
         let failure = Failure::of(error.exit(), &error).maybe_hint(error.hint());
         job.log.ledger().failed(slice, &failure.message, &reached)?;
         let exhausted = courier.failures >= job.options.connection_attempts;
-        // An error without a file's name is one of the receiver as a whole.
-        let gave_up = exhausted || error.object().is_none();
+        let gave_up = exhausted || error.is_of_receiver();
         if !error.is_retryable() || exhausted {
             job.result.slices.push(SliceReport::of(slice, Outcome::Failed, Some(failure.message.clone())));
             job.result.fail(&failure);

@@ -5,13 +5,14 @@ use crate::due::{self, Plan};
 use crate::job::JobRun;
 use crate::render;
 use crate::report::{Outcome, SliceReport};
-use ew_cli::Failure;
+use ew_cli::{Failure, crash};
 use ew_core::{LateAs, TRIMMED_WITHOUT_DELTA, Window};
 use ew_store::{Delivery, Job, NewSlice, Seqs};
 
 /// Commits what came late, and says what waits for a person.
 pub(crate) fn record(job: &mut JobRun<'_>, known: &Job, plan: &Plan) -> Result<(), Failure> {
     job.log.ledger().record_late(known, plan.as_of_seq, &plan.late)?;
+    crash::boundary("planned");
     for slice in &plan.late {
         if let LateAs::Held { reason } = &slice.sent_as {
             held(job, slice.rows.window, slice.rev(), slice.rows.rows, reason);

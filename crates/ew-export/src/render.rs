@@ -2,7 +2,7 @@
 
 use crate::job::JobRun;
 use crate::resample;
-use ew_cli::Failure;
+use ew_cli::{Failure, crash};
 use ew_core::{Exit, Point, ResampleError, Row, Window};
 use ew_format::{FormatError, SliceHeader};
 use ew_store::{Log, NewSlice, Scope, Seqs, StoreError};
@@ -158,8 +158,10 @@ pub(crate) fn to_spool(
     let file = File::create(&temporary).map_err(|e| io("write", &temporary, e))?;
     let rendered = write(job, piece, &file)?;
     file.sync_all().map_err(|e| io("write", &temporary, e))?;
+    crash::boundary("rendered");
     std::fs::rename(&temporary, &path).map_err(|e| io("rename", &temporary, e))?;
     File::open(&dir).and_then(|dir| dir.sync_all()).map_err(|e| io("write", &dir, e))?;
+    crash::boundary("spooled");
     Ok(NewSlice {
         planned: None,
         window: piece.window,

@@ -4,7 +4,7 @@
 //! `deliver OPTIONS.toml FILE NAME`, where OPTIONS.toml holds one table, `[file]`, `[sftp]` or `[smtp]`.
 
 use ew_core::{NameFields, Secret, SecretSource, Span, Timestamp, Window, Zone};
-use ew_transport::{Context, Parcel, TransportOptions};
+use ew_transport::{Context, Parcel, Steps, TransportOptions};
 use sha2::{Digest, Sha256};
 use std::error::Error;
 use std::path::Path;
@@ -39,6 +39,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         may_replace: true,
         reached: &[],
         fields,
+        steps: Steps::NONE,
     };
     match options.open(&context).and_then(|mut transporter| transporter.deliver(&parcel)) {
         Ok(receipt) => {

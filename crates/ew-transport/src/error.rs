@@ -36,6 +36,7 @@ pub struct TransportError {
     reason: String,
     hint: Option<String>,
     reached: Box<[String]>,
+    of_receiver: bool,
 }
 
 fn verb(object: &Option<String>) -> String {
@@ -93,6 +94,12 @@ impl TransportError {
         }
     }
 
+    /// Whether it came before any file was spoken of: no connection, no log-in, no directory. The next file
+    /// would fare no better.
+    pub fn is_of_receiver(&self) -> bool {
+        self.of_receiver
+    }
+
     /// Whether trying again within the same run makes sense.
     pub fn is_retryable(&self) -> bool {
         matches!(self.kind, ErrorKind::Unreachable | ErrorKind::FarSide)
@@ -105,15 +112,21 @@ pub(crate) struct Fault {
     pub(crate) kind: ErrorKind,
     pub(crate) reason: String,
     pub(crate) hint: Option<String>,
+    pub(crate) of_receiver: bool,
 }
 
 impl Fault {
     pub(crate) fn new(kind: ErrorKind, reason: impl Into<String>) -> Fault {
-        Fault { kind, reason: reason.into(), hint: None }
+        Fault { kind, reason: reason.into(), hint: None, of_receiver: false }
     }
 
     pub(crate) fn hint(self, hint: impl Into<String>) -> Fault {
         Fault { hint: Some(hint.into()), ..self }
+    }
+
+    /// It concerns the receiver as a whole.
+    pub(crate) fn of_receiver(self) -> Fault {
+        Fault { of_receiver: true, ..self }
     }
 
     /// A local file that cannot be read.
@@ -129,6 +142,7 @@ impl Fault {
             reason: self.reason,
             hint: self.hint,
             reached: Box::default(),
+            of_receiver: self.of_receiver || object.is_none(),
         }
     }
 }

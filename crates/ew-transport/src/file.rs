@@ -90,7 +90,7 @@ impl Directory {
     fn place(&self, parcel: &Parcel<'_>) -> Result<Receipt, Fault> {
         let part = self.directory.join(part_name(parcel.name)?);
         let path = self.directory.join(parcel.name);
-        self.make()?;
+        self.make().map_err(Fault::of_receiver)?;
         let receipt = |how, checked| Receipt {
             destination: self.destination.clone(),
             path: path.display().to_string(),
@@ -111,6 +111,7 @@ impl Directory {
         };
         let placed = fill(&part, parcel).and_then(|()| {
             fs::rename(&part, &path).map_err(|e| far("rename to", &path, &e))?;
+            parcel.steps.done("renamed");
             sync_directory(&self.directory)
         });
         if let Err(fault) = placed {
@@ -170,6 +171,7 @@ fn fill(part: &Path, parcel: &Parcel<'_>) -> Result<(), Fault> {
     remove(part)?;
     let mut file =
         OpenOptions::new().write(true).create_new(true).open(part).map_err(|e| far("create", part, &e))?;
+    parcel.steps.done("opened");
     let mut piece = vec![0; PIECE_BYTES];
     loop {
         match source.read(&mut piece)? {
@@ -177,8 +179,10 @@ fn fill(part: &Path, parcel: &Parcel<'_>) -> Result<(), Fault> {
             count => file.write_all(&piece[..count]).map_err(|e| far("write", part, &e))?,
         }
     }
+    parcel.steps.done("written");
     file.sync_all().map_err(|e| far("sync", part, &e))?;
     drop(file);
+    parcel.steps.done("closed");
     check_size(part, parcel)
 }
 

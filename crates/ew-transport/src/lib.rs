@@ -44,6 +44,27 @@ pub struct Parcel<'a> {
     pub reached: &'a [String],
     /// What templates of the transporter are made of: the slice's name and times, never its samples.
     pub fields: NameFields<'a>,
+    /// Told of each step when it is done.
+    pub steps: Steps<'a>,
+}
+
+/// Told of the steps of a delivery: `opened`, `written`, `closed`, `renamed` and the like.
+#[derive(Clone, Copy)]
+pub struct Steps<'a>(pub &'a dyn Fn(&'static str));
+
+impl Steps<'_> {
+    /// Tells nobody.
+    pub const NONE: Steps<'static> = Steps(&|_| {});
+
+    fn done(&self, step: &'static str) {
+        (self.0)(step);
+    }
+}
+
+impl std::fmt::Debug for Steps<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Steps")
+    }
 }
 
 /// How a file came to be at the receiver.

@@ -58,8 +58,9 @@ impl Sftp {
         let was_kept = kept.is_some();
         let link = match kept {
             Some(link) => link,
-            None => self.access.connect()?,
+            None => self.access.connect().map_err(Fault::of_receiver)?,
         };
+        parcel.steps.done("connected");
         let mut visit =
             Visit { link: &link, parcel, part: &part, path: &path, partial: None, was_cut: Cell::new(false) };
         match visit.run(source, self) {
@@ -151,6 +152,7 @@ impl<'a> Visit<'a> {
             return self.send_in_place(Source::open(self.parcel)?, options);
         }
         self.partial = None;
+        self.parcel.steps.done("renamed");
         let how = if matches!(found, Found::Other) { How::Replaced } else { How::Sent };
         Ok((how, checked))
     }
@@ -253,7 +255,9 @@ impl<'a> Visit<'a> {
     fn send(&mut self, path: &'a str, mut source: Source<'_>, options: &Sftp) -> Result<(), Fault> {
         let mut file = self.create(path, options)?;
         self.partial = Some(path);
+        self.parcel.steps.done("opened");
         self.pump(path, &mut file, &mut source)?;
+        self.parcel.steps.done("written");
         if self.link.can_sync.get() {
             match file.fsync() {
                 // Asked once is enough.
@@ -261,7 +265,9 @@ impl<'a> Visit<'a> {
                 done => done.map_err(|e| self.fault("sync", path, &e))?,
             }
         }
-        file.close().map_err(|e| self.fault("close", path, &e))
+        file.close().map_err(|e| self.fault("close", path, &e))?;
+        self.parcel.steps.done("closed");
+        Ok(())
     }
 
     fn create(&self, path: &str, options: &Sftp) -> Result<File, Fault> {
@@ -369,7 +375,7 @@ impl<'a> Visit<'a> {
         }
         match self.link.sftp.unlink(Path::new(self.path)) {
             Err(e) if !is_absent(&e) => return Err(self.fault("replace", self.path, &e)),
-            _ => {}
+            _ => self.parcel.steps.done("removed"),
         }
         self.rename_to(self.path)
     }

@@ -144,6 +144,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Steps;
     use ew_core::{NameFields, Window, Zone};
     use std::io::Write;
 
@@ -174,6 +175,7 @@ mod tests {
             may_replace: false,
             reached: &[],
             fields,
+            steps: Steps::NONE,
         };
         let id = id(options, "smtp://d", &parcel);
         String::from_utf8(Letter::compose(options, &id, &parcel).unwrap().bytes).unwrap()

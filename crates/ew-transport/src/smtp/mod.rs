@@ -305,7 +305,8 @@ impl Transporter for Mailer {
             true => How::Found,
             false => {
                 let letter = Letter::compose(&self.options, &id, parcel).map_err(failed)?;
-                let outcome = self.access.send(&self.options.from, &pending, &letter).map_err(failed)?;
+                let outcome =
+                    self.access.send(&self.options.from, &pending, &letter, parcel.steps).map_err(failed)?;
                 if let Some(fault) = outcome.fault(pending.len(), self.options.recipients().count()) {
                     return Err(failed(fault).with_reached(outcome.reached));
                 }

@@ -3,7 +3,7 @@
 use super::message::Letter;
 use super::{MailAddress, Security, fault};
 use crate::error::{ErrorKind, Fault};
-use crate::net;
+use crate::{Steps, net};
 use ew_core::Secret;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS, Mechanism};
@@ -57,9 +57,12 @@ impl Access {
         from: &MailAddress,
         recipients: &[&MailAddress],
         letter: &Letter,
+        steps: Steps<'_>,
     ) -> Result<Outcome, Fault> {
-        let mut link = self.connect()?;
+        let mut link = self.connect().map_err(Fault::of_receiver)?;
+        steps.done("connected");
         let sent = transact(&mut link, from, recipients, letter);
+        steps.done("sent");
         // Said also after a refusal; a connection that broke has no use for it.
         if !matches!(&sent, Err(fault) if fault.kind == ErrorKind::Unreachable)
             && link.set_timeout(Some(GOOD_BYE)).is_ok()
