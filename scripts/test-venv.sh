@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-wanted="aiosmtpd==1.4.6 asyncssh==2.24.1"
+wanted="aiosmtpd==1.4.6 asyncssh==2.24.1 prometheus-client==0.23.1"
 venv=target/test-venv
 
 [ "$(cat "$venv/wanted" 2>/dev/null || true)" = "$wanted" ] && exit 0

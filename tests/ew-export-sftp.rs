@@ -350,6 +350,36 @@ fn a_stuck_export_is_watched_and_stops_nothing_else() {
     assert!(stderr.contains("Lock acquired: 0 min (sending u_20260301T000000Z.csv to sftp://"), "{stderr}");
 }
 
+/// Jobs run side by side: those whose receivers are stuck or refuse do not keep the next one waiting.
+#[test]
+fn a_stuck_receiver_and_one_that_refuses_stop_no_other_job() {
+    let server = Sshd::start();
+    let proxy = Proxy::start(server.address(), Plan::stall_after(0));
+    let site = site(&server, proxy.port(), "connection_attempts = 1\ntimeout = \"20s\"");
+    let stuck = site.read("ew.toml");
+    let refused = stuck
+        .replace("\"u\"", "\"refused\"")
+        .replace(&proxy.port().to_string(), &server.port().to_string())
+        .replace(
+            "  known_hosts =",
+            "  host_key = \"SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"\n  known_hosts =",
+        );
+    let fine = "[[export]]\nname = \"fine\"\npoints = [\"**\"]\n[export.format.csv]\n\
+                [export.transport.file]\ndirectory = \"out\"\n";
+    site.write("ew.toml", &(stuck + &refused + fine));
+    fill(&site, 1);
+    let mut run = site.spawn(EW_EXPORT, "--parallel 2");
+    let start = std::time::Instant::now();
+    while site.names("out") != ["fine_20260301T000000Z.csv"] {
+        assert!(start.elapsed() < Duration::from_secs(15), "the third job never ran");
+        assert_eq!(run.try_wait().unwrap(), None, "the stuck job ended too early");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(run.try_wait().unwrap(), None, "the stuck job ended too early");
+    run.kill().unwrap();
+    run.wait().unwrap();
+}
+
 /// Each run lives a little longer than the one before it, so that death comes at every stage; then one runs
 /// to its end.
 fn killed_at_many_moments(site: &Site, rounds: u64) {

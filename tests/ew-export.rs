@@ -47,8 +47,8 @@ fn one_file_per_slot_with_rows_and_empty_slots_are_recorded() {
     let status = run(&site, "ew-ledger", "status").exit(0).stdout;
     assert_eq!(
         status,
-        "JOB  EXPORTED TO           NEXT SLOT ENDS        LAG  OPEN  HELD  FAILED  LAST ERROR\n\
-         u    2026-03-01T01:00:00Z  2026-03-01T01:15:00Z  15m  0     0     0\n"
+        "JOB  EXPORTED TO           NEXT SLOT ENDS        LAG  OPEN  HELD  FAILED  LAST RUN              EXIT  LAST ERROR\n\
+         u    2026-03-01T01:00:00Z  2026-03-01T01:15:00Z  15m  0     0     0       2026-03-01T01:15:00Z  66\n"
     );
 }
 
@@ -313,14 +313,14 @@ fn a_failed_receiver_holds_back_its_own_job_only() {
         .collect();
     assert_eq!(outcomes, BTreeMap::from([("u", "failed"), ("v", "delivered")]));
     assert!(
-        ended.stderr.starts_with("ew-export: u: cannot send u_20260301T000000Z.csv to "),
+        ended.stderr.contains("ew-export: u: cannot send u_20260301T000000Z.csv to "),
         "{}",
         ended.stderr
     );
     // The first that failed ends them; it waits in the spool, as recorded.
     assert_eq!(ledger(&site)[0], "u_20260301T000000Z.csv 00:00-15:00 r0 1 failed");
     assert_eq!(site.names("ew.db.spool/jobs/u").len(), 1);
-    let status = run(&site, "ew-ledger", "status --json").exit(0).stdout;
+    let status = run(&site, "ew-ledger", "status --json").exit(1).stdout;
     assert!(status.contains("\"failed\": 1"), "{status}");
 
     // Its file in the spool is lost: it comes out the same again.
@@ -464,7 +464,7 @@ fn a_range_again_that_fails_changes_nothing() {
     site.write("ew.toml", &elsewhere);
     run(&site, "ew-export", "u --from first --to 2026-03-01T00:15:00Z").exit(69);
     assert_eq!(list(&site), before);
-    assert!(run(&site, "ew-ledger", "status --json").exit(0).stdout.contains("\"failed\": 0"));
+    assert!(run(&site, "ew-ledger", "status --json").exit(1).stdout.contains("\"failed\": 0"));
 }
 
 /// Each content has a revision of its own, also when the one before it is still on its way.

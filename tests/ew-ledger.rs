@@ -246,3 +246,79 @@ fn a_new_job_in_place_of_an_old_one_begins_where_it_says() {
     run(&site, "ew-export", "").exit(0);
     assert_eq!(site.names("out").len(), 3);
 }
+
+/// The metrics, read by the parser of Prometheus's own Python client: `name{job,state} value`.
+fn metrics(site: &Site) -> Vec<String> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let python = root.join("target/test-venv/bin/python3");
+    let script = "import sys\n\
+                  from prometheus_client.parser import text_string_to_metric_families as families\n\
+                  for family in families(open(sys.argv[1]).read()):\n\
+                  \x20   assert family.type == 'gauge' and family.documentation\n\
+                  \x20   for s in family.samples:\n\
+                  \x20       print(s.name, *s.labels.values(), format(s.value, 'g') if s.value < 1e6 else int(s.value))\n";
+    let output =
+        std::process::Command::new(python).args(["-c", script]).arg(site.file("ew.prom")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn status_says_who_needs_care_and_writes_metrics() {
+    let mut site = delivered("connection_attempts = 1");
+    let status = "status --max-lag 15m --metrics ew.prom";
+    run(&site, "ew-ledger", status).exit(0);
+    assert_eq!(
+        metrics(&site),
+        [
+            "ew_status_seconds 1772325000",
+            "ew_status_exit_code 0",
+            "ew_job_exported_to_seconds u 1772325000",
+            "ew_job_lag_seconds u 0",
+            "ew_job_last_run_seconds u 1772325000",
+            "ew_job_last_run_exit_code u 0",
+            "ew_job_last_good_run_seconds u 1772325000",
+            "ew_job_slices u open 0",
+            "ew_job_slices u held 0",
+            "ew_job_slices u failed 0",
+        ]
+    );
+    // Too long behind, then a receiver that is away; each until it is over.
+    site.now("2026-03-01T00:50:00Z");
+    run(&site, "ew-ledger", status).exit(0);
+    site.now("2026-03-01T01:00:00Z");
+    run(&site, "ew-ledger", status).exit(1);
+    append(&site, "31:00 a 1");
+    std::fs::rename(site.file("out"), site.file("away")).unwrap();
+    site.write("out", "no folder");
+    run(&site, "ew-export", "").exit(69);
+    run(&site, "ew-ledger", "status --metrics ew.prom").exit(1);
+    let found = metrics(&site);
+    for line in ["ew_job_last_run_exit_code u 69", "ew_job_slices u failed 1", "ew_status_exit_code 1"] {
+        assert!(found.contains(&line.to_owned()), "{line}: {found:?}");
+    }
+    std::fs::remove_file(site.file("out")).unwrap();
+    run(&site, "ew-export", "").exit(0);
+    run(&site, "ew-ledger", "status").exit(0);
+    assert_eq!(site.names(".").iter().filter(|name| name.ends_with(".part")).count(), 0);
+    run(&site, "ew-ledger", "status --metrics no/such/ew.prom").exit(74);
+}
+
+/// A run that cannot start leaves its record: the lock is held, or there is no log to look at.
+#[test]
+fn a_run_that_could_not_start_is_seen() {
+    let site = delivered("");
+    let lock = std::fs::File::create(site.file("ew.db.spool/locks/export-u.lock")).unwrap();
+    lock.lock().unwrap();
+    run(&site, "ew-export", "").exit(75);
+    let status = json(&site, "status", 0);
+    assert_eq!(status["jobs"][0]["last_exit"], 75);
+    assert_eq!(status["jobs"][0]["last_good"], "2026-03-01T00:30:00Z");
+    assert!(status["jobs"][0]["last_error"].as_str().unwrap().starts_with("Last export still active"));
+    site.write("ew.toml", "nonsense = 1\n");
+    run(&site, "ew-ledger", "status --metrics ew.prom").exit(78);
+    assert_eq!(metrics(&site)[1], "ew_status_exit_code 78");
+    site.write("ew.toml", "[log]\nurl = \"no/such/folder/ew.db\"\n");
+    run(&site, "ew-ledger", "status --metrics ew.prom").exit(74);
+    assert_eq!(metrics(&site)[1], "ew_status_exit_code 74");
+}

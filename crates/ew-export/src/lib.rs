@@ -18,11 +18,13 @@ mod resample;
 mod resend;
 
 use clap::Parser;
-use ew_cli::{Common, Failure, Lock, Output, Report};
+use ew_cli::{Common, Failure, Lock, Output, Report, clock};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, Span, When};
 use ew_store::Log;
 use job::JobRun;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 pub use report::{JobReport, Outcome, RunReport, SliceReport};
 pub use resend::resend;
@@ -66,6 +68,9 @@ pub struct Args {
     /// List slices, names, rows, bytes and why each is due; nothing is sent or recorded
     #[arg(long)]
     pub dry_run: bool,
+    /// So many jobs at once, so that one whose receiver is stuck does not stop the others
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub parallel: u16,
     /// Wait so long for another run of the same job
     #[arg(long, value_name = "DURATION", default_value = "0s")]
     pub wait: Span,
@@ -115,17 +120,44 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if args.end == Some(When::First) {
         return Err(Failure::new(Exit::Usage, "--end first would export nothing"));
     }
-    let mut run = RunReport::default();
-    for options in jobs {
-        let job = job_run(&config, options, &mut log, args, report);
-        run.jobs.push(one_job(job, args, report));
-    }
+    let run = RunReport { jobs: side_by_side(&config, &jobs, log, args, report) };
     if args.common.json {
         out.report(|out| out.json(&run))?;
     } else if args.dry_run {
         preview::list(&run, out)?;
     }
     Ok(Exit::of_parts(run.jobs.iter().map(|job| job.part)))
+}
+
+/// Runs the jobs, so many at once, and reports them in their order.
+fn side_by_side(
+    config: &Config,
+    jobs: &[&ExportOptions],
+    log: Log,
+    args: &Args,
+    report: Report,
+) -> Vec<JobReport> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, JobReport)>> = Mutex::default();
+    let work = |mut log: Log| {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(options) = jobs.get(index) else { return };
+            let ended = one_job(job_run(config, options, &mut log, args, report), args, report);
+            record(&mut log, &ended, args);
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((index, ended));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..usize::from(args.parallel).min(jobs.len()) {
+            // Each worker has a connection of its own. Without one, the others do its work.
+            scope.spawn(|| Log::open(&config.log.url).map(work));
+        }
+        work(log);
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, ended)| ended).collect()
 }
 
 /// A job as the command line asks for it.
@@ -159,6 +191,15 @@ fn one_job(mut job: JobRun<'_>, args: &Args, report: Report) -> JobReport {
         report.failure(&failure.of_part(&job.options.name));
     }
     job.finish()
+}
+
+/// Keeps how the run ended, also where it could not start, for `ew-ledger status`. A log that takes no record has
+/// said so before.
+fn record(log: &mut Log, ended: &JobReport, args: &Args) {
+    if !args.dry_run {
+        let exit = Exit::of_parts([ended.part]);
+        let _ = log.ledger().record_run(&ended.job, clock::now(), exit, ended.error.as_deref());
+    }
 }
 
 /// The jobs named, or all; in the order of the configuration.

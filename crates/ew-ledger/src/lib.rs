@@ -4,6 +4,7 @@ mod audit;
 mod decide;
 mod find;
 mod list;
+mod metrics;
 mod resend;
 mod show;
 mod status;
@@ -13,6 +14,7 @@ use clap::{Parser, Subcommand};
 use ew_cli::{Common, Failure, Output, clock};
 use ew_core::{Anchors, Exit, Point, Span, When, Zone};
 use ew_store::Log;
+use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,12 +39,18 @@ pub struct Args {
 /// What to show or to decide.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Each job on a line: last and next slot, lag, slices open and failed
-    #[command(after_help = format!("Example:\n  ew-ledger status --json\n\n{}", Exit::HELP))]
+    /// Each job on a line: last and next slot, lag, slices open, held and failed, last run; 1 where one needs care
+    #[command(after_help = format!("Example:\n  ew-ledger status --max-lag 1h || page-someone\n\n{}", Exit::HELP))]
     Status {
         /// Only these jobs [default: all]
         #[arg(value_name = "JOB")]
         jobs: Vec<String>,
+        /// A job needs care too where closed slots have waited longer than this
+        #[arg(long, value_name = "DURATION")]
+        max_lag: Option<Span>,
+        /// Write a file for node_exporter's textfile collector as well, also where nothing else can be said
+        #[arg(long, value_name = "FILE")]
+        metrics: Option<PathBuf>,
     },
     /// Each slice on a line: window, revision, state, rows, bytes, sha256, where and when
     #[command(after_help = format!("Example:\n  ew-ledger list utility --from now-24h --to now\n\n{}", Exit::HELP))]
@@ -141,19 +149,31 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if args.command.is_none() && !args.common.check {
         return Err(Failure::new(Exit::Usage, "nothing to do").hint("see ew-ledger --help for the commands"));
     }
-    let config = args.common.load()?;
-    let Some(command) = args.command.as_ref().filter(|_| !args.common.check) else {
+    let opened = args.common.load().and_then(|config| {
+        if args.common.check {
+            return Ok((config, None));
+        }
+        let log = Log::open(&config.log.url)?;
+        Ok((config, Some(log)))
+    });
+    if let (Err(failure), Some(Command::Status { metrics: Some(file), .. })) = (&opened, &args.command) {
+        metrics::write(file, &metrics::of_failure(failure.exit, clock::now()))?;
+    }
+    let (config, log) = opened?;
+    let (Some(command), Some(mut log)) = (&args.command, log) else {
         return args.common.checked(&config, out);
     };
-    let mut log = Log::open(&config.log.url)?;
     let (json, report) = (args.common.json, args.common.report("ew-ledger"));
     let named: &[String] = match command {
-        Command::Status { jobs } | Command::List { jobs, .. } | Command::Audit { jobs } => jobs,
+        Command::Status { jobs, .. } | Command::List { jobs, .. } | Command::Audit { jobs } => jobs,
         _ => &[],
     };
     known_jobs(&config, &log.ledger().jobs()?, named)?;
     match command {
-        Command::Status { jobs } => status::status(&config, &mut log, jobs, json, out),
+        Command::Status { jobs, max_lag, metrics } => {
+            let request = status::Request { jobs, max_lag: *max_lag, metrics: metrics.as_deref() };
+            status::status(&config, &mut log, &request, json, out)
+        }
         Command::List { jobs, from, to, zone } => {
             let one = jobs.first().filter(|_| jobs.len() == 1);
             let of_job = config.exports.iter().find(|job| Some(&job.name) == one).map(|job| job.zone.clone());

@@ -1,30 +1,51 @@
-//! `ew-ledger status`.
+//! `ew-ledger status`: one line a job.
 
+use crate::metrics;
 use ew_cli::{Failure, Output, clock};
 use ew_config::Config;
-use ew_core::{Exit, Span, Timestamp, Window};
-use ew_store::{Log, SliceState};
+use ew_core::{Exit, Span, Timestamp};
+use ew_store::{LastRun, Log, SliceState};
 use serde_json::json;
+use std::path::Path;
 
 /// Where a job stands.
-struct Status {
-    job: String,
-    bookmark: Option<Timestamp>,
+pub(crate) struct Status {
+    pub(crate) job: String,
+    pub(crate) bookmark: Option<Timestamp>,
     /// The end of the first slot that is not exported; none for a job that is no longer configured.
     next: Option<Timestamp>,
     /// How long slots have been closed and not exported.
-    lag: Option<Span>,
-    open: usize,
-    held: usize,
-    failed: usize,
+    pub(crate) lag: Option<Span>,
+    pub(crate) open: u64,
+    pub(crate) held: u64,
+    pub(crate) failed: u64,
+    pub(crate) last_run: Option<LastRun>,
     last_error: Option<String>,
 }
 
-/// Shows each job: those configured first, then those that once ran.
+impl Status {
+    /// Whether a person should look at it.
+    pub(crate) fn needs_care(&self, max_lag: Option<Span>) -> bool {
+        let lags = self.lag.zip(max_lag).is_some_and(|(lag, max)| lag.0 > max.0);
+        let ended_badly = self.last_run.as_ref().is_some_and(|run| {
+            ![Exit::Ok, Exit::NoData, Exit::Busy].iter().any(|good| good.code() == run.exit)
+        });
+        self.failed > 0 || self.held > 0 || lags || ended_badly
+    }
+}
+
+/// What to show.
+pub(crate) struct Request<'a> {
+    pub(crate) jobs: &'a [String],
+    pub(crate) max_lag: Option<Span>,
+    pub(crate) metrics: Option<&'a Path>,
+}
+
+/// Shows each job: those configured first, then those that once ran. 1 where one needs care.
 pub(crate) fn status(
     config: &Config,
     log: &mut Log,
-    names: &[String],
+    request: &Request<'_>,
     as_json: bool,
     out: &mut Output,
 ) -> Result<Exit, Failure> {
@@ -35,24 +56,49 @@ pub(crate) fn status(
             jobs.push(ran.name);
         }
     }
-    jobs.retain(|job| names.is_empty() || names.contains(job));
+    jobs.retain(|job| request.jobs.is_empty() || request.jobs.contains(job));
     let all: Result<Vec<Status>, Failure> =
         jobs.into_iter().map(|job| of_job(config, log, job, now)).collect();
     let all = all?;
-    if as_json {
-        let one = |s: &Status| {
-            json!({
-                "job": s.job,
-                "bookmark": s.bookmark.map(|t| t.to_string()),
-                "next": s.next.map(|t| t.to_string()),
-                "lag_seconds": s.lag.map(|lag| lag.0.as_secs()),
-                "open": s.open, "held": s.held, "failed": s.failed, "last_error": s.last_error,
-            })
-        };
-        out.json(&json!({ "jobs": all.iter().map(one).collect::<Vec<_>>() }))?;
-        return Ok(Exit::Ok);
+    let needs_care = all.iter().any(|status| status.needs_care(request.max_lag));
+    let exit = if needs_care { Exit::Partial } else { Exit::Ok };
+    if let Some(file) = request.metrics {
+        metrics::write(file, &metrics::of_jobs(&all, exit, now))?;
     }
-    let heading = ["JOB", "EXPORTED TO", "NEXT SLOT ENDS", "LAG", "OPEN", "HELD", "FAILED", "LAST ERROR"];
+    if as_json {
+        out.json(&json!({ "jobs": all.iter().map(status_json).collect::<Vec<_>>() }))?;
+    } else {
+        table(all, out)?;
+    }
+    Ok(exit)
+}
+
+fn status_json(s: &Status) -> serde_json::Value {
+    json!({
+        "job": s.job,
+        "bookmark": s.bookmark.map(|t| t.to_string()),
+        "next": s.next.map(|t| t.to_string()),
+        "lag_seconds": s.lag.map(|lag| lag.0.as_secs()),
+        "open": s.open, "held": s.held, "failed": s.failed, "last_error": s.last_error,
+        "last_run": s.last_run.as_ref().map(|run| run.at.to_string()),
+        "last_exit": s.last_run.as_ref().map(|run| run.exit),
+        "last_good": s.last_run.as_ref().and_then(|run| run.good_at).map(|t| t.to_string()),
+    })
+}
+
+fn table(all: Vec<Status>, out: &mut Output) -> Result<(), Failure> {
+    let heading = [
+        "JOB",
+        "EXPORTED TO",
+        "NEXT SLOT ENDS",
+        "LAG",
+        "OPEN",
+        "HELD",
+        "FAILED",
+        "LAST RUN",
+        "EXIT",
+        "LAST ERROR",
+    ];
     let mut table = vec![heading.map(str::to_owned).to_vec()];
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     for s in all {
@@ -64,19 +110,22 @@ pub(crate) fn status(
             s.open.to_string(),
             s.held.to_string(),
             s.failed.to_string(),
+            or_dash(s.last_run.as_ref().map(|run| run.at.to_string())),
+            or_dash(s.last_run.as_ref().map(|run| run.exit.to_string())),
             s.last_error.unwrap_or_default(),
         ]);
     }
-    out.table(&table)?;
-    Ok(Exit::Ok)
+    out.table(&table)
 }
 
 fn of_job(config: &Config, log: &mut Log, job: String, now: Timestamp) -> Result<Status, Failure> {
     let ledger = log.ledger();
-    let known = ledger.job(&job)?;
-    let bookmark = known.as_ref().and_then(|known| known.bookmark);
-    let slices = ledger.list(Some(&job), Window::new(Timestamp::MIN, Timestamp::MAX))?;
-    let count = |states: &[SliceState]| slices.iter().filter(|s| states.contains(&s.state)).count();
+    let bookmark = ledger.job(&job)?.and_then(|known| known.bookmark);
+    let counts = ledger.counts(&job)?;
+    let count = |states: &[SliceState]| states.iter().filter_map(|state| counts.get(state)).sum();
+    let last_run = ledger.last_run(&job)?;
+    let of_run = last_run.as_ref().and_then(|run| run.message.clone());
+    let last_error = ledger.last_reason(&job)?.or(of_run);
     let options = config.exports.iter().find(|options| options.name == job);
     let next = options.zip(bookmark).map(|(options, bookmark)| options.grid().slot(bookmark).end);
     let lag = options.zip(bookmark).map(|(options, bookmark)| {
@@ -90,7 +139,8 @@ fn of_job(config: &Config, log: &mut Log, job: String, now: Timestamp) -> Result
         open: count(&[SliceState::Planned, SliceState::Rendered, SliceState::Sending]),
         held: count(&[SliceState::Held]),
         failed: count(&[SliceState::Failed]),
-        last_error: slices.iter().rev().find_map(|s| s.reason.clone()),
+        last_run,
+        last_error,
         job,
     })
 }

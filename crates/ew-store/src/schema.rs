@@ -136,6 +136,13 @@ create table trim (
     rows integer not null,                  -- how many went
     undelivered integer not null            -- of them rows that a job had not delivered: --force
 ) strict;
+create table run (                          -- the last run of each job, also one that could not start
+    job text primary key,
+    at integer not null,
+    exit integer not null,
+    message text,                           -- why it failed
+    good_at integer                         -- the last run in which nothing failed
+) strict;
 ";
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 /// The states of a slice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SliceState {
     /// It is known to be due.
     Planned,
