@@ -48,7 +48,7 @@ fn record(slice: &Delivery) -> Value {
     let mut all = list::delivery_json(slice);
     let more = json!({
         "as_of_seq": slice.as_of_seq, "after_seq": slice.after_seq, "trimmed": slice.trimmed,
-        "columns": columns, "format": slice.format, "count": slice.count, "spool": slice.spool,
+        "columns": columns, "format": slice.format, "zone_data": slice.zone_data, "count": slice.count, "spool": slice.spool,
         "kept": slice.kept, "reached": slice.reached, "receipt": receipt,
     });
     if let (Some(all), Value::Object(more)) = (all.as_object_mut(), more) {
