@@ -169,10 +169,7 @@ fn documents() -> Documents {
 }
 
 /// What people ask and decide of a job whose rows come late, and what is trimmed at the end.
-fn of_late_rows(
-    job: &dyn Fn(&str, &str, &str) -> String,
-    note: &mut dyn FnMut(&Site, &'static str, &str),
-) {
+fn of_late_rows(job: &dyn Fn(&str, &str, &str) -> String, note: &mut dyn FnMut(&Site, &'static str, &str)) {
     let with = |late: &str, more: &str| {
         job("utility", "out", &format!("zone = \"Europe/Zurich\"\nlate = {late:?}\n{more}"))
     };
@@ -196,7 +193,8 @@ fn of_late_rows(
     note(&site, "ew-export", "ew-ledger resend utility --to 2026-01-01");
     // What waits for a person.
     site.write("ew.toml", &with("hold", ""));
-    for (value, release) in [(4, "ew-ledger release utility"), (5, "ew-ledger release utility --drop spike")] {
+    for (value, release) in [(4, "ew-ledger release utility"), (5, "ew-ledger release utility --drop spike")]
+    {
         append(&site, "00:00", value);
         note(&site, "ew-export", "ew-export");
         note(&site, "ew-ledger list", "ew-ledger list");

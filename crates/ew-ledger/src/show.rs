@@ -42,7 +42,8 @@ pub(crate) fn show(
 
 /// What the list shows of a slice, and the rest.
 fn record(slice: &Delivery) -> Value {
-    let columns: Vec<&str> = slice.columns.iter().flat_map(|columns| columns.iter()).map(Point::as_str).collect();
+    let columns: Vec<&str> =
+        slice.columns.iter().flat_map(|columns| columns.iter()).map(Point::as_str).collect();
     let receipt: Value = slice.receipt.as_deref().map_or(Value::Null, |text| {
         serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
     });
