@@ -154,7 +154,7 @@ case "$repeat" in
         for unit in scripts/systemd/*; do
             put_edited "$unit" "$units/${unit##*/}"
         done
-        next+=("systemctl daemon-reload && systemctl enable --now ew-poll.timer ew-export.timer")
+        next+=("systemctl daemon-reload && systemctl enable --now ew-poll.timer ew-export.timer ew-trim.timer")
         ;;
     --cron)
         put_edited scripts/crontab "$prefix/share/ew/crontab"

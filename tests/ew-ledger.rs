@@ -134,6 +134,34 @@ fn show_tells_all_revisions() {
     run(&site, "ew-ledger", "show v nothing.csv").exit(2);
 }
 
+/// Names and timestamps depend on zone rules: here on those of a folder with one zone in it.
+#[test]
+fn show_tells_the_version_of_the_zone_rules() {
+    let mut site = delivered("");
+    assert_eq!(json(&site, "show u 2026-03-01T00:00:00Z", 0)["revisions"][0]["zone_data"], Value::Null);
+    std::fs::create_dir_all(site.file("zones/Test")).unwrap();
+    // An hour east of UTC, always.
+    let counts = [0, 0, 0, 0, 1, 4].map(|count| [0, 0, 0, count]).concat();
+    let rules = [b"TZif".as_slice(), &[0; 16], &counts, &[0, 0, 0x0e, 0x10, 0, 0], b"CET\0"].concat();
+    std::fs::write(site.file("zones/Test/Here"), rules).unwrap();
+    site.write("zones/tzdata.zi", "# version 1999z\n");
+    append(&site, "31:00 a 1");
+    site.write("ew.toml", &config("breakup_on_period = true\nzone = \"Test/Here\"", "csv]"));
+    site.now("2026-03-01T00:45:00Z");
+    let here = |program: &str, arguments: &str| {
+        let program = ew::sibling(export::EW_EXPORT, program);
+        let mut command = site.command(program.to_str().unwrap(), arguments);
+        let output = command.env("TZDIR", site.file("zones")).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    here("ew-export", "");
+    let file = site.read("out/u_20260301T003000Z.csv");
+    assert_eq!(file, "timestamp,a\n2026-03-01T01:31:00+01:00,1\n");
+    let shown = here("ew-ledger", "show u u_20260301T003000Z.csv");
+    assert!(shown.lines().any(|line| line == "zone_data     1999z"), "{shown}");
+}
+
 #[test]
 fn audit_balances_through_every_standing() {
     let mut site = delivered("late = \"hold\"\nsince = \"2026-03-01T00:00:30Z\"\nconnection_attempts = 1");

@@ -164,7 +164,63 @@ fn documents() -> Documents {
     site.write("data.snmprec", "1.3.6.1.2.1.1.5.0|4|sw\n");
     note(&site, "ew-sim snmp", "ew-sim snmp --for 0s");
     note(&site, "ew-sim snmp", "ew-sim snmp --for 0s --data data.snmprec");
+    of_late_rows(&job, &mut note);
     found
+}
+
+/// What people ask and decide of a job whose rows come late, and what is trimmed at the end.
+fn of_late_rows(job: &dyn Fn(&str, &str, &str) -> String, note: &mut dyn FnMut(&Site, &'static str, &str)) {
+    let with = |late: &str, more: &str| {
+        job("utility", "out", &format!("zone = \"Europe/Zurich\"\nlate = {late:?}\n{more}"))
+    };
+    let mut site = Site::new(&with("delta", ""));
+    site.now("2026-03-01T00:30:00Z");
+    let append = |site: &Site, time: &str, value: u32| {
+        let text = format!("timestamp,point,value,unit\n2026-03-01T00:{time}Z,meter,{value},W\n");
+        let log = program("ew-log");
+        site.run_with_input(log.to_str().unwrap(), "append -q --replace", &text).exit(0);
+    };
+    append(&site, "00:00", 1);
+    append(&site, "20:00", 2);
+    note(&site, "ew-export", "ew-export");
+    append(&site, "00:00", 3);
+    note(&site, "ew-export", "ew-export --dry-run");
+    note(&site, "ew-export", "ew-export");
+    note(&site, "ew-ledger show", "ew-ledger show utility utility_20260301T000000Z.csv");
+    note(&site, "ew-ledger why", "ew-ledger why meter 2026-03-01T00:00:00Z");
+    note(&site, "ew-ledger audit", "ew-ledger audit");
+    note(&site, "ew-export", "ew-ledger resend utility utility_20260301T000000Z.csv");
+    note(&site, "ew-export", "ew-ledger resend utility --to 2026-01-01");
+    // What waits for a person.
+    site.write("ew.toml", &with("hold", ""));
+    for (value, release) in [(4, "ew-ledger release utility"), (5, "ew-ledger release utility --drop spike")]
+    {
+        append(&site, "00:00", value);
+        note(&site, "ew-export", "ew-export");
+        note(&site, "ew-ledger list", "ew-ledger list");
+        note(&site, "ew-ledger show", "ew-ledger show utility 2026-03-01T00:00:00Z");
+        note(&site, "ew-ledger release", release);
+        note(&site, "ew-export", "ew-export");
+    }
+    // What the receiver does not take: its folder is away; as if one of two recipients had it.
+    std::fs::rename(site.file("out"), site.file("away")).unwrap();
+    site.write("out", "");
+    site.write("ew.toml", &with("hold", "connection_attempts = 1"));
+    append(&site, "31:00", 6);
+    site.now("2026-03-01T00:45:00Z");
+    note(&site, "ew-export", "ew-export");
+    sqlite3(&site, "update slice set reached = '[\"a@example.com\"]' where state = 'failed'");
+    note(&site, "ew-ledger show", "ew-ledger show utility 2026-03-01T00:30:00Z");
+    note(&site, "ew-ledger skip", "ew-ledger skip utility 2026-03-01T00:30:00Z refused");
+    note(&site, "ew-log trim", "ew-log trim --before 2026-03-01T00:15:00Z");
+    note(&site, "ew-log trim", "ew-log trim --retention");
+    sqlite3(&site, "delete from sample where value = 2");
+    note(&site, "ew-ledger audit", "ew-ledger audit");
+    // Resent as recorded it can no longer be: neither rows nor a kept file are there.
+    std::fs::remove_dir_all(site.file("ew.db.spool/kept")).unwrap();
+    note(&site, "ew-export", "ew-ledger resend utility utility_20260301T001500Z.csv");
+    site.write("ew.toml", &with("hold", "").replace("\"utility\"", "\"grid\""));
+    note(&site, "ew-ledger rename", "ew-ledger rename utility grid");
 }
 
 #[test]

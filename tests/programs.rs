@@ -15,15 +15,15 @@ use std::process::{Command, Stdio};
 /// Every program with its commands.
 const PROGRAMS: [(&str, &[&str]); 6] = [
     ("ew-poll", &[]),
-    ("ew-log", &["append", "slice", "points", "stats", "check", "backup"]),
+    ("ew-log", &["append", "slice", "points", "stats", "check", "trim", "backup"]),
     ("ew-export", &[]),
-    ("ew-ledger", &["status", "list"]),
+    ("ew-ledger", &["status", "list", "show", "audit", "why", "resend", "release", "skip", "rename"]),
     ("ew-sim", &["snmp"]),
     ("ew-cbus", &[]),
 ];
 
-/// Command lines that print a report or a table; with `--json` added, one JSON document.
-const REPORTS: [&str; 11] = [
+/// Command lines that print a report or a table; with `--json` added, one JSON document. In this order, again and again.
+const REPORTS: [&str; 18] = [
     "ew-poll --dry-run",
     "ew-poll --skip-cache",
     "ew-log append readings.csv",
@@ -35,11 +35,26 @@ const REPORTS: [&str; 11] = [
     "ew-export",
     "ew-ledger status",
     "ew-ledger list",
+    "ew-ledger show u 2026-03-01T00:00:00Z",
+    "ew-ledger audit",
+    "ew-ledger why meter 2026-03-01T00:00:00Z",
+    "ew-ledger resend u 2026-03-01T00:00:00Z",
+    "ew-ledger release u",
+    "ew-log trim --before 2026-03-01",
+    "ew-log trim --retention",
 ];
 
 /// Those of [`REPORTS`] that print nothing on stdout without `--json`.
-const SILENT: [&str; 4] =
-    ["ew-log append readings.csv", "ew-log check", "ew-log backup copy.db", "ew-export"];
+const SILENT: [&str; 8] = [
+    "ew-log append readings.csv",
+    "ew-log check",
+    "ew-log backup copy.db",
+    "ew-export",
+    "ew-ledger resend u 2026-03-01T00:00:00Z",
+    "ew-ledger release u",
+    "ew-log trim --before 2026-03-01",
+    "ew-log trim --retention",
+];
 
 /// Command lines that print data.
 const DATA: [&str; 3] = [
@@ -173,8 +188,24 @@ fn a_wrong_command_line_is_2_with_nothing_on_stdout() {
         }
     }
     lines.extend(
-        ["ew-cbus", "ew-cbus -v", "ew-export nobody", "ew-poll com.nobody", "ew-ledger list nobody"]
-            .map(str::to_owned),
+        [
+            "ew-cbus",
+            "ew-cbus -v",
+            "ew-export nobody",
+            "ew-poll com.nobody",
+            "ew-ledger list nobody",
+            "ew-ledger audit nobody",
+            "ew-ledger show nobody 2026-03-01",
+            "ew-ledger why meter yesterday",
+            "ew-ledger resend u",
+            "ew-ledger resend u 2026-03-01 --from 2026-03-01",
+            "ew-ledger release nobody",
+            "ew-ledger skip u 2026-03-01",
+            "ew-ledger rename u",
+            "ew-log trim",
+            "ew-log trim --retention --before now",
+        ]
+        .map(str::to_owned),
     );
     for line in lines {
         let ended = run(&site, &line).exit(2).stdout("");

@@ -171,7 +171,14 @@ fn generate_docs_needs_a_folder() {
 
 // Units
 
-const UNITS: [&str; 4] = ["ew-export.service", "ew-export.timer", "ew-poll.service", "ew-poll.timer"];
+const UNITS: [&str; 6] = [
+    "ew-export.service",
+    "ew-export.timer",
+    "ew-poll.service",
+    "ew-poll.timer",
+    "ew-trim.service",
+    "ew-trim.timer",
+];
 
 /// The values of a key in a unit.
 fn values<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
@@ -188,7 +195,7 @@ fn systemd_finds_nothing_wrong_with_the_units() {
     let site = Site::new("");
     // The pages that the units point at.
     fs::create_dir_all(site.file("man/man1")).unwrap();
-    for page in ["ew-poll.1", "ew-export.1"] {
+    for page in ["ew-poll.1", "ew-export.1", "ew-log-trim.1"] {
         fs::copy(docs().join("man").join(page), site.file("man/man1").join(page)).unwrap();
     }
     let built = programs().display().to_string();
@@ -210,7 +217,10 @@ fn systemd_finds_nothing_wrong_with_the_units() {
 #[test]
 fn services_run_the_programs_as_cron_does() {
     let crontab = fs::read_to_string(script("crontab")).unwrap();
-    for (name, end) in [("ew-poll", "5min"), ("ew-export", "1h")] {
+    let network = "AF_INET AF_INET6 AF_UNIX";
+    for (name, end, families) in
+        [("ew-poll", "5min", network), ("ew-export", "1h", network), ("ew-trim", "1h", "AF_UNIX")]
+    {
         let service = unit(&format!("{name}.service"));
         let command = values(&service, "ExecStart")[0].strip_prefix("/usr/local/bin/").unwrap();
         assert!(crontab.lines().any(|line| line.ends_with(&format!("  {command}"))), "{command}");
@@ -225,12 +235,15 @@ fn services_run_the_programs_as_cron_does() {
             ("ProtectSystem", "strict"),
             ("NoNewPrivileges", "yes"),
             ("PrivateTmp", "yes"),
-            ("RestrictAddressFamilies", "AF_INET AF_INET6 AF_UNIX"),
+            ("RestrictAddressFamilies", families),
         ];
         for (key, value) in expected {
             assert_eq!(values(&service, key), [value], "{name}: {key}");
         }
-        assert_eq!(values(&service, "#LoadCredential").len(), 1);
+        // Only who talks to others needs a secret.
+        let talks = families == network;
+        assert_eq!(values(&service, "#LoadCredential").len(), usize::from(talks), "{name}");
+        assert_eq!(values(&service, "PrivateNetwork").len(), usize::from(!talks), "{name}");
         let timer = unit(&format!("{name}.timer"));
         assert_eq!(values(&timer, "Persistent"), ["true"]);
         assert_eq!(values(&timer, "WantedBy"), ["timers.target"]);
@@ -260,6 +273,8 @@ fn timer_minutes(name: &str) -> BTreeSet<u32> {
 #[derive(Debug)]
 struct CronJob {
     minutes: BTreeSet<u32>,
+    /// Of the day; none for each.
+    hour: Option<u32>,
     command: String,
 }
 
@@ -275,12 +290,13 @@ fn crontab() -> (BTreeMap<String, String>, Vec<CronJob>) {
         }
         // To cron a % is a line break.
         assert!(words.len() > 5 && !line.contains('%'), "{line}");
-        assert_eq!(words[1..5], ["*"; 4], "{line}");
+        assert_eq!(words[2..5], ["*"; 3], "{line}");
+        let hour = (words[1] != "*").then(|| words[1].parse().unwrap());
         let minutes = match words[0] {
             "*" => (0..60).collect(),
             list => list.split(',').map(|minute| minute.parse().unwrap()).collect(),
         };
-        jobs.push(CronJob { minutes, command: words[5..].join(" ") });
+        jobs.push(CronJob { minutes, hour, command: words[5..].join(" ") });
     }
     (environment, jobs)
 }
@@ -291,12 +307,16 @@ fn crontab_and_timers_run_the_same_at_the_same_minutes() {
     assert_eq!(environment["EW_CONFIG"], "/etc/ew/ew.toml");
     // cron's own PATH does not have it.
     assert!(environment["PATH"].split(':').any(|folder| folder == "/usr/local/bin"));
-    let [poll, export] = jobs.as_slice() else { panic!("{jobs:?}") };
+    let [poll, export, trim] = jobs.as_slice() else { panic!("{jobs:?}") };
     assert_eq!((poll.command.as_str(), export.command.as_str()), ("ew-poll -q", "ew-export -q"));
+    assert_eq!(trim.command, "ew-log -q trim --retention");
+    assert_eq!((poll.hour, export.hour, trim.hour), (None, None, Some(3)));
     assert_eq!(poll.minutes, (0..60).collect());
     assert_eq!(export.minutes, [2, 17, 32, 47].into());
     assert_eq!(timer_minutes("ew-poll.timer"), poll.minutes);
     assert_eq!(timer_minutes("ew-export.timer"), export.minutes);
+    assert_eq!(timer_minutes("ew-trim.timer"), trim.minutes);
+    assert_eq!(values(&unit("ew-trim.timer"), "OnCalendar"), ["*-*-* 03:41:00"]);
     let site = Site::new("");
     for job in &jobs {
         // The command is there and takes these options.
@@ -354,6 +374,10 @@ fn a_dry_run_names_every_file_and_does_nothing() {
     let ended = install(&site, "--dry-run --systemd").exit(0).stderr("");
     assert_eq!(named(&ended, "install ", &site), installed());
     assert!(ended.stdout.contains("dry run: nothing was done"), "{}", ended.stdout);
+    for timer in UNITS.iter().filter(|name| name.ends_with(".timer")) {
+        let enable = ended.stdout.lines().find(|line| line.contains("systemctl enable --now")).unwrap();
+        assert!(enable.contains(timer), "{timer}: {enable}");
+    }
     assert_eq!(site.names("."), ["ew.toml"]);
 }
 

@@ -18,6 +18,7 @@ mod template;
 mod time;
 mod when;
 mod zone;
+mod zoneinfo;
 
 pub use duration::Span;
 pub use exit::{Exit, PartOutcome};

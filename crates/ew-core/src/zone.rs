@@ -1,6 +1,7 @@
 //! Time zones by IANA name.
 
 use crate::Timestamp;
+use crate::zoneinfo::ZONEINFO;
 use chrono::format::{DelayedFormat, Item, StrftimeItems};
 use chrono::{FixedOffset, NaiveDate, NaiveDateTime, Offset};
 use jiff::tz::{AmbiguousOffset, TimeZone};
@@ -44,6 +45,14 @@ impl Zone {
     /// The IANA name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The version of the rules, such as `2025b`, where they tell it; UTC has no rules.
+    pub fn rules_version(&self) -> Option<&'static str> {
+        if self.rules == TimeZone::UTC {
+            return None;
+        }
+        ZONEINFO.version.as_deref()
     }
 
     /// Seconds east of UTC at this instant.
@@ -145,7 +154,7 @@ impl FromStr for Zone {
         if name.eq_ignore_ascii_case("utc") || name == "Etc/UTC" || name == "Z" {
             return Ok(Zone::utc());
         }
-        let rules = TimeZone::get(name).map_err(|_| {
+        let rules = ZONEINFO.zones.get(name).map_err(|_| {
             format!("{name:?} is not a time zone; write an IANA name such as \"Europe/Zurich\" or \"UTC\"")
         })?;
         Ok(Zone { name: name.to_owned(), rules })
@@ -199,5 +208,13 @@ mod tests {
         assert_eq!(Zone::utc().rfc3339(t), "2023-11-14T22:13:20.25Z");
         assert!(Zone::check_strftime("%Y%Q").is_err());
         assert!("Europe/Zürich".parse::<Zone>().is_err());
+    }
+
+    #[test]
+    fn the_version_is_that_of_the_rules() {
+        assert_eq!(Zone::utc().rules_version(), None);
+        assert_eq!("utc".parse::<Zone>().unwrap().rules_version(), None);
+        let zurich: Zone = "Europe/Zurich".parse().unwrap();
+        assert_eq!(zurich.rules_version(), ZONEINFO.version.as_deref());
     }
 }

@@ -1,9 +1,10 @@
 //! Exports slices since the persisted last-export time: log → slice → formatter → spool → transporter →
 //! ledger.
 //!
-//! One job at a time: [`due`] says what is due, [`render`] makes its file in the spool, its rows through
-//! [`resample`] where the job has intervals, [`deliver`] brings it to the receiver and commits receipt and bookmark. [`manual`] sends a range again; [`preview`] shows
-//! what would be sent.
+//! One job at a time: [`due`] says what is due, [`late`] records what came late, [`render`] makes a file in the spool,
+//! its rows through [`resample`] where the job has intervals, [`deliver`] brings it to the receiver and commits receipt
+//! and bookmark, [`kept`] keeps the file. [`manual`] sends a range again as the log has it now, [`resend`](mod@resend) as
+//! it was; [`preview`] shows what would be sent.
 
 mod deliver;
 mod due;

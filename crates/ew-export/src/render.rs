@@ -170,6 +170,7 @@ pub(crate) fn to_spool(
         after_seq: (piece.seqs.after > 0).then_some(piece.seqs.after),
         columns,
         format: options.format.name_and_version().to_owned(),
+        zone_data: options.zone.rules_version().map(str::to_owned),
         count,
         name,
         ext,

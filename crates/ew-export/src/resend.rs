@@ -21,15 +21,23 @@ pub fn resend(
 ) -> Result<JobReport, Failure> {
     let lock = Lock::of_job(config, &options.name, wait, report)?;
     let mut job = JobRun { lock: Some(lock), ..JobRun::new(config, options, log, report) };
-    let Some(known) = job.known()? else { return Ok(job.finish()) };
+    if let Err(failure) = send(&mut job, slices) {
+        job.result.fail(&failure);
+        report.failure(&failure.of_part(&options.name));
+    }
+    Ok(job.finish())
+}
+
+fn send(job: &mut JobRun<'_>, slices: &[Delivery]) -> Result<(), Failure> {
+    let Some(known) = job.known()? else { return Ok(()) };
     let mut courier = Courier::new();
     for slice in slices {
-        let again = recorded_file(&mut job, &known, slice)?;
-        if deliver::deliver(&mut job, &mut courier, &known, &again)? != Delivered::Placed {
+        let again = recorded_file(job, &known, slice)?;
+        if deliver::deliver(job, &mut courier, &known, &again)? != Delivered::Placed {
             break;
         }
     }
-    Ok(job.finish())
+    Ok(())
 }
 
 /// The slice with its file back in the spool.

@@ -1,10 +1,11 @@
-//! What a person decides: `ew-ledger release`, `skip` and `rename`.
+//! What a person decides: `ew-ledger release`, `skip` and `rename`; each tells what it did as `--json` has it.
 
 use crate::find;
 use ew_cli::{Failure, Lock, Report};
 use ew_config::Config;
 use ew_core::{Exit, Span, Timestamp, Window};
 use ew_store::{Delivery, Job, Log, SliceState};
+use serde_json::{Value, json};
 
 /// Lets held slices go with the next run, or drops them.
 pub(crate) fn release(
@@ -14,26 +15,33 @@ pub(crate) fn release(
     slices: &[String],
     drop_reason: Option<&str>,
     report: Report,
-) -> Result<Exit, Failure> {
+) -> Result<Value, Failure> {
     let known = find::job(log, job)?;
     let _lock = Lock::of_job(config, job, WAIT, report)?;
     let held = held(config, log, job, slices)?;
     if held.is_empty() {
         report.note(format_args!("{job}: nothing is held"));
-        return Ok(Exit::Ok);
     }
+    let (mut released, mut dropped) = (Vec::new(), Vec::new());
     for slice in held {
         let what = format!("{job}: {} rows from {} to {}", slice.rows, slice.window.start, slice.window.end);
         if let Some(reason) = drop_reason {
             log.ledger().skip(&known, &slice, &format!("dropped: {reason}"))?;
             report.note(format_args!("{what} are dropped: {reason}"));
+            dropped.push(decided(&slice));
             continue;
         }
         let after = after_seq(config, log, &known, &slice)?;
         log.ledger().release(&slice, after)?;
         report.note(format_args!("{what} go out with the next ew-export {job}"));
+        released.push(decided(&slice));
     }
-    Ok(Exit::Ok)
+    Ok(json!({ "released": released, "dropped": dropped }))
+}
+
+fn decided(slice: &Delivery) -> Value {
+    let (start, end) = (slice.window.start.to_string(), slice.window.end.to_string());
+    json!({ "job": slice.job, "start": start, "end": end, "rev": slice.rev, "rows": slice.rows })
 }
 
 /// How long to wait for a running export.
@@ -79,7 +87,7 @@ pub(crate) fn skip(
     text: &str,
     reason: &str,
     report: Report,
-) -> Result<Exit, Failure> {
+) -> Result<Value, Failure> {
     let known = find::job(log, job)?;
     let _lock = Lock::of_job(config, job, WAIT, report)?;
     let slice = find::slice(config, log, job, text)?;
@@ -101,7 +109,7 @@ pub(crate) fn skip(
         "{job}: the slice from {} to {} is skipped: {reason}",
         slice.window.start, slice.window.end
     ));
-    Ok(Exit::Ok)
+    Ok(json!({ "skipped": [decided(&slice)] }))
 }
 
 /// Gives the slices, names and bookmark of a job to one of another name.
@@ -111,7 +119,7 @@ pub(crate) fn rename(
     old: &str,
     new: &str,
     report: Report,
-) -> Result<Exit, Failure> {
+) -> Result<Value, Failure> {
     let known = find::job(log, old)?;
     if log.ledger().job(new)?.is_some() {
         return Err(Failure::new(Exit::Usage, format!("the ledger has slices of {new:?} already"))
@@ -130,5 +138,5 @@ pub(crate) fn rename(
     }
     log.ledger().rename(&known, new)?;
     report.note(format_args!("the slices of {old} are those of {new} now"));
-    Ok(Exit::Ok)
+    Ok(json!({ "old": old, "new": new }))
 }

@@ -193,11 +193,24 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             resend::resend(&config, &mut log, &request, json, report, out)
         }
         Command::Release { job, slices, drop } => {
-            decide::release(&config, &mut log, job, slices, drop.as_deref(), report)
+            let done = decide::release(&config, &mut log, job, slices, drop.as_deref(), report)?;
+            decided(&done, json, out)
         }
-        Command::Skip { job, slice, reason } => decide::skip(&config, &mut log, job, slice, reason, report),
-        Command::Rename { old, new } => decide::rename(&config, &mut log, old, new, report),
+        Command::Skip { job, slice, reason } => {
+            decided(&decide::skip(&config, &mut log, job, slice, reason, report)?, json, out)
+        }
+        Command::Rename { old, new } => {
+            decided(&decide::rename(&config, &mut log, old, new, report)?, json, out)
+        }
     }
+}
+
+/// Says what was decided to whoever asked with `--json`; notes said it to people.
+fn decided(done: &serde_json::Value, as_json: bool, out: &mut Output) -> Result<Exit, Failure> {
+    if as_json {
+        out.json(done)?;
+    }
+    Ok(Exit::Ok)
 }
 
 /// Jobs of the configuration, and those that once ran, can be named.

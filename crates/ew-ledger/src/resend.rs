@@ -48,12 +48,15 @@ pub(crate) fn resend(
     }
     if slices.is_empty() {
         report.note(format_args!("{}: no slice was delivered in that range", request.job));
+        if as_json {
+            out.json(&RunReport::default())?;
+        }
         return Ok(Exit::NoData);
     }
     let done = ew_export::resend(config, options, log, &slices, request.wait, report)?;
     let exit = Exit::of_parts([done.part]);
     if as_json {
-        out.json(&RunReport { jobs: vec![done] })?;
+        out.report(|out| out.json(&RunReport { jobs: vec![done] }))?;
     }
     Ok(exit)
 }

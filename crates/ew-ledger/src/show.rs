@@ -31,6 +31,7 @@ pub(crate) fn show(
         for (key, value) in record.as_object().into_iter().flatten() {
             match value {
                 Value::Null => {}
+                Value::Array(items) if items.is_empty() => {}
                 Value::String(text) => out.line(format_args!("{key:<13} {text}"))?,
                 value => out.line(format_args!("{key:<13} {value}"))?,
             }
@@ -41,14 +42,15 @@ pub(crate) fn show(
 
 /// What the list shows of a slice, and the rest.
 fn record(slice: &Delivery) -> Value {
-    let columns = slice.columns.as_ref().map(|columns| columns.iter().map(Point::as_str).collect::<Vec<_>>());
+    let columns: Vec<&str> =
+        slice.columns.iter().flat_map(|columns| columns.iter()).map(Point::as_str).collect();
     let receipt: Value = slice.receipt.as_deref().map_or(Value::Null, |text| {
         serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
     });
     let mut all = list::delivery_json(slice);
     let more = json!({
         "as_of_seq": slice.as_of_seq, "after_seq": slice.after_seq, "trimmed": slice.trimmed,
-        "columns": columns, "format": slice.format, "count": slice.count, "spool": slice.spool,
+        "columns": columns, "format": slice.format, "zone_data": slice.zone_data, "count": slice.count, "spool": slice.spool,
         "kept": slice.kept, "reached": slice.reached, "receipt": receipt,
     });
     if let (Some(all), Value::Object(more)) = (all.as_object_mut(), more) {

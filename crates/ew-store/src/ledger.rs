@@ -70,13 +70,15 @@ pub struct Delivery {
     pub kept: Option<String>,
     /// The formatter and its version.
     pub format: Option<String>,
+    /// Version of the zone rules that it was rendered with, where they tell it.
+    pub zone_data: Option<String>,
     /// What the transporter said, JSON.
     pub receipt: Option<String>,
 }
 
 const COLUMNS: &str = "s.id, j.name, s.start_time, s.end_time, s.rev, s.as_of_seq, s.state, s.reason, s.columns, \
      s.count, s.name, s.rows, s.bytes, s.sha256, s.spool, s.destination, s.attempts, s.delivered_at, s.reached, \
-     s.after_seq, s.trimmed, s.kept, s.format, s.receipt";
+     s.after_seq, s.trimmed, s.kept, s.format, s.receipt, s.zone_data";
 
 /// Jobs, slices and receipts.
 #[derive(Debug)]
@@ -289,6 +291,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         kept: row.get(21)?,
         format: row.get(22)?,
         receipt: row.get(23)?,
+        zone_data: row.get(24)?,
     })
 }
 

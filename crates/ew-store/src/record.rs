@@ -22,6 +22,8 @@ pub struct NewSlice {
     pub columns: Option<Columns>,
     /// The formatter and its version.
     pub format: String,
+    /// Version of the zone rules, where they tell it.
+    pub zone_data: Option<String>,
     /// Its number within the job.
     pub count: i64,
     /// The name that its template gives; a clash with another slice adds `_2` …
@@ -92,7 +94,7 @@ impl Ledger<'_> {
         tx.execute(
             "update slice set state = 'rendered', as_of_seq = ?2, after_seq = ?3, columns = ?4, format = ?5,
                  count = ?6, name = ?7, rows = ?8, bytes = ?9, sha256 = ?10, spool = ?11, destination = ?12,
-                 reason = null
+                 zone_data = ?13, reason = null
              where id = ?1",
             params![
                 id,
@@ -106,7 +108,8 @@ impl Ledger<'_> {
                 slice.bytes,
                 slice.sha256,
                 slice.spool,
-                slice.destination
+                slice.destination,
+                slice.zone_data
             ],
         )
         .map_err(&sql)?;
@@ -303,6 +306,7 @@ mod tests {
             after_seq: None,
             columns: Some(["a", "b,\"c"].iter().map(|n| n.parse().unwrap()).collect()),
             format: "csv/1".into(),
+            zone_data: Some("2025b".into()),
             count: start / 900,
             name: name.into(),
             ext: "csv".into(),
@@ -325,6 +329,7 @@ mod tests {
         let early = ledger.record_rendered(&job, None, &slice(0, "a.csv")).unwrap();
         assert_eq!(ledger.unfinished(&job).unwrap(), [early.clone(), late.clone()]);
         assert_eq!(late.columns.as_deref().map(<[Point]>::len), Some(2));
+        assert_eq!(late.zone_data.as_deref(), Some("2025b"));
 
         assert_eq!(ledger.sending(&job, &late, "file:///out", "csv").unwrap(), "b.csv");
         let reached = ["a@example.com".to_owned(), "\"b\"@example.com".to_owned()];
