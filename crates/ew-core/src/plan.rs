@@ -14,9 +14,7 @@ pub const EMPTY_SLICES_MAX: usize = 10_000;
 pub struct Occupied {
     /// The slot, cut to the window.
     pub slot: Window,
-    /// How many rows lie in it.
-    pub rows: u64,
-    /// The points that have them.
+    /// The points that have them, where the plan needs them.
     pub columns: Columns,
 }
 
@@ -51,8 +49,6 @@ pub struct Due {
 pub enum Contents {
     /// A slice with rows.
     Rows {
-        /// How many.
-        rows: u64,
         /// Of which points; empty unless the plan cuts on columns.
         columns: Columns,
     },
@@ -109,7 +105,7 @@ fn broken_up(request: &PlanRequest<'_>, occupied: &[Occupied]) -> Result<Vec<Due
     for slot in occupied {
         pass(&mut due, Window::new(at, slot.slot.start), &columns)?;
         let kept = if request.cut_on_columns { slot.columns.clone() } else { Columns::default() };
-        due.push(Due { window: slot.slot, contents: Contents::Rows { rows: slot.rows, columns: kept } });
+        due.push(Due { window: slot.slot, contents: Contents::Rows { columns: kept } });
         columns = slot.columns.clone();
         at = slot.slot.end;
     }
@@ -131,11 +127,7 @@ fn unbroken(request: &PlanRequest<'_>, occupied: &[Occupied]) -> Vec<Due> {
             start = first.slot.start;
         }
         let columns = if request.cut_on_columns { first.columns.clone() } else { Columns::default() };
-        let rows = group.iter().map(|slot| slot.rows).sum();
-        due.push(Due {
-            window: Window::new(start, last.slot.end),
-            contents: Contents::Rows { rows, columns },
-        });
+        due.push(Due { window: Window::new(start, last.slot.end), contents: Contents::Rows { columns } });
     }
     if request.always_export {
         match due.last_mut() {
@@ -167,11 +159,11 @@ mod tests {
         Timestamp::from_secs(n * 900)
     }
 
-    /// Slots by number with their columns, one row per column.
+    /// Slots by number with their columns.
     fn occupied(slots: &[(i64, &str)]) -> Vec<Occupied> {
-        let one = |&(n, names): &(i64, &str)| {
-            let columns = columns(names);
-            Occupied { slot: Window::new(quarter(n), quarter(n + 1)), rows: columns.len() as u64, columns }
+        let one = |&(n, names): &(i64, &str)| Occupied {
+            slot: Window::new(quarter(n), quarter(n + 1)),
+            columns: columns(names),
         };
         slots.iter().map(one).collect()
     }
@@ -191,7 +183,7 @@ mod tests {
         let one = |due: &Due| {
             let span = format!("{}-{}", due.window.start.secs() / 900, due.window.end.secs() / 900);
             match &due.contents {
-                Contents::Rows { columns, .. } => span + &names(columns),
+                Contents::Rows { columns } => span + &names(columns),
                 Contents::HeaderOnly { columns } => span + " h" + &names(columns),
                 Contents::Empty => span + " .",
             }
@@ -242,7 +234,7 @@ mod tests {
     }
 
     /// Plans up to each end in turn, the bookmark after each run where its last slice ends.
-    fn in_runs(ends: &[i64], slots: &[(i64, &str)], breakup: bool) -> Vec<(Window, u64)> {
+    fn in_runs(ends: &[i64], slots: &[(i64, &str)], breakup: bool) -> Vec<Window> {
         let (grid, mut bookmark, mut sent) = (grid(), quarter(0), Vec::new());
         for end in ends {
             let window = Window::new(bookmark, quarter(*end));
@@ -259,8 +251,8 @@ mod tests {
                 columns_before: columns(""),
             };
             for piece in plan(&request, &known).unwrap() {
-                if let Contents::Rows { rows, .. } = piece.contents {
-                    sent.push((piece.window, rows));
+                if let Contents::Rows { .. } = piece.contents {
+                    sent.push(piece.window);
                     bookmark = piece.window.end;
                 }
             }
@@ -283,10 +275,12 @@ mod tests {
                 // The very same slices.
                 prop_assert_eq!(split, once);
             } else {
-                // Unbroken windows end where runs end; the rows are the same, each once.
-                let rows = |sent: &[(Window, u64)]| sent.iter().map(|(_, rows)| rows).sum::<u64>();
-                prop_assert_eq!(rows(&split), rows(&once));
-                prop_assert!(split.windows(2).all(|pair| pair[0].0.end <= pair[1].0.start));
+                // Unbroken windows end where runs end; each slot with rows is in one of them all the same.
+                let within = |sent: &[Window], slot: Window| sent.iter().filter(|w| w.intersect(&slot) == slot).count();
+                for slot in occupied(&slots) {
+                    prop_assert_eq!((within(&split, slot.slot), within(&once, slot.slot)), (1, 1));
+                }
+                prop_assert!(split.windows(2).all(|pair| pair[0].end <= pair[1].start));
             }
         }
 
@@ -311,8 +305,14 @@ mod tests {
             }
             let expect_end = if always { window.end } else { occupied.last().map_or(window.start, |o| o.slot.end) };
             prop_assert_eq!(at, expect_end);
-            let rows: u64 = due.iter().map(|d| match d.contents { Contents::Rows { rows, .. } => rows, _ => 0 }).sum();
-            prop_assert_eq!(rows, occupied.iter().map(|o| o.rows).sum::<u64>());
+            let with_rows = |d: &&Due| matches!(d.contents, Contents::Rows { .. });
+            for slot in &occupied {
+                let in_pieces = due.iter().filter(with_rows).filter(|d| d.window.intersect(&slot.slot) == slot.slot);
+                prop_assert_eq!(in_pieces.count(), 1);
+            }
+            for piece in due.iter().filter(with_rows) {
+                prop_assert!(occupied.iter().any(|slot| piece.window.intersect(&slot.slot) == slot.slot));
+            }
         }
     }
 }

@@ -55,7 +55,12 @@ pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Fai
     // Empty slots before `since` are none of this job's.
     let start = start.max(grid.slot(*since).start);
     let window = Window::new(start, end);
-    let occupied = snapshot.occupied(&grid, window, *since, selection)?;
+    let rows = Window::new(window.start.max(*since), window.end);
+    let occupied = match options.columns_follow_rows() {
+        true => snapshot.occupied(&grid, window, rows, selection)?,
+        // Whose rows they are does not matter, so one of each slot is enough.
+        false => snapshot.occupied_slots(&grid, window, rows, selection)?,
+    };
     let request = PlanRequest {
         window,
         grid: &grid,
@@ -113,7 +118,7 @@ pub(crate) fn columns(job: &JobRun<'_>, contents: &Contents) -> Option<Columns> 
         return None;
     }
     let of_rows = match contents {
-        Contents::Rows { columns, .. } | Contents::HeaderOnly { columns } => columns.clone(),
+        Contents::Rows { columns } | Contents::HeaderOnly { columns } => columns.clone(),
         Contents::Empty => Columns::default(),
     };
     Some(job.options.columns.as_ref().map_or(of_rows, |fixed| fixed.as_slice().into()))
@@ -138,7 +143,7 @@ pub(crate) fn content(
     let present = job.log.snapshot()?.columns(rows, &scope.selection, seqs)?;
     let contents = match present.is_empty() {
         true => Contents::HeaderOnly { columns: header.cloned().unwrap_or_default() },
-        false => Contents::Rows { rows: 0, columns: present },
+        false => Contents::Rows { columns: present },
     };
     Ok(Content { columns: columns(job, &contents), scope })
 }

@@ -5,12 +5,20 @@ use crate::render;
 use ew_cli::{Failure, clock};
 use ew_core::Exit;
 use ew_store::{Delivery, Job, Log};
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// Fast: a file is compressed with every delivery and read again hardly ever.
+const LEVEL: i32 = 1;
+
+/// Of kept files.
+const EXTENSION: &str = ".zst";
+
+/// The name in the spool of a kept file.
+pub(crate) fn spool_name(kept: &str) -> &str {
+    kept.strip_suffix(EXTENSION).unwrap_or(kept)
+}
 
 fn dir(job: &JobRun<'_>) -> PathBuf {
     Log::kept_dir(job.log.path(), &job.options.name)
@@ -22,7 +30,7 @@ pub(crate) fn keep(job: &JobRun<'_>, file: &Path, spool: &str) -> Option<String>
     if job.config.log.keep_files.0.is_zero() {
         return None;
     }
-    let name = format!("{spool}.gz");
+    let name = format!("{spool}{EXTENSION}");
     match compress(file, &dir(job), &name) {
         Ok(()) => Some(name),
         Err(error) => {
@@ -40,9 +48,9 @@ pub(crate) fn keep(job: &JobRun<'_>, file: &Path, spool: &str) -> Option<String>
 fn compress(file: &Path, dir: &Path, name: &str) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
     let part = dir.join(format!("{name}.part"));
-    let mut encoder = GzEncoder::new(File::create(&part)?, Compression::default());
-    io::copy(&mut File::open(file)?, &mut encoder)?;
-    encoder.finish()?.sync_all()?;
+    let out = File::create(&part)?;
+    zstd::stream::copy_encode(File::open(file)?, &out, LEVEL)?;
+    out.sync_all()?;
     std::fs::rename(&part, dir.join(name))?;
     File::open(dir)?.sync_all()
 }
@@ -59,7 +67,7 @@ pub(crate) fn restore(job: &JobRun<'_>, slice: &Delivery, spool: &str) -> Result
     };
     std::fs::create_dir_all(render::spool_dir(job)).map_err(|e| io(&to, e))?;
     let mut out = File::create(&to).map_err(|e| io(&to, e))?;
-    io::copy(&mut GzDecoder::new(file), &mut out).map_err(|e| io(&from, e))?;
+    zstd::stream::copy_decode(file, &mut out).map_err(|e| io(&from, e))?;
     out.sync_all().map_err(|e| io(&to, e))?;
     Ok(true)
 }

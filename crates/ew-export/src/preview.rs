@@ -188,7 +188,7 @@ pub(crate) fn print(job: &mut JobRun<'_>, out: &mut Output) -> Result<Exit, Fail
         let why = format!("{}: no row from {} to {}", job.options.name, window.start, window.end);
         return Err(Failure::new(Exit::NoData, why));
     }
-    let columns = due::columns(job, &Contents::Rows { rows: 0, columns: present });
+    let columns = due::columns(job, &Contents::Rows { columns: present });
     let seqs = Seqs { up_to: as_of_seq, ..Seqs::ALL };
     let piece = Piece { window, columns: columns.as_deref().unwrap_or_default(), seqs, scope: &scope };
     render::print(job, &piece, out.writer())?;

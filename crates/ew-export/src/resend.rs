@@ -44,7 +44,7 @@ fn send(job: &mut JobRun<'_>, slices: &[Delivery]) -> Result<(), Failure> {
 fn recorded_file(job: &mut JobRun<'_>, known: &Job, slice: &Delivery) -> Result<Delivery, Failure> {
     let spool = match (&slice.spool, &slice.kept) {
         (Some(spool), _) => spool.clone(),
-        (None, Some(kept)) => kept.strip_suffix(".gz").unwrap_or(kept).to_owned(),
+        (None, Some(kept)) => kept::spool_name(kept).to_owned(),
         (None, None) => job.spool_name(slice.window, slice.rev),
     };
     if slice.spool.is_none() {
