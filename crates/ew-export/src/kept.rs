@@ -2,7 +2,7 @@
 
 use crate::job::JobRun;
 use crate::render;
-use ew_cli::{Failure, clock};
+use ew_cli::Failure;
 use ew_core::Exit;
 use ew_store::{Delivery, Job, Log};
 use flate2::Compression;
@@ -66,7 +66,7 @@ pub(crate) fn restore(job: &JobRun<'_>, slice: &Delivery, spool: &str) -> Result
 
 /// Removes what was delivered longer ago than `keep_files`.
 pub(crate) fn expire(job: &mut JobRun<'_>, known: &Job) -> Result<(), Failure> {
-    let before = clock::now().plus_micros(-job.config.log.keep_files.micros());
+    let before = job.now.plus_micros(-job.config.log.keep_files.micros());
     for slice in job.log.ledger().kept_until(known, before)? {
         let Some(name) = &slice.kept else { continue };
         let path = dir(job).join(name);

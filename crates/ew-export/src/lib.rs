@@ -18,6 +18,7 @@ mod resample;
 mod resend;
 
 use clap::Parser;
+use ew_cli::clock::{self, Present};
 use ew_cli::{Common, Failure, Lock, Output, Report};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, Span, When};
@@ -100,13 +101,15 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         )?;
     }
     let mut log = Log::open(&config.log.url)?;
+    let clock = watched_clock(&mut log, args)?;
+    clock.warn(report, "no slot is closed by it");
     if args.stdout {
         let [job] = jobs.as_slice() else {
             return Err(
                 Failure::new(Exit::Usage, "--stdout prints one job").hint("name it: ew-export JOB --stdout")
             );
         };
-        return preview::print(&mut job_run(&config, job, &mut log, args, report), out);
+        return preview::print(&mut job_run(&config, job, &mut log, args, &clock, report), out);
     }
     if args.from.is_some() && args.jobs.len() != 1 {
         return Err(Failure::new(Exit::Usage, "--from and --to send one job again")
@@ -117,7 +120,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     let mut run = RunReport::default();
     for options in jobs {
-        let job = job_run(&config, options, &mut log, args, report);
+        let job = job_run(&config, options, &mut log, args, &clock, report);
         run.jobs.push(one_job(job, args, report));
     }
     if args.common.json {
@@ -128,17 +131,29 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::of_parts(run.jobs.iter().map(|job| job.part)))
 }
 
+/// The clock, judged. It is watched here too, where polls do not see to it: rows may come from elsewhere.
+fn watched_clock(log: &mut Log, args: &Args) -> Result<Present, Failure> {
+    let reading = clock::reading();
+    let present = clock::present(log, reading.clone())?;
+    if !args.dry_run && !args.stdout && log.clock()?.is_stale(&reading) {
+        log.observe_clock(&reading)?;
+    }
+    Ok(present)
+}
+
 /// A job as the command line asks for it.
 fn job_run<'a>(
     config: &'a Config,
     options: &'a ExportOptions,
     log: &'a mut Log,
     args: &Args,
+    clock: &Present,
     report: Report,
 ) -> JobRun<'a> {
     let breakup = (options.breakup_on_period || args.breakup_on_period) && !args.no_breakup_on_period;
     let range = args.from.zip(args.to);
-    JobRun { breakup, end: args.end, range, ..JobRun::new(config, options, log, report) }
+    let (now, doubt) = (clock.time, clock.doubt.clone());
+    JobRun { breakup, end: args.end, range, now, doubt, ..JobRun::new(config, options, log, report) }
 }
 
 /// Runs one job; whatever happens to it, the others go on.

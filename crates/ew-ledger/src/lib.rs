@@ -153,7 +153,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     };
     known_jobs(&config, &log.ledger().jobs()?, named)?;
     match command {
-        Command::Status { jobs } => status::status(&config, &mut log, jobs, json, out),
+        Command::Status { jobs } => status::status(&config, &mut log, jobs, json, report, out),
         Command::List { jobs, from, to, zone } => {
             let one = jobs.first().filter(|_| jobs.len() == 1);
             let of_job = config.exports.iter().find(|job| Some(&job.name) == one).map(|job| job.zone.clone());

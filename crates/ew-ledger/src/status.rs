@@ -1,6 +1,6 @@
 //! `ew-ledger status`.
 
-use ew_cli::{Failure, Output, clock};
+use ew_cli::{Failure, Output, Report, clock};
 use ew_config::Config;
 use ew_core::{Exit, Span, Timestamp, Window};
 use ew_store::{Log, SliceState};
@@ -26,9 +26,12 @@ pub(crate) fn status(
     log: &mut Log,
     names: &[String],
     as_json: bool,
+    report: Report,
     out: &mut Output,
 ) -> Result<Exit, Failure> {
-    let now = clock::now();
+    let clock = clock::present(log, clock::reading())?;
+    clock.warn(report, "no slot is closed by it");
+    let now = clock.time;
     let mut jobs: Vec<String> = config.exports.iter().map(|job| job.name.clone()).collect();
     for ran in log.ledger().jobs()? {
         if !jobs.contains(&ran.name) {
@@ -49,7 +52,8 @@ pub(crate) fn status(
                 "open": s.open, "held": s.held, "failed": s.failed, "last_error": s.last_error,
             })
         };
-        out.json(&json!({ "jobs": all.iter().map(one).collect::<Vec<_>>() }))?;
+        let doubt = clock.doubt.map(|doubt| doubt.to_string());
+        out.json(&json!({ "jobs": all.iter().map(one).collect::<Vec<_>>(), "clock": doubt }))?;
         return Ok(Exit::Ok);
     }
     let heading = ["JOB", "EXPORTED TO", "NEXT SLOT ENDS", "LAG", "OPEN", "HELD", "FAILED", "LAST ERROR"];
