@@ -100,7 +100,7 @@ impl Site {
     }
 }
 
-fn ended(output: std::process::Output) -> Ended {
+pub(crate) fn ended(output: std::process::Output) -> Ended {
     Ended {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),

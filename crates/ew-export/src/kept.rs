@@ -40,10 +40,14 @@ pub(crate) fn keep(job: &JobRun<'_>, file: &Path, spool: &str) -> Option<String>
 fn compress(file: &Path, dir: &Path, name: &str) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
     let part = dir.join(format!("{name}.part"));
-    let mut encoder = GzEncoder::new(File::create(&part)?, Compression::default());
-    io::copy(&mut File::open(file)?, &mut encoder)?;
-    encoder.finish()?.sync_all()?;
-    std::fs::rename(&part, dir.join(name))?;
+    let written = || {
+        let mut encoder = GzEncoder::new(File::create(&part)?, Compression::default());
+        io::copy(&mut File::open(file)?, &mut encoder)?;
+        encoder.finish()?.sync_all()?;
+        std::fs::rename(&part, dir.join(name))
+    };
+    // A full disk needs the room.
+    written().inspect_err(|_| drop(std::fs::remove_file(&part)))?;
     File::open(dir)?.sync_all()
 }
 

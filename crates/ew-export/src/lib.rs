@@ -101,7 +101,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         )?;
     }
     let mut log = Log::open(&config.log.url)?;
-    let clock = watched_clock(&mut log, args)?;
+    let clock = watched_clock(&mut log, args, report)?;
     clock.warn(report, "no slot is closed by it");
     if args.stdout {
         let [job] = jobs.as_slice() else {
@@ -132,11 +132,14 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// The clock, judged. It is watched here too, where polls do not see to it: rows may come from elsewhere.
-fn watched_clock(log: &mut Log, args: &Args) -> Result<Present, Failure> {
+fn watched_clock(log: &mut Log, args: &Args, report: Report) -> Result<Present, Failure> {
     let reading = clock::reading();
     let present = clock::present(log, reading.clone())?;
     if !args.dry_run && !args.stdout && log.clock()?.is_stale(&reading) {
-        log.observe_clock(&reading)?;
+        // A run that has nothing to write otherwise need not fail for it; the next one tries again.
+        if let Err(error) = log.observe_clock(&reading) {
+            report.warning(format_args!("the clock is not watched: {}", Failure::from(error).message));
+        }
     }
     Ok(present)
 }

@@ -24,10 +24,10 @@ impl Log {
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut conn = Connection::open_with_flags(path, flags).map_err(sql("open a database"))?;
-        conn.busy_timeout(WRITE_WAIT).map_err(sql("set a time-out"))?;
-        conn.pragma_update(None, "foreign_keys", true).map_err(sql("set a pragma"))?;
+        conn.busy_timeout(WRITE_WAIT).map_err(sql("open a database"))?;
+        conn.pragma_update(None, "foreign_keys", true).map_err(sql("open a database"))?;
         // A receipt must outlive a power cut, and so must the rows that it speaks of.
-        conn.pragma_update(None, "synchronous", "full").map_err(sql("set a pragma"))?;
+        conn.pragma_update(None, "synchronous", "full").map_err(sql("open a database"))?;
         migrate(&mut conn, path)?;
         Ok(Log { conn, path: path.to_owned() })
     }
