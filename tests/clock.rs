@@ -69,6 +69,8 @@ impl Box {
         let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
         assert_eq!(report["jobs"][0]["outcome"], "held", "{report:#}");
         assert!(report["jobs"][0]["error"].as_str().unwrap().starts_with("the clock says"), "{report:#}");
+        let plan = run(&self.site, "ew-export", "--dry-run").exit(66);
+        assert!(plan.stderr.contains("the clock says") && plan.stdout.lines().count() == 1, "{plan:?}");
         let status = run(&self.site, "ew-ledger", "status").exit(0);
         assert!(status.stderr.contains("the clock says"), "{}", status.stderr);
         assert_eq!(self.files(), before, "{wall}");
@@ -222,6 +224,33 @@ fn a_year_forward_for_two_polls() {
     it.good("2027-03-01T01:00:00Z", "b:100");
     assert!(it.site.names("out").contains(&"u_20270301T003000Z.csv".to_owned()));
     run(&it.site, "ew-ledger", "audit").exit(0);
+}
+
+/// Where no polls watch the clock, exports do: rows come from elsewhere, with times of their own, and are never marked.
+#[test]
+fn without_polls_exports_watch_the_clock() {
+    let mut it = Box::new();
+    let append = |it: &Box, time: &str| {
+        let log = ew::sibling(EW_EXPORT, "ew-log");
+        let row = format!("timestamp,point,value,quality\n{time},m,1,actual\n");
+        it.site.run_with_input(log.to_str().unwrap(), "-q append", &row).exit(0).stderr("");
+    };
+    it.clock("1970-01-01T00:20:00Z", "a:1200");
+    append(&it, "2026-03-01T00:01:00Z");
+    run(&it.site, "ew-export", "-q").exit(66);
+    it.clock("2026-03-01T00:16:00Z", "a:9000");
+    run(&it.site, "ew-export", "-q").exit(0).stderr("");
+    append(&it, "2026-03-01T00:16:00Z");
+    // A step forward, and it stays: believed after as long as it jumped.
+    it.clock("2026-03-01T02:31:00Z", "a:9900");
+    let ended = run(&it.site, "ew-export", "-q").exit(66);
+    assert!(ended.stderr.contains("after a step forward of 2h;"), "{}", ended.stderr);
+    it.clock("2026-03-01T04:30:59Z", "a:17099");
+    run(&it.site, "ew-export", "-q").exit(66);
+    it.clock("2026-03-01T04:31:00Z", "a:17100");
+    run(&it.site, "ew-export", "-q").exit(0).stderr("");
+    assert_eq!(it.site.names("out"), ["u_20260301T000000Z.csv", "u_20260301T001500Z.csv"]);
+    assert!(it.site.read("out/u_20260301T001500Z.csv").ends_with(",m,1,,actual\n"));
 }
 
 /// With the machine's own clocks: both are kept with the poll.

@@ -269,3 +269,26 @@ fn what_the_receiver_has_and_the_log_lost_stays() {
     assert_eq!(site.names("out").len(), 4);
     assert!(sent.iter().all(|(name, inode)| files(&site).get(name) == Some(inode)));
 }
+
+/// The file is at the receiver and the log takes no receipt: the next run looks, and keeps it then.
+#[test]
+fn a_receipt_that_cannot_be_kept_is_kept_by_the_next_run() {
+    let mut site = site();
+    site.now("2026-03-01T00:45:00Z");
+    let sqlite3 = |sql: &str| {
+        assert!(Command::new("sqlite3").arg(site.file("ew.db")).arg(sql).status().unwrap().success());
+    };
+    sqlite3(
+        "create trigger t before update on slice when new.state = 'placed' begin
+         select raise(abort, 'no room'); end",
+    );
+    let ended = run(&site, "ew-export", "").exit(74);
+    let words = "u: u_20260301T003000Z.csv is placed, its receipt is not kept: cannot ";
+    assert!(ended.stderr.contains(words) && ended.stderr.contains("no room"), "{}", ended.stderr);
+    let sent = files(&site);
+    assert_eq!(sent.len(), 3);
+    sqlite3("drop trigger t");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(files(&site), sent);
+    run(&site, "ew-ledger", "audit").exit(0);
+}

@@ -182,3 +182,20 @@ fn a_read_only_log_is_said_by_every_program() {
     assert_eq!((place.rows(), place.received()), (60, 60));
     place.run("ew-ledger", "audit").exit(0);
 }
+
+/// The receiver's disk is full: nothing partial stays under a name, and with room the slice goes.
+#[test]
+fn a_full_receiver_gets_the_slice_later() {
+    let place = Place::new();
+    place.append(&rows(1, 500)).exit(0);
+    place.disk.sh("mkdir out && mount -t tmpfs -o size=8k tmpfs out");
+    place.fails(
+        "ew-export",
+        "",
+        &["/out/.u_20260301T000000Z.csv.part: no space left", "hint: make room there"],
+    );
+    assert_eq!(place.disk.sh("ls -A out"), "");
+    place.disk.sh("mount -o remount,size=1m out");
+    place.run("ew-export", "").exit(0);
+    assert_eq!(place.disk.sh("ls -A out; cat out/* | wc -l"), "u_20260301T000000Z.csv\n501\n");
+}
