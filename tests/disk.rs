@@ -165,7 +165,7 @@ fn a_read_only_log_is_said_by_every_program() {
     place.append(&rows(1, 20)).exit(0);
     place.run("ew-export", "").exit(0);
     place.append(&rows(16, 20)).exit(0);
-    place.disk.sh("mount -o remount,ro disk");
+    place.disk.sh("mount -o remount,bind,ro disk");
     let words = ["disk/ew.db", "hint: "];
     let ended = place.append(&rows(31, 20));
     assert_eq!(ended.code, 74, "{}", ended.stderr);
@@ -176,7 +176,7 @@ fn a_read_only_log_is_said_by_every_program() {
     place.fails("ew-ledger", "skip u 2026-03-01T00:00:00Z why", &words);
     assert_eq!(place.received(), 20);
 
-    place.disk.sh("mount -o remount,rw disk");
+    place.disk.sh("mount -o remount,bind,rw disk");
     place.append(&rows(31, 20)).exit(0);
     place.run("ew-export", "").exit(0);
     assert_eq!((place.rows(), place.received()), (60, 60));
@@ -188,14 +188,14 @@ fn a_read_only_log_is_said_by_every_program() {
 fn a_full_receiver_gets_the_slice_later() {
     let place = Place::new();
     place.append(&rows(1, 500)).exit(0);
-    place.disk.sh("mkdir out && mount -t tmpfs -o size=8k tmpfs out");
+    place.disk.sh("mkdir out && mount -t tmpfs -o size=64k tmpfs out && head -c 56K /dev/zero > out/ballast");
     place.fails(
         "ew-export",
         "",
         &["/out/.u_20260301T000000Z.csv.part: no space left", "hint: make room there"],
     );
-    assert_eq!(place.disk.sh("ls -A out"), "");
-    place.disk.sh("mount -o remount,size=1m out");
+    assert_eq!(place.disk.sh("ls -A out"), "ballast\n");
+    place.disk.sh("rm out/ballast");
     place.run("ew-export", "").exit(0);
     assert_eq!(place.disk.sh("ls -A out; cat out/* | wc -l"), "u_20260301T000000Z.csv\n501\n");
 }
