@@ -140,6 +140,9 @@ fn documents() -> Documents {
     let empty = Site::new(&site.read("ew.toml"));
     note(&empty, "ew-ledger status", "ew-ledger status");
     note(&empty, "ew-log stats", "ew-log stats");
+    let mut unset = Site::new(&site.read("ew.toml"));
+    unset.now("1970-01-01T00:00:40Z");
+    note(&unset, "ew-ledger status", "ew-ledger status");
 
     // What fails: a switch, a job, a log that takes nothing, and one that is damaged.
     site.write("in-the-way", "");

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 pub(crate) struct Site {
     dir: tempfile::TempDir,
     now: Option<String>,
+    boot: Option<String>,
 }
 
 /// What a program printed and how it ended.
@@ -21,7 +22,7 @@ pub(crate) struct Ended {
 impl Site {
     pub(crate) fn new(config: &str) -> Site {
         let dir = tempfile::tempdir().unwrap();
-        let site = Site { dir, now: None };
+        let site = Site { dir, now: None, boot: None };
         site.write("ew.toml", config);
         site
     }
@@ -56,6 +57,11 @@ impl Site {
         self.now = Some(time.to_owned());
     }
 
+    /// The boot and the seconds since it that the programs see from here on, `id:seconds`.
+    pub(crate) fn boot(&mut self, boot: &str) {
+        self.boot = Some(boot.to_owned());
+    }
+
     /// A program with arguments as on a command line, parted at blanks.
     pub(crate) fn command(&self, program: &str, arguments: &str) -> Command {
         let mut command = Command::new(program);
@@ -68,6 +74,9 @@ impl Site {
         command.env("HOME", self.path()).env("TZ", "UTC").stdin(Stdio::null());
         if let Some(now) = &self.now {
             command.env("EW_NOW", now);
+        }
+        if let Some(boot) = &self.boot {
+            command.env("EW_BOOT", boot);
         }
         command
     }
@@ -91,7 +100,7 @@ impl Site {
     }
 }
 
-fn ended(output: std::process::Output) -> Ended {
+pub(crate) fn ended(output: std::process::Output) -> Ended {
     Ended {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),

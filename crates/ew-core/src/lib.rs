@@ -3,6 +3,7 @@
 //! Nothing here does input or output, with one exception that has no other place: [`Zone`] reads the
 //! rules of an IANA time zone from the system's zoneinfo, or else from the copy built in.
 
+mod clock;
 mod duration;
 mod exit;
 mod glob;
@@ -20,6 +21,7 @@ mod when;
 mod zone;
 mod zoneinfo;
 
+pub use clock::{Boot, ClockDoubt, ClockHistory, ClockReading, Doubted};
 pub use duration::Span;
 pub use exit::{Exit, PartOutcome};
 pub use glob::{PointGlob, Selection};

@@ -152,6 +152,21 @@ impl TreeReading {
         self.domains.iter().flat_map(|domain| domain.switches.iter().map(move |switch| (domain, switch)))
     }
 
+    /// Marks every value as taken on a doubtful clock. What is missing stays missing.
+    pub fn suspect(&mut self) {
+        for domain in self.domains.iter_mut().filter(|domain| !domain.cached) {
+            if domain.total.value.is_some() {
+                domain.total.quality = Quality::Suspect;
+            }
+            for switch in &mut domain.switches {
+                if switch.value.is_some() {
+                    switch.quality = Quality::Suspect;
+                }
+                switch.entities.iter_mut().for_each(|entity| entity.quality = Quality::Suspect);
+            }
+        }
+    }
+
     /// What to append: domains that are not cached, their switches, and entities where they are logged.
     pub fn entries(&self) -> Vec<Entry> {
         let mut entries = Vec::new();

@@ -44,7 +44,7 @@ pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Fai
     };
     if end < start && bookmark.is_some() {
         // By itself an end lies before the bookmark after `--end` in mid-slot; that is no news.
-        if job.end.is_some() || job.now < start {
+        if job.end.is_some() || job.now < start && job.doubt.is_none() {
             let what = if job.end.is_some() { "the end asked for" } else { "the clock" };
             job.report.warning(format_args!(
                 "{}: {what} is before the last export, which reached to {start}; nothing is sent again",
@@ -104,6 +104,13 @@ fn end(job: &JobRun<'_>) -> Result<ew_core::Timestamp, Failure> {
     };
     let end = job.resolve(when)?;
     if end > job.now {
+        if let Some(doubt) = &job.doubt {
+            return Err(Failure::new(
+                Exit::NoData,
+                format!("whether --end {end} is past is not known: {doubt}"),
+            )
+            .hint("set the clock, or write --end with a time before it was in doubt"));
+        }
         return Err(Failure::new(Exit::Usage, format!("--end {end} is in the future"))
             .hint("write --end now to export all there is"));
     }

@@ -3,7 +3,7 @@
 use crate::report::{JobReport, Outcome};
 use ew_cli::{Failure, Lock, Report, clock};
 use ew_config::{Config, ExportOptions};
-use ew_core::{Anchors, Exit, NameFields, Timestamp, When, Window};
+use ew_core::{Anchors, ClockDoubt, Exit, NameFields, PartOutcome, Timestamp, When, Window};
 use ew_store::{Job, Log, Scope};
 
 /// A job with all that its steps need.
@@ -16,7 +16,9 @@ pub(crate) struct JobRun<'a> {
     pub(crate) range: Option<(When, When)>,
     pub(crate) report: Report,
     pub(crate) lock: Option<Lock>,
+    /// The present, or while the clock is in doubt the last time that was good.
     pub(crate) now: Timestamp,
+    pub(crate) doubt: Option<ClockDoubt>,
     pub(crate) result: JobReport,
 }
 
@@ -37,6 +39,7 @@ impl<'a> JobRun<'a> {
             report,
             lock: None,
             now: clock::now(),
+            doubt: None,
             result: JobReport::new(&options.name),
         }
     }
@@ -156,6 +159,16 @@ impl<'a> JobRun<'a> {
         };
         let anchors = Anchors { zone: &self.options.zone, now: self.now, rows };
         when.resolve(&anchors).map_err(|e| Failure::of(Exit::NoData, &e))
+    }
+
+    /// Notes that slots stay open until the clock is good.
+    pub(crate) fn wait_for_clock(&mut self, doubt: &ClockDoubt) {
+        let sent = self.result.slices.iter().any(|slice| slice.outcome == Outcome::Delivered);
+        if self.result.error.is_none() && !sent {
+            self.result.outcome = Outcome::Held;
+            self.result.error = Some(doubt.to_string());
+            self.result.part = PartOutcome::Idle(Exit::NoData);
+        }
     }
 
     /// Notes how the job ended, from its slices where nothing else was said, and its bookmark.

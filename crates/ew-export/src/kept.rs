@@ -2,7 +2,7 @@
 
 use crate::job::JobRun;
 use crate::render;
-use ew_cli::{Failure, clock};
+use ew_cli::Failure;
 use ew_core::Exit;
 use ew_store::{Delivery, Job, Log};
 use std::fs::File;
@@ -48,10 +48,14 @@ pub(crate) fn keep(job: &JobRun<'_>, file: &Path, spool: &str) -> Option<String>
 fn compress(file: &Path, dir: &Path, name: &str) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
     let part = dir.join(format!("{name}.part"));
-    let out = File::create(&part)?;
-    zstd::stream::copy_encode(File::open(file)?, &out, LEVEL)?;
-    out.sync_all()?;
-    std::fs::rename(&part, dir.join(name))?;
+    let written = || {
+        let out = File::create(&part)?;
+        zstd::stream::copy_encode(File::open(file)?, &out, LEVEL)?;
+        out.sync_all()?;
+        std::fs::rename(&part, dir.join(name))
+    };
+    // A full disk needs the room.
+    written().inspect_err(|_| drop(std::fs::remove_file(&part)))?;
     File::open(dir)?.sync_all()
 }
 
@@ -74,7 +78,7 @@ pub(crate) fn restore(job: &JobRun<'_>, slice: &Delivery, spool: &str) -> Result
 
 /// Removes what was delivered longer ago than `keep_files`.
 pub(crate) fn expire(job: &mut JobRun<'_>, known: &Job) -> Result<(), Failure> {
-    let before = clock::now().plus_micros(-job.config.log.keep_files.micros());
+    let before = job.now.plus_micros(-job.config.log.keep_files.micros());
     for slice in job.log.ledger().kept_until(known, before)? {
         let Some(name) = &slice.kept else { continue };
         let path = dir(job).join(name);

@@ -19,7 +19,8 @@ mod resample;
 mod resend;
 
 use clap::Parser;
-use ew_cli::{Common, Failure, Lock, Output, Report, clock};
+use ew_cli::clock::{self, Present};
+use ew_cli::{Common, Failure, Lock, Output, Report};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, Span, When};
 use ew_store::Log;
@@ -106,13 +107,15 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         )?;
     }
     let mut log = Log::open(&config.log.url)?;
+    let clock = watched_clock(&mut log, args, report)?;
+    clock.warn(report, "no slot is closed by it");
     if args.stdout {
         let [job] = jobs.as_slice() else {
             return Err(
                 Failure::new(Exit::Usage, "--stdout prints one job").hint("name it: ew-export JOB --stdout")
             );
         };
-        return preview::print(&mut job_run(&config, job, &mut log, args, report), out);
+        return preview::print(&mut job_run(&config, job, &mut log, args, &clock, report), out);
     }
     if args.from.is_some() && args.jobs.len() != 1 {
         return Err(Failure::new(Exit::Usage, "--from and --to send one job again")
@@ -121,7 +124,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if args.end == Some(When::First) {
         return Err(Failure::new(Exit::Usage, "--end first would export nothing"));
     }
-    let run = RunReport { jobs: side_by_side(&config, &jobs, log, args, report) };
+    let run = RunReport { jobs: side_by_side(&config, &jobs, log, &clock, args, report) };
     if args.common.json {
         out.report(|out| out.json(&run))?;
     } else if args.dry_run {
@@ -135,6 +138,7 @@ fn side_by_side(
     config: &Config,
     jobs: &[&ExportOptions],
     log: Log,
+    clock: &Present,
     args: &Args,
     report: Report,
 ) -> Vec<JobReport> {
@@ -144,7 +148,7 @@ fn side_by_side(
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(options) = jobs.get(index) else { return };
-            let ended = one_job(job_run(config, options, &mut log, args, report), args, report);
+            let ended = one_job(job_run(config, options, &mut log, args, clock, report), args, report);
             record(&mut log, &ended, args);
             done.lock().unwrap_or_else(PoisonError::into_inner).push((index, ended));
         }
@@ -161,17 +165,32 @@ fn side_by_side(
     done.into_iter().map(|(_, ended)| ended).collect()
 }
 
+/// The clock, judged. It is watched here too, where polls do not see to it: rows may come from elsewhere.
+fn watched_clock(log: &mut Log, args: &Args, report: Report) -> Result<Present, Failure> {
+    let reading = clock::reading();
+    let present = clock::present(log, reading.clone())?;
+    if !args.dry_run && !args.stdout && log.clock()?.is_stale(&reading) {
+        // A run that has nothing to write otherwise need not fail for it; the next one tries again.
+        if let Err(error) = log.observe_clock(&reading) {
+            report.warning(format_args!("the clock is not watched: {}", Failure::from(error).message));
+        }
+    }
+    Ok(present)
+}
+
 /// A job as the command line asks for it.
 fn job_run<'a>(
     config: &'a Config,
     options: &'a ExportOptions,
     log: &'a mut Log,
     args: &Args,
+    clock: &Present,
     report: Report,
 ) -> JobRun<'a> {
     let breakup = (options.breakup_on_period || args.breakup_on_period) && !args.no_breakup_on_period;
     let range = args.from.zip(args.to);
-    JobRun { breakup, end: args.end, range, ..JobRun::new(config, options, log, report) }
+    let (now, doubt) = (clock.time, clock.doubt.clone());
+    JobRun { breakup, end: args.end, range, now, doubt, ..JobRun::new(config, options, log, report) }
 }
 
 /// Runs one job; whatever happens to it, the others go on.

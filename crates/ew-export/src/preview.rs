@@ -23,7 +23,7 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
     }
     let plan = due::due(job, bookmark.as_ref())?;
     let mut count = known.as_ref().map_or(0, |known| known.slices);
-    if let Some(known) = &known {
+    if let Some(known) = known.as_ref().filter(|_| job.doubt.is_none()) {
         for slice in &plan.late {
             count += i64::from(slice.sent_as == LateAs::First);
             late(job, known, slice, plan.as_of_seq, count)?;
@@ -63,6 +63,10 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
         });
     }
     let planned = job.result.slices.iter().any(|slice| slice.outcome == Outcome::Planned);
+    if let Some(doubt) = job.doubt.clone().filter(|_| !planned) {
+        job.wait_for_clock(&doubt);
+        return Ok(());
+    }
     if planned {
         job.result.outcome = Outcome::Planned;
     } else if plan.window.is_none_or(|window| !window.is_empty()) {

@@ -151,13 +151,22 @@ pub(crate) fn to_spool(
     let path = dir.join(&spool);
     let temporary = dir.join(format!("{spool}.part"));
     let io = |doing: &str, path: &Path, e: std::io::Error| {
-        Failure::new(Exit::Io, format!("cannot {doing} {}: {e}", path.display()))
-            .hint("nothing was sent; the next run renders it again")
+        Failure::new(Exit::Io, format!("cannot {doing} {}: {e}", path.display())).hint(
+            "nothing was sent; once there is room (df) and it can be written, the next run renders it again",
+        )
     };
     std::fs::create_dir_all(&dir).map_err(|e| io("make the spool folder", &dir, e))?;
-    let file = File::create(&temporary).map_err(|e| io("write", &temporary, e))?;
-    let rendered = write(job, piece, &file)?;
-    file.sync_all().map_err(|e| io("write", &temporary, e))?;
+    let written = || {
+        let file = File::create(&temporary).map_err(|e| io("write", &temporary, e))?;
+        let rendered = write(job, piece, &file).map_err(|e| match e {
+            RenderError::Format(FormatError::Write { source, .. }) => io("write", &temporary, source),
+            other => other.into(),
+        })?;
+        file.sync_all().map_err(|e| io("write", &temporary, e))?;
+        Ok(rendered)
+    };
+    // A full disk needs the room.
+    let rendered = written().inspect_err(|_: &Failure| drop(std::fs::remove_file(&temporary)))?;
     crash::boundary("rendered");
     std::fs::rename(&temporary, &path).map_err(|e| io("rename", &temporary, e))?;
     File::open(&dir).and_then(|dir| dir.sync_all()).map_err(|e| io("write", &dir, e))?;

@@ -39,7 +39,7 @@ pub enum Outcome {
     Delivered,
     /// No rows.
     Empty,
-    /// It waits for a person.
+    /// It waits: for a person, or for the clock to be good.
     Held,
     /// Not at the receiver; the next run tries again.
     Failed,

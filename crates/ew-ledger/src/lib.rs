@@ -172,7 +172,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     match command {
         Command::Status { jobs, max_lag, metrics } => {
             let request = status::Request { jobs, max_lag: *max_lag, metrics: metrics.as_deref() };
-            status::status(&config, &mut log, &request, json, out)
+            status::status(&config, &mut log, &request, json, report, out)
         }
         Command::List { jobs, from, to, zone } => {
             let one = jobs.first().filter(|_| jobs.len() == 1);

@@ -1,7 +1,7 @@
 //! `ew-ledger status`: one line a job.
 
 use crate::metrics;
-use ew_cli::{Failure, Output, clock};
+use ew_cli::{Failure, Output, Report, clock};
 use ew_config::Config;
 use ew_core::{Exit, Span, Timestamp};
 use ew_store::{LastRun, Log, SliceState};
@@ -47,9 +47,12 @@ pub(crate) fn status(
     log: &mut Log,
     request: &Request<'_>,
     as_json: bool,
+    report: Report,
     out: &mut Output,
 ) -> Result<Exit, Failure> {
-    let now = clock::now();
+    let clock = clock::present(log, clock::reading())?;
+    clock.warn(report, "no slot is closed by it");
+    let now = clock.time;
     let mut jobs: Vec<String> = config.exports.iter().map(|job| job.name.clone()).collect();
     for ran in log.ledger().jobs()? {
         if !jobs.contains(&ran.name) {
@@ -66,7 +69,8 @@ pub(crate) fn status(
         metrics::write(file, &metrics::of_jobs(&all, exit, now))?;
     }
     if as_json {
-        out.json(&json!({ "jobs": all.iter().map(status_json).collect::<Vec<_>>() }))?;
+        let doubt = clock.doubt.map(|doubt| doubt.to_string());
+        out.json(&json!({ "jobs": all.iter().map(status_json).collect::<Vec<_>>(), "clock": doubt }))?;
     } else {
         table(all, out)?;
     }

@@ -19,7 +19,7 @@ pub(crate) fn append(
 ) -> Result<Exit, Failure> {
     let file = file.filter(|path| *path != Path::new("-"));
     let name = file.map_or("stdin".to_owned(), |path| path.display().to_string());
-    let input = open(file).map_err(|e| Failure::new(Exit::Io, format!("cannot read {name}: {e}")))?;
+    let input = open(file, &name)?;
     let bad = |reason: String| {
         Failure::new(Exit::Data, format!("{name}: {reason}"))
             .hint("nothing was appended; mend it and run again")
@@ -65,19 +65,25 @@ fn first_line(mut input: &File, sample: &Sample) -> Option<u64> {
 
 /// A regular file as it is. Anything that can stall is copied first, so that the log's write lock never
 /// waits for whoever fills the pipe.
-fn open(file: Option<&Path>) -> std::io::Result<File> {
+fn open(file: Option<&Path>, name: &str) -> Result<File, Failure> {
+    let unread = |e: std::io::Error| Failure::new(Exit::Io, format!("cannot read {name}: {e}"));
     let mut source: Box<dyn std::io::Read> = match file {
         None => Box::new(std::io::stdin().lock()),
         Some(path) => {
-            let file = File::open(path)?;
-            if file.metadata()?.is_file() {
+            let file = File::open(path).map_err(unread)?;
+            if file.metadata().map_err(unread)?.is_file() {
                 return Ok(file);
             }
             Box::new(file)
         }
     };
-    let mut copy = tempfile::tempfile()?;
-    std::io::copy(&mut source, &mut copy)?;
-    copy.rewind()?;
+    let folder = std::env::temp_dir();
+    let uncopied = |e: std::io::Error| {
+        Failure::new(Exit::Io, format!("cannot copy {name} to a temporary file in {}: {e}", folder.display()))
+            .hint("nothing was appended; make room there (df), or name another folder in TMPDIR")
+    };
+    let mut copy = tempfile::tempfile().map_err(uncopied)?;
+    std::io::copy(&mut source, &mut copy).map_err(uncopied)?;
+    copy.rewind().map_err(uncopied)?;
     Ok(copy)
 }

@@ -24,7 +24,10 @@ pub(crate) fn trim(
     report: Report,
     out: &mut Output,
 ) -> Result<Exit, Failure> {
-    let Some(before) = before(config, log, request)? else {
+    // A clock that ran ahead must not take rows with it.
+    let clock = clock::present(log, clock::reading())?;
+    clock.warn(report, "how old a row is counts from when it was last good");
+    let Some(before) = before(config, log, request, clock.time)? else {
         report.note("log.retention is not set, so rows are kept for ever; nothing was trimmed");
         if as_json {
             out.json(&json!({ "before": null, "rows": 0, "kept": 0 }))?;
@@ -50,8 +53,12 @@ pub(crate) fn trim(
     Ok(Exit::Ok)
 }
 
-fn before(config: &Config, log: &Log, request: &Request) -> Result<Option<Timestamp>, Failure> {
-    let now = clock::now();
+fn before(
+    config: &Config,
+    log: &Log,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Failure> {
     let Some(when) = request.before else {
         return Ok(config.log.retention.map(|span| now.plus_micros(-span.micros())));
     };

@@ -9,7 +9,7 @@ mod report;
 use clap::Parser;
 use ew_cli::{Common, Failure, Lock, LockRequest, Output, Report, clock};
 use ew_config::Config;
-use ew_core::{Exit, PartOutcome, Span, Timestamp};
+use ew_core::{Exit, PartOutcome, Span};
 use ew_energy::{CachedTotal, Domain, Importance, PollOptions, TreeReading, poll, select, trees};
 use ew_store::{AppendError, Log, PollDetail};
 use report::{DomainReport, RunReport};
@@ -64,8 +64,8 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if args.common.check {
         return args.common.checked(&config, out);
     }
-    let start = clock::now();
-    let mut run = RunReport::new(start);
+    let start = clock::reading();
+    let mut run = RunReport::new(start.wall);
     for bus in config.buses.iter().filter(|bus| bus.poll && args.names.is_empty()) {
         let failure = Failure::new(Exit::Config, format!("bus {}: this ew cannot poll C-Bus yet", bus.name))
             .hint("write poll = false for it");
@@ -81,8 +81,10 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         .hint("fixtures/ew.toml shows one"));
     }
     let mut log = Log::open(&config.log.url)?;
+    let clock = clock::present(&log, start)?;
+    clock.warn(report, "readings are marked suspect");
     let (locks, free) = take_locks(&config, &chosen, args, &mut run, report);
-    let mut poller = Poller { args, report, log: &mut log, start, run };
+    let mut poller = Poller { args, report, log: &mut log, clock, run };
     poller.poll(&config, &free)?;
     drop(locks);
     let run = poller.run;
@@ -162,31 +164,35 @@ struct Poller<'a> {
     args: &'a Args,
     report: Report,
     log: &'a mut Log,
-    start: Timestamp,
+    clock: clock::Present,
     run: RunReport,
 }
 
 impl Poller<'_> {
     fn poll(&mut self, config: &Config, trees: &[&Domain]) -> Result<(), Failure> {
-        let cached: HashMap<String, CachedTotal> = match self.args.skip_cache {
+        let start = self.clock.reading.wall;
+        // On a doubtful clock nobody knows how old a reading is.
+        let cached: HashMap<String, CachedTotal> = match self.args.skip_cache || self.clock.doubt.is_some() {
             true => HashMap::new(),
-            false => cache::fresh(self.log, trees, self.args.importance, self.start)?,
+            false => cache::fresh(self.log, trees, self.args.importance, start)?,
         };
         let options = PollOptions { importance: self.args.importance, ..PollOptions::new(&config.snmp) };
-        let start = self.start;
-        let mut readings = |reading: TreeReading| self.whole(&reading);
+        let mut readings = |reading: TreeReading| self.whole(reading);
         poll(trees, options, start, &cached, &|source| config.secret(source), &mut readings);
         self.run.sort(trees);
         Ok(())
     }
 
     /// A tree is whole: append and report it. What is not in the log did not succeed, whatever answered.
-    fn whole(&mut self, reading: &TreeReading) {
-        self.tell(reading);
+    fn whole(&mut self, mut reading: TreeReading) {
+        if self.clock.doubt.is_some() {
+            reading.suspect();
+        }
+        self.tell(&reading);
         let shown = reading.domains.iter().filter(|domain| !(self.args.due && domain.cached));
         self.run.domains.extend(shown.map(DomainReport::of));
-        match self.append(reading) {
-            Ok(()) => self.run.parts.extend(parts(reading)),
+        match self.append(&reading) {
+            Ok(()) => self.run.parts.extend(parts(&reading)),
             Err(failure) => {
                 self.run.parts.push(PartOutcome::Failed(failure.exit));
                 self.run.fail(reading.root(), &failure);
@@ -232,7 +238,14 @@ impl Poller<'_> {
         let details: Vec<_> =
             entries.iter().filter(|entry| entry.detail != ew_energy::Detail::default()).map(detail).collect();
         let samples = entries.into_iter().map(|entry| entry.sample).collect();
-        let done = self.log.append_poll(samples, &details, self.start).map_err(|e| match e {
+        let done = self.log.append_poll(samples, &details, reading.start, &self.clock.reading);
+        if let (Err(AppendError::Differs { .. }), Some(_)) = (&done, &self.clock.doubt) {
+            // A clock that was set back gives a time a second time. Both readings are kept, this one, whose time is
+            // marked as doubtful, a microsecond later.
+            let later = TreeReading { start: reading.start.plus_micros(1), ..reading.clone() };
+            return self.append(&later);
+        }
+        let done = done.map_err(|e| match e {
             AppendError::Store(e) => Failure::from(e),
             other => Failure::new(Exit::Io, other.to_string()),
         })?;

@@ -1,8 +1,9 @@
 //! Appending samples: all or nothing, idempotent.
 
+use crate::clock;
 use crate::error::StoreError;
 use crate::log::Log;
-use ew_core::{Point, Quality, Sample, Timestamp};
+use ew_core::{ClockReading, Point, Quality, Sample, Timestamp};
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -87,17 +88,19 @@ impl Log {
         replace: bool,
         now: Timestamp,
     ) -> Result<Appended, AppendError<E>> {
-        self.append_with_details(samples, &[], replace, now)
+        self.append_with_details(samples, &[], replace, now, None)
     }
 
-    /// Appends the samples of one poll with what else it knows, in one transaction.
+    /// Appends the samples of one poll, which have that time, with what else it knows and what the clock said,
+    /// in one transaction.
     pub fn append_poll(
         &mut self,
         samples: Vec<Sample>,
         details: &[PollDetail],
         time: Timestamp,
+        clock: &ClockReading,
     ) -> Result<Appended, AppendError<std::convert::Infallible>> {
-        self.append_with_details(samples.into_iter().map(Ok), details, false, time)
+        self.append_with_details(samples.into_iter().map(Ok), details, false, time, Some(clock))
     }
 
     fn append_with_details<E: std::error::Error>(
@@ -106,6 +109,7 @@ impl Log {
         details: &[PollDetail],
         replace: bool,
         now: Timestamp,
+        seen: Option<&ClockReading>,
     ) -> Result<Appended, AppendError<E>> {
         let path = self.path.clone();
         let sql = |source| StoreError::Sql { doing: "append samples", path: path.clone(), source };
@@ -133,6 +137,9 @@ impl Log {
             writer.detail(detail, now).map_err(sql)?;
         }
         writer.finish(now).map_err(sql)?;
+        if let Some(reading) = seen {
+            clock::observe(&tx, reading).map_err(sql)?;
+        }
         tx.commit().map_err(sql)?;
         Ok(done)
     }

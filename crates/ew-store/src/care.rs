@@ -66,9 +66,7 @@ impl Log {
     /// Copies the log as it is at one moment, whatever others write meanwhile: under a temporary name, then
     /// renamed over `file`. Returns the size of the copy, bytes.
     pub fn backup(&self, file: &Path) -> Result<u64, StoreError> {
-        let mut part = file.as_os_str().to_owned();
-        part.push(".part");
-        let part = PathBuf::from(part);
+        let part = with_tail(file, ".part");
         let io = |doing: &'static str, path: &Path| {
             let path = path.to_owned();
             move |source| StoreError::Io { doing, path, source }
@@ -86,7 +84,9 @@ impl Log {
             Ok(bytes) => bytes,
             Err(error) => {
                 // A copy that is not whole must not be taken for one.
-                let _ = std::fs::remove_file(&part);
+                for tail in ["", "-wal", "-shm"] {
+                    let _ = std::fs::remove_file(with_tail(&part, tail));
+                }
                 return Err(error);
             }
         };
@@ -105,13 +105,27 @@ impl Log {
         let backup = Backup::new(&self.conn, &mut copy).map_err(sql)?;
         // All pages in one step: one moment of the log, which in write-ahead mode keeps no writer waiting.
         match backup.step(-1).map_err(sql)? {
-            StepResult::Done => Ok(()),
-            _ => Err(StoreError::Unreadable {
-                path: self.path.clone(),
-                what: "pages that another program holds; nothing was copied".into(),
-            }),
+            StepResult::Done => drop(backup),
+            _ => {
+                return Err(StoreError::Unreadable {
+                    path: self.path.clone(),
+                    what: "pages that another program holds; nothing was copied".into(),
+                });
+            }
+        }
+        // Pages are copied as they are. Those of a damaged log must not take the place of an earlier, good copy.
+        let found: String = copy.query_row("pragma quick_check(1)", [], |row| row.get(0)).map_err(sql)?;
+        match found.as_str() {
+            "ok" => Ok(()),
+            _ => Err(StoreError::Damaged { path: self.path.clone(), what: found.replace('\n', " ") }),
         }
     }
+}
+
+fn with_tail(path: &Path, tail: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(tail);
+    PathBuf::from(name)
 }
 
 #[cfg(test)]

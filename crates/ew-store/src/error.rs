@@ -42,6 +42,22 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// A file without any content where there once was a log.
+    #[error("the log {} is empty, but {} beside it is not", path.display(), spool.display())]
+    Emptied {
+        /// The file.
+        path: PathBuf,
+        /// What a run left there.
+        spool: PathBuf,
+    },
+    /// Its pages do not hang together.
+    #[error("the log {} is damaged: {what}; nothing was copied", path.display())]
+    Damaged {
+        /// The log.
+        path: PathBuf,
+        /// The first fault.
+        what: String,
+    },
     /// A row of the ledger or the log does not read back.
     #[error("the log {} holds {what}, which no ew writes", path.display())]
     Unreadable {
@@ -51,6 +67,9 @@ pub enum StoreError {
         what: String,
     },
 }
+
+const DAMAGED: &str = "the log is damaged: ew-log check names it; keep a copy, then restore a backup (ew-log backup --help) or use \
+     sqlite3's .recover";
 
 impl StoreError {
     /// The exit code that it makes.
@@ -77,17 +96,19 @@ impl StoreError {
                         .into(),
                 ),
                 Code::NotADatabase => Some("the file is not an ew log; is log.url in ew.toml right?".into()),
-                Code::DatabaseCorrupt => Some(
-                    "the log is damaged; keep a copy, then restore a backup or use sqlite3's .recover".into(),
-                ),
+                Code::DatabaseCorrupt => Some(DAMAGED.into()),
                 Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied => {
                     Some("the log's folder must exist and be writable by this user".into())
                 }
                 _ => None,
             },
+            StoreError::Emptied { .. } => Some(
+                "restore a backup (ew-log backup --help); to begin anew, with all there is sent again, remove both"
+                    .into(),
+            ),
             StoreError::Foreign { .. } => Some("nothing was changed; is log.url in ew.toml right?".into()),
             StoreError::Io { .. } => Some("the log's folder must exist and be writable by this user".into()),
-            StoreError::Unreadable { .. } => None,
+            StoreError::Unreadable { .. } | StoreError::Damaged { .. } => Some(DAMAGED.into()),
         }
     }
 

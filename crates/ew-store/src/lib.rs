@@ -6,6 +6,7 @@
 mod append;
 mod audit;
 mod care;
+mod clock;
 mod coverage;
 mod error;
 mod late;

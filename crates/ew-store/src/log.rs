@@ -23,12 +23,14 @@ impl Log {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        // Looked at first: who made it had its schema committed before.
+        let ran_before = beside(path).exists();
         let mut conn = Connection::open_with_flags(path, flags).map_err(sql("open a database"))?;
-        conn.busy_timeout(WRITE_WAIT).map_err(sql("set a time-out"))?;
-        conn.pragma_update(None, "foreign_keys", true).map_err(sql("set a pragma"))?;
+        conn.busy_timeout(WRITE_WAIT).map_err(sql("open a database"))?;
+        conn.pragma_update(None, "foreign_keys", true).map_err(sql("open a database"))?;
         // A receipt must outlive a power cut, and so must the rows that it speaks of.
-        conn.pragma_update(None, "synchronous", "full").map_err(sql("set a pragma"))?;
-        migrate(&mut conn, path)?;
+        conn.pragma_update(None, "synchronous", "full").map_err(sql("open a database"))?;
+        migrate(&mut conn, path, ran_before)?;
         Ok(Log { conn, path: path.to_owned() })
     }
 
@@ -69,7 +71,8 @@ fn beside(log: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn migrate(conn: &mut Connection, path: &Path) -> Result<(), StoreError> {
+/// `ran_before`: a run left something beside the log, so that an empty one is none that is new.
+fn migrate(conn: &mut Connection, path: &Path, ran_before: bool) -> Result<(), StoreError> {
     let sql = |doing| move |source| StoreError::Sql { doing, path: path.to_owned(), source };
     let known = schema::STEPS.len() as i64;
     let version = |conn: &Connection| {
@@ -89,6 +92,9 @@ fn migrate(conn: &mut Connection, path: &Path) -> Result<(), StoreError> {
             .map_err(sql("read the schema"))?;
         if tables > 0 && version(conn)? == 0 {
             return Err(StoreError::Foreign { path: path.to_owned() });
+        }
+        if ran_before && tables == 0 {
+            return Err(StoreError::Emptied { path: path.to_owned(), spool: beside(path) });
         }
         // Once, for good: the mode is kept in the file. Two programs that start at once on a new log
         // both ask for it, and the lock that this takes is not covered by the busy time-out.

@@ -129,6 +129,7 @@ alter table slice add column trimmed integer not null default 0;    -- 1: rows o
 alter table slice add column kept text;             -- the delivered file, compressed, below the folder of kept files
 create index slice_waiting on slice (job, start_time) where state in ('planned', 'held');
 create index slice_kept on slice (job, delivered_at) where kept is not null;
+alter table state add column clock text;               -- JSON: what was seen of the clock
 create table trim (
     id integer primary key,
     at integer not null,

@@ -214,5 +214,11 @@ fn far(operation: &str, path: &Path, error: &io::Error) -> Fault {
         io::ErrorKind::TimedOut | io::ErrorKind::StaleNetworkFileHandle => ErrorKind::Unreachable,
         _ => ErrorKind::Local,
     };
-    Fault::new(kind, format!("{operation} {}: {}", path.display(), plain(error)))
+    let fault = Fault::new(kind, format!("{operation} {}: {}", path.display(), plain(error)));
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            fault.hint("make room there (df, quota); the next run sends it")
+        }
+        _ => fault,
+    }
 }
