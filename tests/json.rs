@@ -131,6 +131,7 @@ fn documents() -> Documents {
         ("ew-export", "ew-export"),
         ("ew-ledger list", "ew-ledger list"),
         ("ew-ledger status", "ew-ledger status"),
+        ("ew-ledger verify", "ew-ledger verify"),
         ("ew-export", "ew-export utility --from 2026-03-01T00:00:00Z --to 2026-03-01T00:15:00Z --dry-run"),
     ] {
         note(&site, name, line);
@@ -140,6 +141,13 @@ fn documents() -> Documents {
     let empty = Site::new(&site.read("ew.toml"));
     note(&empty, "ew-ledger status", "ew-ledger status");
     note(&empty, "ew-log stats", "ew-log stats");
+
+    // What is not as it was delivered.
+    std::fs::remove_file(site.file("out/utility_20260301T000000Z.csv")).unwrap();
+    site.write("out/stranger.csv", "");
+    note(&site, "ew-ledger verify", "ew-ledger verify");
+    std::fs::rename(site.file("out"), site.file("away")).unwrap();
+    note(&site, "ew-ledger verify", "ew-ledger verify");
 
     // What fails: a switch, a job, a log that takes nothing, and one that is damaged.
     site.write("in-the-way", "");
@@ -186,6 +194,8 @@ fn of_late_rows(job: &dyn Fn(&str, &str, &str) -> String, note: &mut dyn FnMut(&
     append(&site, "00:00", 3);
     note(&site, "ew-export", "ew-export --dry-run");
     note(&site, "ew-export", "ew-export");
+    note(&site, "ew-ledger show", "ew-ledger show utility utility_20260301T000000Z.csv");
+    note(&site, "ew-ledger verify", "ew-ledger verify");
     note(&site, "ew-ledger show", "ew-ledger show utility utility_20260301T000000Z.csv");
     note(&site, "ew-ledger why", "ew-ledger why meter 2026-03-01T00:00:00Z");
     note(&site, "ew-ledger audit", "ew-ledger audit");

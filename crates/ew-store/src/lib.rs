@@ -18,6 +18,7 @@ mod schema;
 mod selection;
 mod state;
 mod trim;
+mod verify;
 
 pub use append::{AppendError, Appended, PollDetail};
 pub use audit::{Audit, Fault, Version};
@@ -32,3 +33,4 @@ pub use runs::LastRun;
 pub use selection::Scope;
 pub use state::SliceState;
 pub use trim::{Owed, Trimmed, Undelivered};
+pub use verify::{Proof, Seen};
