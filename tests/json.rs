@@ -149,6 +149,22 @@ fn documents() -> Documents {
     std::fs::rename(site.file("out"), site.file("away")).unwrap();
     note(&site, "ew-ledger verify", "ew-ledger verify");
 
+    // The database is lost, and a file is not what the log has.
+    let mut lost = Site::new(&job("utility", "out", ""));
+    lost.now("2026-03-01T01:05:00Z");
+    for round in 0..2 {
+        lost.write("readings.csv", rows);
+        lost.run(program("ew-log").to_str().unwrap(), "append -q readings.csv").exit(0);
+        if round == 0 {
+            lost.run(program("ew-export").to_str().unwrap(), "-q").exit(0);
+            std::fs::remove_file(lost.file("ew.db")).unwrap();
+        }
+    }
+    note(&lost, "ew-ledger rebuild", "ew-ledger rebuild utility --dry-run");
+    lost.write("out/utility_20260301T000000Z.csv", "");
+    lost.write("out/stranger.csv", "");
+    note(&lost, "ew-ledger rebuild", "ew-ledger rebuild utility");
+
     // What fails: a switch, a job, a log that takes nothing, and one that is damaged.
     site.write("in-the-way", "");
     site.write(

@@ -19,7 +19,10 @@ const PROGRAMS: [(&str, &[&str]); 6] = [
     ("ew-export", &[]),
     (
         "ew-ledger",
-        &["status", "list", "show", "audit", "verify", "why", "resend", "release", "skip", "rename"],
+        &[
+            "status", "list", "show", "audit", "verify", "why", "resend", "release", "skip", "rename",
+            "rebuild",
+        ],
     ),
     ("ew-sim", &["snmp"]),
     ("ew-cbus", &[]),

@@ -7,12 +7,15 @@ mod ew;
 mod export;
 #[path = "support/proftpd.rs"]
 mod proftpd;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "support/sshd.rs"]
 mod sshd;
 
 use ew::Site;
 use export::{append, config, ledger, run};
 use proftpd::{PASSWORD, Proftpd, STRANGER};
+use proxy::{Plan, Proxy};
 use serde_json::Value;
 use sshd::Sshd;
 use std::path::Path;
@@ -43,13 +46,18 @@ fn sftp(port: u16, user: &str, login: &str, known_hosts: &Path) -> String {
 
 /// Delivered to OpenSSH's server, into the folder `in`.
 fn over_ssh(server: &Sshd) -> Site {
+    through(server, server.port())
+}
+
+/// The same by a way of its own.
+fn through(server: &Sshd, port: u16) -> Site {
     std::fs::create_dir_all(server.root().join("in")).unwrap();
     let site = Site::new("");
     // Kept here, so that they are there when the server is not.
     std::fs::copy(server.key(), site.file("key")).unwrap();
-    site.write("known_hosts", &server.known_hosts_line("ed25519", server.port()));
+    site.write("known_hosts", &server.known_hosts_line("ed25519", port));
     let login = "key_file = \"key\"";
-    site.write("ew.toml", &sftp(server.port(), server.user(), login, Path::new("known_hosts")));
+    site.write("ew.toml", &sftp(port, server.user(), login, Path::new("known_hosts")));
     deliver(site)
 }
 
@@ -244,6 +252,25 @@ fn a_receiver_that_is_away_is_69_and_takes_nothing_from_what_was_proved() {
     std::fs::rename(site.file("out"), site.file("away")).unwrap();
     let ended = run(&site, "ew-ledger", "verify").exit(69);
     assert!(ended.stderr.contains("is no directory"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_line_that_drops_is_taken_up_again_and_one_that_is_silent_ends() {
+    let server = Sshd::start();
+    let proxy = Proxy::start(server.address(), Plan::open());
+    let site = through(&server, proxy.port());
+    // Enough for the log-in and the first of three files.
+    let (before, used) = (proxy.connections(), proxy.bytes_up());
+    run(&site, "ew-ledger", "verify u --to 2026-03-01T00:15:00Z").exit(0);
+    let one = proxy.bytes_up() - used;
+    assert_eq!(proxy.connections(), before + 1);
+    proxy.set_plan(Plan::cut_after(one - 100));
+    assert_eq!(verify(&site, "", 0).0, ["hash"; 3]);
+    assert!(proxy.connections() > before + 2);
+    site.write("ew.toml", &site.read("ew.toml").replace("connection_attempts = 1", "timeout = \"1s\""));
+    proxy.set_plan(Plan::stall_after(one / 4));
+    let ended = run(&site, "ew-ledger", "verify").exit(69);
+    assert!(ended.stderr.contains("no answer in time"), "{}", ended.stderr);
 }
 
 #[test]

@@ -5,7 +5,9 @@ mod decide;
 mod find;
 mod list;
 mod metrics;
+mod rebuild;
 mod receiver;
+mod recognise;
 mod reconcile;
 mod resend;
 mod show;
@@ -36,6 +38,16 @@ taken (gone, and the job has taken = true), or unverifiable: the receiver lets n
 changed. What is proved by size or hash is verified from then on, and what turns out missing or altered is so no longer;
 ew-ledger resend sends it again. 1 where a file is missing, altered, unverifiable, less proved than --level asks for, or
 extra: no slice has its name.";
+
+const REBUILD: &str = "\
+The database was lost: make slices and bookmark anew from what is at the receiver, so that nothing is sent twice.
+
+First bring back the rows, from a backup or with ew-log append: each file is held against what the log has now. Files are
+recognised by their manifests, else by the names of the job's slots. A file that is what the log makes of its slot is
+placed; late rows are its next revision. Where the two differ, and where the log has rows of a slot without a file, the
+log's rows are held (1): ew-ledger release sends them, --drop REASON never does. A file whose rows the log does not have is
+placed and never made again. Other slots are passed over empty: rows that come for them are their first delivery. Names
+that are not recognised are told. A job without breakup_on_period, or with {seq} or {count} in filename, needs manifests.";
 
 /// The delivery ledger of ew: what was sent, when, where and with which hash
 #[derive(Debug, Parser)]
@@ -177,6 +189,21 @@ pub enum Command {
         /// The name in the configuration
         new: String,
     },
+    /// The database was lost: make slices and bookmark anew from what is at the receiver
+    #[command(
+        after_help = format!("Example:\n  ew-ledger rebuild utility --dry-run\n\n{}", Exit::HELP),
+        long_about = REBUILD
+    )]
+    Rebuild {
+        /// The job, of which the ledger has nothing
+        job: String,
+        /// Look for files of slots from here on [default: since, else the first row in the log or a year back]
+        #[arg(long, value_name = "T")]
+        from: Option<When>,
+        /// Show what would be rebuilt
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// Runs the program.
@@ -240,6 +267,14 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         }
         Command::Skip { job, slice, reason } => {
             decided(&decide::skip(&config, &mut log, job, slice, reason, report)?, json, out)
+        }
+        Command::Rebuild { job, from, dry_run } => {
+            let zone = zone_of(&config, std::slice::from_ref(job), None);
+            let anchors = Anchors { zone: &zone, now: clock::now(), rows: None };
+            let from = from.map(|from| from.resolve(&anchors)).transpose();
+            let from = from.map_err(|e| Failure::of(Exit::Usage, &e))?;
+            let request = rebuild::Request { job, from, dry_run: *dry_run };
+            rebuild::rebuild(&config, &mut log, &request, json, report, out)
         }
         Command::Rename { old, new } => {
             decided(&decide::rename(&config, &mut log, old, new, report)?, json, out)

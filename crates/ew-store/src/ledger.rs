@@ -39,7 +39,7 @@ pub struct Delivery {
     pub as_of_seq: i64,
     /// Where it stands.
     pub state: SliceState,
-    /// Why it failed, is held or skipped.
+    /// Why it failed, is held or skipped; or that it is missing or altered at the receiver.
     pub reason: Option<String>,
     /// The columns of a wide layout.
     pub columns: Option<Columns>,

@@ -114,3 +114,20 @@ pub(crate) fn answer<T>(asked: Result<T, Fault>) -> Result<Answer<T>, Fault> {
 pub(crate) fn too_many(directory: &impl std::fmt::Display) -> Fault {
     Fault::new(ErrorKind::FarSide, format!("list {directory}: more than {NAMES_MAX} names"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A far side may send without end.
+    #[test]
+    fn reads_little_more_than_was_asked_for() {
+        let read: Hashed = drain(io::repeat(7), 10).unwrap();
+        assert!((11..=10 + PIECE_BYTES as u64).contains(&Content::from(read).bytes));
+        let whole: Vec<u8> = drain(&b"ten bytes."[..], 10).unwrap();
+        assert_eq!(whole, b"ten bytes.");
+        let none: Hashed = drain(io::empty(), 0).unwrap();
+        let sha256_of_nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(Content::from(none), Content { bytes: 0, sha256: sha256_of_nothing.to_owned() });
+    }
+}
