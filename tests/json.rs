@@ -131,6 +131,7 @@ fn documents() -> Documents {
         ("ew-export", "ew-export"),
         ("ew-ledger list", "ew-ledger list"),
         ("ew-ledger status", "ew-ledger status"),
+        ("ew-ledger verify", "ew-ledger verify"),
         ("ew-export", "ew-export utility --from 2026-03-01T00:00:00Z --to 2026-03-01T00:15:00Z --dry-run"),
     ] {
         note(&site, name, line);
@@ -143,6 +144,29 @@ fn documents() -> Documents {
     let mut unset = Site::new(&site.read("ew.toml"));
     unset.now("1970-01-01T00:00:40Z");
     note(&unset, "ew-ledger status", "ew-ledger status");
+
+    // What is not as it was delivered.
+    std::fs::remove_file(site.file("out/utility_20260301T000000Z.csv")).unwrap();
+    site.write("out/stranger.csv", "");
+    note(&site, "ew-ledger verify", "ew-ledger verify");
+    std::fs::rename(site.file("out"), site.file("away")).unwrap();
+    note(&site, "ew-ledger verify", "ew-ledger verify");
+
+    // The database is lost, and a file is not what the log has.
+    let mut lost = Site::new(&job("utility", "out", ""));
+    lost.now("2026-03-01T01:05:00Z");
+    for round in 0..2 {
+        lost.write("readings.csv", rows);
+        lost.run(program("ew-log").to_str().unwrap(), "append -q readings.csv").exit(0);
+        if round == 0 {
+            lost.run(program("ew-export").to_str().unwrap(), "-q").exit(0);
+            std::fs::remove_file(lost.file("ew.db")).unwrap();
+        }
+    }
+    note(&lost, "ew-ledger rebuild", "ew-ledger rebuild utility --dry-run");
+    lost.write("out/utility_20260301T000000Z.csv", "");
+    lost.write("out/stranger.csv", "");
+    note(&lost, "ew-ledger rebuild", "ew-ledger rebuild utility");
 
     // What fails: a switch, a job, a log that takes nothing, and one that is damaged.
     site.write("in-the-way", "");
@@ -189,6 +213,8 @@ fn of_late_rows(job: &dyn Fn(&str, &str, &str) -> String, note: &mut dyn FnMut(&
     append(&site, "00:00", 3);
     note(&site, "ew-export", "ew-export --dry-run");
     note(&site, "ew-export", "ew-export");
+    note(&site, "ew-ledger show", "ew-ledger show utility utility_20260301T000000Z.csv");
+    note(&site, "ew-ledger verify", "ew-ledger verify");
     note(&site, "ew-ledger show", "ew-ledger show utility utility_20260301T000000Z.csv");
     note(&site, "ew-ledger why", "ew-ledger why meter 2026-03-01T00:00:00Z");
     note(&site, "ew-ledger audit", "ew-ledger audit");

@@ -151,6 +151,9 @@ pub struct ExportOptions {
     /// The name of a file.
     #[serde(default)]
     pub filename: NameTemplate,
+    /// The receiver takes files away: one that is gone is not missing.
+    #[serde(default)]
+    pub taken: bool,
     /// `[export.format.KIND]`.
     pub format: FormatOptions,
     /// `[export.transport.KIND]`.

@@ -104,6 +104,11 @@ impl NameTemplate {
         self.pieces.contains(&Piece::Rev)
     }
 
+    /// Whether job, window and revision alone make the name: it needs no number that a ledger gave.
+    pub fn needs_no_ledger(&self) -> bool {
+        !self.pieces.iter().any(|piece| matches!(piece, Piece::Seq | Piece::Count))
+    }
+
     /// The template as written.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -4,7 +4,7 @@
 //! One job at a time: [`due`] says what is due, [`late`] records what came late, [`render`] makes a file in the spool,
 //! its rows through [`resample`] where the job has intervals, [`deliver`] brings it to the receiver and commits receipt
 //! and bookmark, [`kept`] keeps the file. [`manual`] sends a range again as the log has it now, [`resend`](mod@resend) as
-//! it was; [`preview`] shows what would be sent.
+//! it was; [`preview`] shows what would be sent, [`present`](mod@present) what a slice would be now.
 
 mod deliver;
 mod due;
@@ -12,6 +12,7 @@ mod job;
 mod kept;
 mod late;
 mod manual;
+mod present;
 mod preview;
 mod render;
 mod report;
@@ -28,6 +29,7 @@ use job::JobRun;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+pub use present::{Present, kept_file, present};
 pub use report::{JobReport, Outcome, RunReport, SliceReport};
 pub use resend::resend;
 

@@ -5,15 +5,21 @@ mod decide;
 mod find;
 mod list;
 mod metrics;
+mod rebuild;
+mod receiver;
+mod recognise;
+mod reconcile;
 mod resend;
 mod show;
 mod status;
+mod verify;
 mod why;
 
 use clap::{Parser, Subcommand};
 use ew_cli::{Common, Failure, Output, clock};
 use ew_core::{Anchors, Exit, Point, Span, When, Zone};
-use ew_store::Log;
+use ew_store::{Log, Proof};
+use reconcile::Wanted;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -23,6 +29,25 @@ Examples:
   ew-ledger audit                                              is every row accounted for?
   ew-ledger why com.example.hq 2026-03-03T10:15:00Z            which files carried this reading?
   ew-ledger resend utility utility_20260303T101500Z.csv        they lost it";
+
+const VERIFY: &str = "\
+Look at the receiver: is every file there, as it was delivered, and no other?
+
+Each slice is hash (read back, byte for byte), size or listed, as far as that could be proved; or missing, altered,
+taken (gone, and the job has taken = true), or unverifiable: the receiver lets nothing be seen of it. Nothing there is
+changed. What is proved by size or hash is verified from then on, and what turns out missing or altered is so no longer;
+ew-ledger resend sends it again. 1 where a file is missing, altered, unverifiable, less proved than --level asks for, or
+extra: no slice has its name.";
+
+const REBUILD: &str = "\
+The database was lost: make slices and bookmark anew from what is at the receiver, so that nothing is sent twice.
+
+First bring back the rows, from a backup or with ew-log append: each file is held against what the log has now. Files are
+recognised by their manifests, else by the names of the job's slots. A file that is what the log makes of its slot is
+placed; late rows are its next revision. Where the two differ, and where the log has rows of a slot without a file, the
+log's rows are held (1): ew-ledger release sends them, --drop REASON never does. A file whose rows the log does not have is
+placed and never made again. Other slots are passed over empty: rows that come for them are their first delivery. Names
+that are not recognised are told. A job without breakup_on_period, or with {seq} or {count} in filename, needs manifests.";
 
 /// The delivery ledger of ew: what was sent, when, where and with which hash
 #[derive(Debug, Parser)]
@@ -83,6 +108,28 @@ pub enum Command {
         #[arg(value_name = "JOB")]
         jobs: Vec<String>,
     },
+    /// Look at the receiver: is every file there, as it was delivered, and no other?
+    #[command(
+        after_help = format!("Example:\n  ew-ledger verify -q utility     nothing, unless something is wrong\n\n{}", Exit::HELP),
+        long_about = VERIFY
+    )]
+    Verify {
+        /// Only these jobs [default: all]
+        #[arg(value_name = "JOB")]
+        jobs: Vec<String>,
+        /// Only slices that end after this time, and no other files [default: all]
+        #[arg(long, value_name = "T")]
+        from: Option<When>,
+        /// Only slices that start before this time, and no other files [default: all]
+        #[arg(long, value_name = "T")]
+        to: Option<When>,
+        /// Prove so much, and no less will do: hash (read back), size, listed [default: what the receiver allows]
+        #[arg(long, value_name = "LEVEL")]
+        level: Option<Proof>,
+        /// Of local times on the command line [default: the job's zone if one job is named, else UTC]
+        #[arg(long)]
+        zone: Option<Zone>,
+    },
     /// Name each file that carried a reading: when, where, sha256, revision
     #[command(after_help = format!("Example:\n  ew-ledger why com.example.hq 2026-03-03T10:15:00Z\n\n{}", Exit::HELP))]
     Why {
@@ -142,6 +189,21 @@ pub enum Command {
         /// The name in the configuration
         new: String,
     },
+    /// The database was lost: make slices and bookmark anew from what is at the receiver
+    #[command(
+        after_help = format!("Example:\n  ew-ledger rebuild utility --dry-run\n\n{}", Exit::HELP),
+        long_about = REBUILD
+    )]
+    Rebuild {
+        /// The job, of which the ledger has nothing
+        job: String,
+        /// Look for files of slots from here on [default: since, else the first row in the log or a year back]
+        #[arg(long, value_name = "T")]
+        from: Option<When>,
+        /// Show what would be rebuilt
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// Runs the program.
@@ -166,6 +228,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let (json, report) = (args.common.json, args.common.report("ew-ledger"));
     let named: &[String] = match command {
         Command::Status { jobs, .. } | Command::List { jobs, .. } | Command::Audit { jobs } => jobs,
+        Command::Verify { jobs, .. } => jobs,
         _ => &[],
     };
     known_jobs(&config, &log.ledger().jobs()?, named)?;
@@ -175,14 +238,20 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             status::status(&config, &mut log, &request, json, report, out)
         }
         Command::List { jobs, from, to, zone } => {
-            let one = jobs.first().filter(|_| jobs.len() == 1);
-            let of_job = config.exports.iter().find(|job| Some(&job.name) == one).map(|job| job.zone.clone());
-            let zone = zone.clone().or(of_job).unwrap_or_else(Zone::utc);
-            let window = list::window(*from, *to, &zone)?;
+            let window = list::window(*from, *to, &zone_of(&config, jobs, zone.as_ref()))?;
             list::list(&mut log, jobs, window, json, out)
         }
         Command::Show { job, slice } => show::show(&config, &mut log, job, slice, json, out),
         Command::Audit { jobs } => audit::audit(&config, &mut log, jobs, json, out),
+        Command::Verify { jobs, from, to, level, zone } => {
+            let window = match (from, to) {
+                (None, None) => None,
+                _ => Some(list::window(*from, *to, &zone_of(&config, jobs, zone.as_ref()))?),
+            };
+            let wanted = Wanted { window, level: *level };
+            let shown = verify::Shown { json, quiet: args.common.quiet };
+            verify::verify(&config, &mut log, jobs, wanted, shown, report, out)
+        }
         Command::Why { point, time, zone } => {
             let anchors = Anchors { zone, now: clock::now(), rows: None };
             let time = time.resolve(&anchors).map_err(|e| Failure::of(Exit::Usage, &e))?;
@@ -199,6 +268,14 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Command::Skip { job, slice, reason } => {
             decided(&decide::skip(&config, &mut log, job, slice, reason, report)?, json, out)
         }
+        Command::Rebuild { job, from, dry_run } => {
+            let zone = zone_of(&config, std::slice::from_ref(job), None);
+            let anchors = Anchors { zone: &zone, now: clock::now(), rows: None };
+            let from = from.map(|from| from.resolve(&anchors)).transpose();
+            let from = from.map_err(|e| Failure::of(Exit::Usage, &e))?;
+            let request = rebuild::Request { job, from, dry_run: *dry_run };
+            rebuild::rebuild(&config, &mut log, &request, json, report, out)
+        }
         Command::Rename { old, new } => {
             decided(&decide::rename(&config, &mut log, old, new, report)?, json, out)
         }
@@ -211,6 +288,13 @@ fn decided(done: &serde_json::Value, as_json: bool, out: &mut Output) -> Result<
         out.json(done)?;
     }
     Ok(Exit::Ok)
+}
+
+/// The zone of local times on a command line that names jobs.
+fn zone_of(config: &ew_config::Config, jobs: &[String], given: Option<&Zone>) -> Zone {
+    let one = jobs.first().filter(|_| jobs.len() == 1);
+    let of_job = config.exports.iter().find(|job| Some(&job.name) == one).map(|job| &job.zone);
+    given.or(of_job).cloned().unwrap_or_else(Zone::utc)
 }
 
 /// Jobs of the configuration, and those that once ran, can be named.

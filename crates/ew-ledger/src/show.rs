@@ -52,6 +52,8 @@ fn record(slice: &Delivery) -> Value {
         "as_of_seq": slice.as_of_seq, "after_seq": slice.after_seq, "trimmed": slice.trimmed,
         "columns": columns, "format": slice.format, "zone_data": slice.zone_data, "count": slice.count, "spool": slice.spool,
         "kept": slice.kept, "reached": slice.reached, "receipt": receipt,
+        "proof": slice.verified.map(|(proof, _)| proof.as_str()),
+        "verified_at": slice.verified.map(|(_, at)| at.to_string()),
     });
     if let (Some(all), Value::Object(more)) = (all.as_object_mut(), more) {
         all.extend(more);

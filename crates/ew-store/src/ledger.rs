@@ -4,6 +4,7 @@ use crate::Snapshot;
 use crate::error::StoreError;
 use crate::read::sql_error;
 use crate::state::SliceState;
+use crate::verify::Proof;
 use ew_core::{Columns, Point, Timestamp, Window};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::path::Path;
@@ -38,7 +39,7 @@ pub struct Delivery {
     pub as_of_seq: i64,
     /// Where it stands.
     pub state: SliceState,
-    /// Why it failed, is held or skipped.
+    /// Why it failed, is held or skipped; or that it is missing or altered at the receiver.
     pub reason: Option<String>,
     /// The columns of a wide layout.
     pub columns: Option<Columns>,
@@ -74,11 +75,13 @@ pub struct Delivery {
     pub zone_data: Option<String>,
     /// What the transporter said, JSON.
     pub receipt: Option<String>,
+    /// What was last proved of it at the receiver, and when.
+    pub verified: Option<(Proof, Timestamp)>,
 }
 
 const COLUMNS: &str = "s.id, j.name, s.start_time, s.end_time, s.rev, s.as_of_seq, s.state, s.reason, s.columns, \
      s.count, s.name, s.rows, s.bytes, s.sha256, s.spool, s.destination, s.attempts, s.delivered_at, s.reached, \
-     s.after_seq, s.trimmed, s.kept, s.format, s.receipt, s.zone_data";
+     s.after_seq, s.trimmed, s.kept, s.format, s.receipt, s.zone_data, s.proof, s.verified_at";
 
 /// Jobs, slices and receipts.
 #[derive(Debug)]
@@ -262,6 +265,8 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     let columns: Option<String> = row.get(8)?;
     let delivered_at: Option<i64> = row.get(17)?;
     let reached: Option<String> = row.get(18)?;
+    let proof: Option<String> = row.get(25)?;
+    let verified_at = row.get::<_, Option<i64>>(26)?.map(Timestamp::from_micros);
     Ok(Delivery {
         id: row.get(0)?,
         job: row.get(1)?,
@@ -292,6 +297,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         format: row.get(22)?,
         receipt: row.get(23)?,
         zone_data: row.get(24)?,
+        verified: proof.map(|proof| proof.parse()).transpose().map_err(|e| bad(25, e))?.zip(verified_at),
     })
 }
 

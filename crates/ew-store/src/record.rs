@@ -182,7 +182,7 @@ impl Ledger<'_> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
         tx.execute(
             "update slice set state = case state when 'superseded' then state else 'placed' end, reason = null,
-                 reached = null, spool = null, receipt = ?2, kept = coalesce(?6, kept),
+                 reached = null, spool = null, proof = null, verified_at = null, receipt = ?2, kept = coalesce(?6, kept),
                  delivered_at = case when destination = ?4 then coalesce(delivered_at, ?3) else ?3 end,
                  destination = ?4, name = ?5 where id = ?1",
             params![

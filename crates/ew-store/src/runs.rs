@@ -76,12 +76,13 @@ impl Ledger<'_> {
         Ok(found)
     }
 
-    /// Why the newest of the job's slices that are not delivered are not.
+    /// Why the newest of the job's slices that are not at the receiver as they should be are not.
     pub fn last_reason(&self, job: &str) -> Result<Option<String>, StoreError> {
         self.conn
             .query_row(
                 "select reason from slice where job = (select id from job where name = ?1)
-                     and state in ('failed', 'held') order by start_time desc, rev desc limit 1",
+                     and (state in ('failed', 'held') or state in ('placed', 'superseded') and reason is not null)
+                 order by start_time desc, rev desc limit 1",
                 [job],
                 |row| row.get(0),
             )

@@ -126,6 +126,8 @@ const STEP_2: &str = "
 alter table job add column looked_seq integer not null default 0;   -- rows before the bookmark up to it have a slice
 alter table slice add column after_seq integer;     -- a delta: only rows with a higher seq; null: the whole slice
 alter table slice add column trimmed integer not null default 0;    -- 1: rows of it are gone from the log
+alter table slice add column proof text;            -- what was last proved of it at the receiver: listed, size, hash
+alter table slice add column verified_at integer;   -- and when
 alter table slice add column kept text;             -- the delivered file, compressed, below the folder of kept files
 create index slice_waiting on slice (job, start_time) where state in ('planned', 'held');
 create index slice_kept on slice (job, delivered_at) where kept is not null;

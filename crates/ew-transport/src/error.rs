@@ -28,7 +28,7 @@ pub enum ErrorKind {
 
 /// Why a file was not delivered.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("cannot {} {far_side}: {reason}", verb(.object))]
+#[error("cannot {} {far_side}: {reason}", verb(*.looking, .object))]
 pub struct TransportError {
     far_side: String,
     object: Option<String>,
@@ -37,11 +37,14 @@ pub struct TransportError {
     hint: Option<String>,
     reached: Box<[String]>,
     of_receiver: bool,
+    looking: bool,
 }
 
-fn verb(object: &Option<String>) -> String {
+fn verb(looking: bool, object: &Option<String>) -> String {
     match object {
+        Some(name) if looking => format!("look for {name} at"),
         Some(name) => format!("send {name} to"),
+        None if looking => "look at".into(),
         None => "use".into(),
     }
 }
@@ -143,7 +146,13 @@ impl Fault {
             hint: self.hint,
             reached: Box::default(),
             of_receiver: self.of_receiver || object.is_none(),
+            looking: false,
         }
+    }
+
+    /// The same while looking at what is there.
+    pub(crate) fn seen_at(self, far_side: &str, object: Option<&str>) -> TransportError {
+        TransportError { looking: true, ..self.at(far_side, object) }
     }
 }
 

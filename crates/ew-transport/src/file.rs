@@ -1,9 +1,11 @@
 //! A directory of this machine: a share that is mounted, or the drop of another program.
 
 use crate::error::{ErrorKind, Fault, occupied, plain};
+use crate::look::{Hashed, NAMES_MAX, Sink, answer, drain, too_many};
 use crate::source::{PIECE_BYTES, Source, sha256_of};
 use crate::{
-    Checked, Compression, Context, How, Parcel, Receipt, TransportError, Transporter, filled, part_name,
+    Answer, Checked, Compression, Content, Context, Entry, How, Look, Parcel, Receipt, TransportError,
+    Transporter, filled, part_name,
 };
 use serde::{Deserialize, Deserializer};
 use std::fs::{self, File, OpenOptions};
@@ -86,7 +88,68 @@ impl Transporter for Directory {
     }
 }
 
+impl Look for Directory {
+    fn list(&mut self) -> Result<Answer<Vec<Entry>>, TransportError> {
+        let listed =
+            answer(self.entries()).map_err(|fault| fault.seen_at(&far_side(&self.directory), None))?;
+        match listed {
+            Answer::Absent => Err(missing(&self.directory).seen_at(&far_side(&self.directory), None)),
+            listed => Ok(listed),
+        }
+    }
+
+    fn size(&mut self, name: &str) -> Result<Answer<Option<u64>>, TransportError> {
+        self.ask(name, |path| {
+            let meta = fs::metadata(path).map_err(|e| far("look for", path, &e))?;
+            match meta.is_dir() {
+                true => Err(Fault::new(ErrorKind::Missing, format!("{} is a directory", path.display()))),
+                false => Ok(Some(meta.len())),
+            }
+        })
+    }
+
+    fn hash(&mut self, name: &str, bytes_max: u64) -> Result<Answer<Content>, TransportError> {
+        self.ask(name, |path| read_back::<Hashed>(path, bytes_max).map(Content::from))
+    }
+
+    fn read(&mut self, name: &str, bytes_max: u64) -> Result<Answer<Vec<u8>>, TransportError> {
+        self.ask(name, |path| read_back(path, bytes_max))
+    }
+}
+
+fn read_back<S: Sink>(path: &Path, bytes_max: u64) -> Result<S, Fault> {
+    let file = File::open(path).map_err(|e| far("open", path, &e))?;
+    drain(file, bytes_max).map_err(|e| far("read back", path, &e))
+}
+
 impl Directory {
+    fn ask<T>(
+        &self,
+        name: &str,
+        ask: impl FnOnce(&Path) -> Result<T, Fault>,
+    ) -> Result<Answer<T>, TransportError> {
+        let asked = part_name(name).and_then(|_| answer(ask(&self.directory.join(name))));
+        asked.map_err(|fault| fault.seen_at(&far_side(&self.directory), Some(name)))
+    }
+
+    fn entries(&self) -> Result<Vec<Entry>, Fault> {
+        let fault = |e: io::Error| far("list", &self.directory, &e);
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(&self.directory).map_err(fault)? {
+            let entry = entry.map_err(fault)?;
+            let meta = fs::metadata(entry.path()).ok();
+            if meta.as_ref().is_some_and(fs::Metadata::is_dir) {
+                continue;
+            }
+            let name = entry.file_name().to_string_lossy().into_owned();
+            entries.push(Entry { name, bytes: meta.map(|meta| meta.len()) });
+            if entries.len() > NAMES_MAX {
+                return Err(too_many(&self.directory.display()));
+            }
+        }
+        Ok(entries)
+    }
+
     fn place(&self, parcel: &Parcel<'_>) -> Result<Receipt, Fault> {
         let part = self.directory.join(part_name(parcel.name)?);
         let path = self.directory.join(parcel.name);

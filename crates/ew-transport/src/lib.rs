@@ -7,6 +7,7 @@
 mod compress;
 mod error;
 mod file;
+mod look;
 mod net;
 mod sftp;
 mod smtp;
@@ -15,6 +16,7 @@ mod source;
 pub use compress::{Compression, Compressor};
 pub use error::{ErrorKind, TransportError};
 pub use file::FileOptions;
+pub use look::{Answer, Content, Entry, Look};
 pub use sftp::{Fingerprint, HostName, Login, SftpOptions};
 pub use smtp::{MailAddress, MailLogin, Security, SmtpOptions};
 
@@ -79,6 +81,8 @@ pub enum How {
     Replaced,
     /// It grew under its own name, because nothing can be renamed there: a reader may have seen a part of it.
     InPlace,
+    /// It was there when the ledger was rebuilt from the receiver; how it came there is not known.
+    Rebuilt,
 }
 
 /// What was compared at the receiver.
@@ -176,6 +180,16 @@ impl TransportOptions {
             TransportOptions::File(options) => Box::new(options.open(context)),
             TransportOptions::Sftp(options) => Box::new(options.open(context)?),
             TransportOptions::Smtp(options) => Box::new(options.open(context)?),
+        })
+    }
+
+    /// What looks at the receiver; none where there is nothing to look at, as with mail. It connects when it is
+    /// asked.
+    pub fn look(&self, context: &Context<'_>) -> Result<Option<Box<dyn Look>>, TransportError> {
+        Ok(match self {
+            TransportOptions::File(options) => Some(Box::new(options.open(context))),
+            TransportOptions::Sftp(options) => Some(Box::new(options.look(context)?)),
+            TransportOptions::Smtp(_) => None,
         })
     }
 }

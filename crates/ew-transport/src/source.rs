@@ -46,7 +46,7 @@ impl<'a> Source<'a> {
     }
 }
 
-fn read_some(from: &mut impl Read, piece: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read_some(from: &mut impl Read, piece: &mut [u8]) -> io::Result<usize> {
     loop {
         match from.read(piece) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

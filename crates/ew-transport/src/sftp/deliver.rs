@@ -95,11 +95,16 @@ impl Sftp {
     }
 
     fn remote(&self, name: &str) -> String {
-        match self.directory.as_str() {
-            "." => name.to_owned(),
-            directory if directory.ends_with('/') => format!("{directory}{name}"),
-            directory => format!("{directory}/{name}"),
-        }
+        remote(&self.directory, name)
+    }
+}
+
+/// The path of a file in a directory there.
+pub(crate) fn remote(directory: &str, name: &str) -> String {
+    match directory {
+        "." => name.to_owned(),
+        directory if directory.ends_with('/') => format!("{directory}{name}"),
+        directory => format!("{directory}/{name}"),
     }
 }
 

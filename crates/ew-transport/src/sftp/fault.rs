@@ -9,6 +9,7 @@ const BANNER_SEND: i32 = -3;
 const KEX_FAILURE: i32 = -5;
 const SOCKET_SEND: i32 = -7;
 const TIMEOUT: i32 = -9;
+const FILE: i32 = -16;
 const SOCKET_DISCONNECT: i32 = -13;
 const AUTHENTICATION_FAILED: i32 = -18;
 const PUBLICKEY_UNVERIFIED: i32 = -19;
@@ -49,6 +50,11 @@ pub(crate) fn is_unsupported(error: &ssh2::Error) -> bool {
 /// Whether the far side says that it failed, without a reason or because something of that name is there.
 pub(crate) fn is_failure(error: &ssh2::Error) -> bool {
     matches!(error.code(), ErrorCode::SFTP(FAILURE | FILE_ALREADY_EXISTS))
+}
+
+/// Whether a listing has come to its end, for which ssh2 has this.
+pub(crate) fn is_end(error: &ssh2::Error) -> bool {
+    error.code() == ErrorCode::Session(FILE)
 }
 
 /// Whether an answer to a log-in was a no. libssh2 gives the same codes when the answer never came, and

@@ -4,6 +4,7 @@ mod connect;
 mod deliver;
 mod fault;
 mod known_hosts;
+mod look;
 mod probe;
 
 use crate::error::{ErrorKind, Fault, plain};
@@ -12,6 +13,7 @@ use connect::{Access, Credential, Trust};
 use deliver::Sftp;
 use ew_core::{SecretSource, Span};
 use known_hosts::KnownHosts;
+use look::SftpLook;
 use serde::{Deserialize, Deserializer};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -228,6 +230,11 @@ impl SftpOptions {
     pub(crate) fn open(&self, context: &Context<'_>) -> Result<Sftp, TransportError> {
         let access = self.access(context).map_err(|fault| fault.at(&self.far_side(), None))?;
         Ok(Sftp::new(access, self.destination(), self.directory.clone(), self.create_directory))
+    }
+
+    pub(crate) fn look(&self, context: &Context<'_>) -> Result<SftpLook, TransportError> {
+        let access = self.access(context).map_err(|fault| fault.seen_at(&self.far_side(), None))?;
+        Ok(SftpLook::new(access, self.directory.clone()))
     }
 
     fn trust(&self, base: &Path) -> Result<Trust, Fault> {

@@ -1,0 +1,116 @@
+//! `ew-ledger verify`: is what was delivered at the receiver?
+
+use crate::reconcile::{self, Checked, JobCheck, Outcome, Wanted};
+use ew_cli::{Failure, Output, Report};
+use ew_config::Config;
+use ew_core::{Exit, PartOutcome};
+use ew_store::Log;
+use serde_json::json;
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+/// How it is shown.
+#[derive(Clone, Copy)]
+pub(crate) struct Shown {
+    pub(crate) json: bool,
+    /// Only what is not as it should be.
+    pub(crate) quiet: bool,
+}
+
+/// Checks each job; 1 where something is missing, altered, extra, or not proved.
+pub(crate) fn verify(
+    config: &Config,
+    log: &mut Log,
+    names: &[String],
+    wanted: Wanted,
+    shown: Shown,
+    report: Report,
+    out: &mut Output,
+) -> Result<Exit, Failure> {
+    for name in names {
+        crate::find::options(config, name)?;
+    }
+    let mut checks = Vec::new();
+    let mut named = HashSet::new();
+    for options in config.exports.iter().filter(|job| names.is_empty() || names.contains(&job.name)) {
+        let check = reconcile::job(config, log, options, wanted, &mut named, report)?;
+        if let Some(failure) = &check.error {
+            report.failure(&failure.clone().of_part(&options.name));
+        }
+        checks.push(check);
+    }
+    if shown.json {
+        out.json(&json!({ "jobs": checks.iter().map(check_json).collect::<Vec<_>>() }))?;
+    } else {
+        table(&checks, shown.quiet, out)?;
+    }
+    Ok(Exit::of_parts(checks.iter().map(JobCheck::part)))
+}
+
+fn check_json(check: &JobCheck) -> serde_json::Value {
+    let slice = |checked: &Checked| {
+        let slice = &checked.slice;
+        json!({
+            "name": slice.name,
+            "start": slice.window.start.to_string(),
+            "end": slice.window.end.to_string(),
+            "rev": slice.rev,
+            "bytes": slice.bytes,
+            "sha256": slice.sha256,
+            "outcome": checked.outcome.as_str(),
+            "error": checked.reason,
+        })
+    };
+    json!({
+        "job": check.job,
+        "level": check.proved().map(|proof| proof.as_str()),
+        "slices": check.slices.iter().map(slice).collect::<Vec<_>>(),
+        "extra": check.extra,
+        "error": check.error.as_ref().map(|failure| &failure.message),
+    })
+}
+
+fn table(checks: &[JobCheck], quiet: bool, out: &mut Output) -> Result<(), Failure> {
+    let mut table = vec![["JOB", "NAME", "START", "REV", "SEEN", "REASON"].map(str::to_owned).to_vec()];
+    let mut totals = Vec::new();
+    for check in checks.iter().filter(|check| !quiet || matches!(check.part(), PartOutcome::Failed(_))) {
+        for checked in check.slices.iter().filter(|checked| !quiet || check.is_open(checked)) {
+            let slice = &checked.slice;
+            table.push(vec![
+                check.job.clone(),
+                slice.name.clone().unwrap_or_default(),
+                slice.window.start.to_string(),
+                slice.rev.to_string(),
+                checked.outcome.as_str().to_owned(),
+                checked.reason.clone().unwrap_or_default(),
+            ]);
+        }
+        for name in &check.extra {
+            let cells = [&check.job, name, "-", "-", "extra", "no slice of the ledger has this name"];
+            table.push(cells.map(str::to_owned).to_vec());
+        }
+        totals.push(total(check));
+    }
+    if table.len() > 1 {
+        out.table(&table)?;
+    }
+    for line in totals {
+        out.line(format_args!("{line}"))?;
+    }
+    Ok(())
+}
+
+/// `u: 20 slices: hash 18, missing 2; extra files 1`.
+fn total(check: &JobCheck) -> String {
+    let mut text = format!("{}: slices {}", check.job, check.slices.len());
+    let counts = Outcome::WORDS
+        .map(|word| (word, check.slices.iter().filter(|checked| checked.outcome.as_str() == word).count()));
+    for (index, (word, count)) in counts.into_iter().filter(|(_, count)| *count > 0).enumerate() {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{} {word} {count}", if index == 0 { ":" } else { "," });
+    }
+    if !check.extra.is_empty() {
+        let _ = write!(text, "; extra files {}", check.extra.len());
+    }
+    text
+}

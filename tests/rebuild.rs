@@ -1,0 +1,361 @@
+//! `ew-ledger rebuild`: the database is lost, the files are at the receiver, and nothing is sent twice or forgotten.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/ew.rs"]
+mod ew;
+#[path = "support/export.rs"]
+mod export;
+#[path = "support/proftpd.rs"]
+mod proftpd;
+#[path = "support/sshd.rs"]
+mod sshd;
+
+use ew::Site;
+use export::{append, config, ledger, run};
+use proftpd::{PASSWORD, Proftpd, STRANGER};
+use serde_json::Value;
+use sshd::Sshd;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Rows of 20 slots from 2026-03-01T00:00:00Z, of which the eighth has none; `more` after them.
+fn rows(more: &str) -> String {
+    let mut text = "timestamp,point,value\n".to_owned();
+    for slot in (0..20).filter(|slot| *slot != 7) {
+        for minute in [1, 6, 11] {
+            let minutes = slot * 15 + minute;
+            let time = format!("2026-03-01T{:02}:{:02}:00Z", minutes / 60, minutes % 60);
+            writeln!(text, "{time},a,{slot}.5\n{time},b,").unwrap();
+        }
+    }
+    text + more
+}
+
+fn load(site: &Site, text: &str) {
+    let log = ew::sibling(export::EW_EXPORT, "ew-log");
+    site.run_with_input(log.to_str().unwrap(), "-q append --replace", text).exit(0);
+}
+
+const LATE: &str = "2026-03-01T00:02:00Z,a,7\n2026-03-01T01:02:00Z,a,7\n";
+const LATER: &str = "2026-03-01T01:03:00Z,b,8\n";
+
+/// Everything delivered: 19 slots, two of them with a revision and one of these with another.
+fn deliver(site: &mut Site) {
+    site.now("2026-03-01T05:00:00Z");
+    load(site, &rows(""));
+    run(site, "ew-export", "").exit(0);
+    for late in [LATE, LATER] {
+        load(site, &format!("timestamp,point,value\n{late}"));
+        run(site, "ew-export", "").exit(0);
+    }
+}
+
+/// The database goes, and with it the spool and what was kept.
+fn lose(site: &Site) {
+    lose_database(site);
+    std::fs::remove_dir_all(site.file("ew.db.spool")).unwrap();
+}
+
+fn lose_database(site: &Site) {
+    for name in ["ew.db", "ew.db-wal", "ew.db-shm"] {
+        let _ = std::fs::remove_file(site.file(name));
+    }
+}
+
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    entries.map(|e| (e.file_name().into_string().unwrap(), std::fs::read(e.path()).unwrap())).collect()
+}
+
+fn json(site: &Site, arguments: &str, code: i32) -> Value {
+    let ended = run(site, "ew-ledger", &format!("{arguments} --json")).exit(code);
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+fn audit(site: &Site) -> Vec<String> {
+    let audit = json(site, "audit", 0);
+    let rows = audit["jobs"][0]["rows"].as_object().unwrap();
+    rows.iter().filter(|(_, n)| **n != 0).map(|(name, n)| format!("{name} {n}")).collect()
+}
+
+/// The whole way, for a receiver whose files are in `folder`.
+fn lost_and_rebuilt(mut site: Site, folder: &Path) {
+    deliver(&mut site);
+    let before = ledger(&site);
+    let files = contents(folder);
+    assert_eq!(files.len(), 22);
+    lose(&site);
+    load(&site, &rows(&format!("{LATE}{LATER}")));
+
+    // Without it everything would go again, over what is there.
+    let planned = run(&site, "ew-export", "--dry-run --json").exit(0).stdout;
+    assert!(planned.contains("\"planned\""), "{planned}");
+    let found = json(&site, "rebuild u --dry-run", 0);
+    assert_eq!((&found["rebuilt"], &found["bookmark"]), (&false.into(), &"2026-03-01T05:00:00Z".into()));
+    assert_eq!(ledger(&site), Vec::<String>::new());
+    let text = run(&site, "ew-ledger", "rebuild u").exit(0).stdout;
+    let last = "u is rebuilt up to 2026-03-01T05:00:00Z: placed 19, held 0, not recognised 0\n";
+    assert!(text.ends_with(last), "{text}");
+
+    // What it was, but for the rows of what is superseded, which nobody can know.
+    let of_newest = |lines: &[String]| {
+        let is_newest = |line: &&String| !line.ends_with("superseded");
+        lines.iter().filter(is_newest).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(of_newest(&ledger(&site)), of_newest(&before));
+    assert_eq!(ledger(&site).len(), before.len());
+    assert_eq!(audit(&site), ["placed 117"]);
+    run(&site, "ew-log", "check").exit(0);
+    run(&site, "ew-export", "").exit(0);
+    assert!(contents(folder) == files, "something was sent");
+    run(&site, "ew-ledger", "rebuild u").exit(2);
+    run(&site, "ew-ledger", "verify -q").exit(0).stdout("");
+
+    // A new slot, a late row in an old one, one for the slot that was empty.
+    site.now("2026-03-01T05:15:00Z");
+    load(
+        &site,
+        "timestamp,point,value\n2026-03-01T05:01:00Z,a,1\n2026-03-01T00:03:00Z,a,9\n2026-03-01T01:46:00Z,a,3\n",
+    );
+    run(&site, "ew-export", "").exit(0);
+    let mut now = contents(folder);
+    for (name, bytes) in &files {
+        assert!(now.remove(name).as_ref() == Some(bytes), "{name} is another");
+    }
+    let names: Vec<&String> = now.keys().collect();
+    assert_eq!(names, ["u_20260301T000000Z_r2.csv", "u_20260301T014500Z.csv", "u_20260301T050000Z.csv"]);
+    assert_eq!(audit(&site), ["placed 120"]);
+    // And what was delivered before the loss can be had again.
+    std::fs::remove_file(folder.join("u_20260301T001500Z.csv")).unwrap();
+    run(&site, "ew-ledger", "resend u u_20260301T001500Z.csv").exit(0);
+    run(&site, "ew-ledger", "verify -q").exit(0).stdout("");
+}
+
+#[test]
+fn from_a_folder() {
+    let site = Site::new(&config("breakup_on_period = true", "csv]"));
+    let folder = site.file("out");
+    lost_and_rebuilt(site, &folder);
+}
+
+#[test]
+fn from_a_server() {
+    let server = Sshd::start();
+    std::fs::create_dir(server.root().join("in")).unwrap();
+    let known_hosts = server.known_hosts(&["ed25519"], server.port());
+    let login = format!("key_file = {:?}", server.key());
+    let site = Site::new(&sftp(server.port(), server.user(), &login, &known_hosts));
+    lost_and_rebuilt(site, &server.root().join("in"));
+}
+
+fn sftp(port: u16, user: &str, login: &str, known_hosts: &Path) -> String {
+    config("breakup_on_period = true", "csv]").replace(
+        "  [export.transport.file]\n  directory = \"out\"\n",
+        &format!(
+            "  [export.transport.sftp]\n  host = \"127.0.0.1\"\n  port = {port}\n  user = {user:?}\n  {login}\n\
+             \x20 known_hosts = {known_hosts:?}\n  directory = \"in\"\n"
+        ),
+    )
+}
+
+/// Three slots delivered, then the database lost; nothing is in the log again.
+fn lost(job: &str) -> Site {
+    let mut site = Site::new(&config(job, "csv]"));
+    site.now("2026-03-01T00:45:00Z");
+    append(&site, ROWS);
+    run(&site, "ew-export", "").exit(0);
+    lose(&site);
+    site
+}
+
+const ROWS: &str = "01:00 a 1\n 02:00 b 2\n 16:00 a 3\n 31:00 a 4";
+
+#[test]
+fn what_differs_or_has_no_file_is_held_for_a_person() {
+    let mut site = lost("breakup_on_period = true");
+    // Another value, a row that was never sent, and a file that is gone.
+    append(&site, "01:00 a 100\n 02:00 b 2\n 16:00 a 3\n 31:00 a 4");
+    std::fs::remove_file(site.file("out/u_20260301T001500Z.csv")).unwrap();
+    site.write("out/stranger.csv", "x");
+    let found = json(&site, "rebuild u", 1);
+    assert_eq!(found["unrecognised"], serde_json::json!(["stranger.csv"]));
+    assert_eq!(
+        ledger(&site),
+        [
+            "u_20260301T000000Z.csv 00:00-15:00 r0 0 placed",
+            "- 00:00-15:00 r1 2 held",
+            "- 15:00-30:00 r0 1 held",
+            "u_20260301T003000Z.csv 30:00-45:00 r0 1 placed"
+        ]
+    );
+    assert_eq!(audit(&site), ["held 3", "placed 1"]);
+    // Late rows for what is held wait with it.
+    append(&site, "03:00 a 5\n 17:00 a 6");
+    let before = contents(&site.file("out"));
+    run(&site, "ew-export", "").exit(0);
+    assert!(contents(&site.file("out")) == before);
+    run(&site, "ew-ledger", "release u 2026-03-01T00:00:00Z").exit(0);
+    run(&site, "ew-ledger", "release u --drop theirs").exit(0);
+    run(&site, "ew-export", "").exit(0);
+    assert!(site.read("out/u_20260301T000000Z_r1.csv").contains(",100,\n"));
+    assert_eq!(site.names("out").len(), before.len() + 1);
+    assert_eq!(audit(&site), ["placed 4", "skipped 2"]);
+    site.now("2026-03-01T01:00:00Z");
+    append(&site, "46:00 a 1");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(audit(&site), ["placed 5", "skipped 2"]);
+}
+
+#[test]
+fn what_the_log_no_longer_has_is_never_sent_in_its_place() {
+    let mut site = lost("breakup_on_period = true");
+    assert_eq!(json(&site, "rebuild u", 0)["bookmark"], "2026-03-01T00:45:00Z");
+    append(&site, "02:30 a 7\n 46:00 a 1");
+    site.now("2026-03-01T01:00:00Z");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(
+        site.names("out")[1..],
+        [
+            "u_20260301T000000Z_r1.csv",
+            "u_20260301T001500Z.csv",
+            "u_20260301T003000Z.csv",
+            "u_20260301T004500Z.csv"
+        ]
+    );
+    // The late row alone: the rest of the slice is at the receiver only.
+    assert_eq!(site.read("out/u_20260301T000000Z_r1.csv"), "timestamp,a\n2026-03-01T00:02:30Z,7\n");
+    assert_eq!(json(&site, "audit", 0)["jobs"][0]["balanced"], true);
+}
+
+#[test]
+fn kept_files_that_are_left_are_kept_again() {
+    let mut site = Site::new(&config("breakup_on_period = true", "csv]"));
+    site.now("2026-03-01T00:45:00Z");
+    append(&site, ROWS);
+    run(&site, "ew-export", "").exit(0);
+    lose_database(&site);
+    run(&site, "ew-ledger", "rebuild u").exit(0);
+    let text = site.read("out/u_20260301T001500Z.csv");
+    std::fs::remove_file(site.file("out/u_20260301T001500Z.csv")).unwrap();
+    // The log does not have these rows any more.
+    run(&site, "ew-ledger", "resend u u_20260301T001500Z.csv").exit(0);
+    assert_eq!(site.read("out/u_20260301T001500Z.csv"), text);
+}
+
+#[test]
+fn manifests_tell_what_names_cannot() {
+    // One file for the whole window, and a number of the ledger in its name.
+    let mut site =
+        lost("columns = [\"a\", \"b\"]\nfilename = \"{job}_{start_utc:%Y%m%dT%H%M%SZ}_{seq}{rev}.{ext}\"");
+    append(&site, ROWS);
+    let ended = run(&site, "ew-ledger", "rebuild u").exit(2);
+    assert!(ended.stderr.contains("breakup_on_period"), "{}", ended.stderr);
+    let name = "u_20260301T000000Z_4.csv";
+    let manifest = |name: &str, job: &str| {
+        format!(
+            "{{\"job\":\"{job}\",\"name\":\"{name}\",\"start\":\"2026-03-01T00:00:00Z\",\
+             \"end\":\"2026-03-01T00:45:00Z\",\"rev\":0,\"rows\":4,\"bytes\":1,\"sha256\":\"\",\"as_of_seq\":4}}"
+        )
+    };
+    site.write(&format!("out/{name}.manifest.json"), &manifest(name, "u"));
+    // Another job's, and one that is none.
+    site.write("out/other.csv", "x");
+    site.write("out/other.csv.manifest.json", &manifest("other.csv", "other"));
+    site.write("out/broken.csv", "x");
+    site.write("out/broken.csv.manifest.json", "{");
+    let ended = run(&site, "ew-ledger", "rebuild u --json").exit(0);
+    assert!(ended.stderr.contains("broken.csv.manifest.json is no manifest"), "{}", ended.stderr);
+    let found: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let names = ["broken.csv", "broken.csv.manifest.json", "other.csv", "other.csv.manifest.json"];
+    assert_eq!(found["unrecognised"], serde_json::json!(names));
+    assert_eq!(ledger(&site), [format!("{name} 00:00-45:00 r0 4 placed")]);
+    assert_eq!(audit(&site), ["placed 4"]);
+    append(&site, "46:00 a 1");
+    site.now("2026-03-01T01:00:00Z");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(audit(&site), ["placed 5"]);
+}
+
+/// A delta is no file of the whole slice, and its name does not say so.
+#[test]
+fn deltas_are_told_by_manifests() {
+    let mut site = Site::new(&config("breakup_on_period = true\nlate = \"delta\"", "csv]"));
+    site.now("2026-03-01T00:15:00Z");
+    let names = ["u_20260301T000000Z.csv", "u_20260301T000000Z_r1.csv"];
+    append(&site, "01:00 a 1");
+    run(&site, "ew-export", "").exit(0);
+    append(&site, "02:00 a 2");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.names("out"), names);
+    lose(&site);
+    append(&site, "01:00 a 1\n 02:00 a 2");
+    let found = json(&site, "rebuild u --dry-run", 1);
+    assert_eq!(found["slices"][2]["state"], "held");
+    for (rev, after) in [(0, "null"), (1, "1")] {
+        let name = names[rev];
+        site.write(
+            &format!("out/{name}.manifest.json"),
+            &format!(
+                "{{\"job\":\"u\",\"name\":\"{name}\",\"start\":\"2026-03-01T00:00:00Z\",\
+                 \"end\":\"2026-03-01T00:15:00Z\",\"rev\":{rev},\"rows\":1,\"after_seq\":{after}}}"
+            ),
+        );
+    }
+    json(&site, "rebuild u", 0);
+    assert_eq!(audit(&site), ["placed 2"]);
+    run(&site, "ew-ledger", "verify -q").exit(0).stdout("");
+    append(&site, "03:00 a 3");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.read("out/u_20260301T000000Z_r2.csv"), "timestamp,a\n2026-03-01T00:03:00Z,3\n");
+    assert_eq!(audit(&site), ["placed 3"]);
+}
+
+/// In the hour that comes twice two slots have one local name, and the second got `_2`.
+#[test]
+fn two_slots_of_one_name_are_told_apart_only_where_both_are_there() {
+    let job =
+        "breakup_on_period = true\nzone = \"Europe/Zurich\"\nfilename = \"{job}_{start:%Y%m%dT%H%M}.{ext}\"";
+    let mut site = Site::new(&config(job, "csv]"));
+    site.now("2026-10-25T02:00:00Z");
+    let twice = "timestamp,point,value\n2026-10-25T00:31:00Z,a,1\n2026-10-25T01:31:00Z,a,2\n";
+    load(&site, twice);
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.names("out"), ["u_20261025T0230.csv", "u_20261025T0230_2.csv"]);
+    lose(&site);
+    load(&site, twice);
+    let found = json(&site, "rebuild u", 0);
+    let placed =
+        |slot: usize| (found["slices"][slot]["start"].clone(), found["slices"][slot]["name"].clone());
+    assert_eq!(placed(0), ("2026-10-25T00:30:00Z".into(), "u_20261025T0230.csv".into()));
+    assert_eq!(placed(2), ("2026-10-25T01:30:00Z".into(), "u_20261025T0230_2.csv".into()));
+    assert_eq!(audit(&site), ["placed 2"]);
+    // One alone could be either.
+    lose(&site);
+    load(&site, twice);
+    std::fs::remove_file(site.file("out/u_20261025T0230_2.csv")).unwrap();
+    run(&site, "ew-ledger", "rebuild u").exit(66);
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_not_rebuilt() {
+    let site = Site::new(&config("breakup_on_period = true", "csv]"));
+    run(&site, "ew-ledger", "rebuild nobody").exit(2);
+    run(&site, "ew-ledger", "rebuild u").exit(69);
+    std::fs::create_dir(site.file("out")).unwrap();
+    run(&site, "ew-ledger", "rebuild u").exit(66);
+    let mail = "  [export.transport.smtp]\n  host = \"127.0.0.1\"\n  security = \"none\"\n  from = \"a@example.com\"\n  to = [\"b@example.com\"]\n";
+    let text = site.read("ew.toml");
+    site.write("ew.toml", &text.replace("  [export.transport.file]\n  directory = \"out\"\n", mail));
+    let ended = run(&site, "ew-ledger", "rebuild u").exit(2);
+    assert!(ended.stderr.contains("nobody can look into a mailbox"), "{}", ended.stderr);
+
+    let server = Proftpd::start();
+    server.strangers_directory("in", 0o300);
+    let known_hosts = server.known_hosts(server.port());
+    let login = "password = { file = \"password\" }";
+    site.write("ew.toml", &sftp(server.port(), STRANGER, login, &known_hosts));
+    site.write("password", PASSWORD);
+    let ended = run(&site, "ew-ledger", "rebuild u").exit(77);
+    assert!(ended.stderr.contains("hint: set since"), "{}", ended.stderr);
+}
