@@ -22,7 +22,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// The steps of a run in their order; a transporter has some of them.
-const BOUNDARIES: [&str; 15] = [
+const BOUNDARIES: [&str; 16] = [
     "planned",
     "rendered",
     "spooled",
@@ -32,6 +32,7 @@ const BOUNDARIES: [&str; 15] = [
     "opened",
     "written",
     "closed",
+    "marked",
     "removed",
     "renamed",
     "delivered",

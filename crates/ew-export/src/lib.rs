@@ -2,7 +2,8 @@
 //! ledger.
 //!
 //! One job at a time: [`due`] says what is due, [`render`] makes its file in the spool, its rows through
-//! [`resample`] where the job has intervals, [`deliver`] brings it to the receiver and commits receipt and bookmark. [`manual`] sends a range again; [`preview`] shows
+//! [`resample`] where the job has intervals, [`deliver`] brings it to the receiver, each attempt by [`send`], and commits
+//! receipt and bookmark. [`manual`] sends a range again; [`preview`] shows
 //! what would be sent.
 
 mod deliver;
@@ -16,6 +17,7 @@ mod render;
 mod report;
 mod resample;
 mod resend;
+mod send;
 
 use clap::Parser;
 use ew_cli::{Common, Failure, Lock, Output, Report};

@@ -2,6 +2,7 @@
 
 use crate::error::StoreError;
 use crate::ledger::{Delivery, Job, Ledger, columns_json, reached_json};
+use crate::progress::{self, Attempt};
 use ew_core::{Columns, Timestamp, Window, insert_before_extension};
 use rusqlite::{Transaction, TransactionBehavior, params};
 
@@ -118,23 +119,25 @@ impl Ledger<'_> {
 
     /// Notes that bytes of a file in the spool may leave now, and where to; counts the attempt. A slice that
     /// is placed and sent again by hand stays placed, as and where it is. A slice whose destination changed
-    /// since it was recorded claims its name there. Returns its name.
+    /// since it was recorded claims its name there.
     pub fn sending(
         &mut self,
         job: &Job,
         slice: &Delivery,
         destination: &str,
         ext: &str,
-    ) -> Result<String, StoreError> {
+    ) -> Result<Attempt, StoreError> {
         let sql = self.sql("note an attempt");
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
         let mut name = slice.name.clone().unwrap_or_default();
         if slice.destination.as_deref() != Some(destination) {
             name = claim_name(&tx, job, slice.window, destination, &name, ext).map_err(&sql)?;
         }
-        // What is at a receiver stays as it is there while it is sent again by hand.
+        // What is at a receiver stays as it is there while it is sent again by hand. How far an attempt came counts
+        // for the same delivery to the same receiver only.
         tx.execute(
             "update slice set attempts = attempts + 1, spool = ?2,
+                 progress = case when spool is null or destination is not ?3 then 0 else progress end,
                  state = case when state in ('rendered', 'failed') then 'sending' else state end,
                  destination = case when state in ('placed', 'verified', 'superseded') then destination else ?3 end,
                  name = case when state in ('placed', 'verified', 'superseded') then name else ?4 end
@@ -142,8 +145,9 @@ impl Ledger<'_> {
             params![slice.id, slice.spool, destination, name],
         )
         .map_err(&sql)?;
+        let attempt = progress::attempt(&tx, slice.id, name).map_err(&sql)?;
         tx.commit().map_err(&sql)?;
-        Ok(name)
+        Ok(attempt)
     }
 
     /// Notes why the last attempt failed, and all who have the slice all the same; it stays due for the others.
@@ -179,7 +183,7 @@ impl Ledger<'_> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
         tx.execute(
             "update slice set state = case state when 'superseded' then state else 'placed' end, reason = null,
-                 reached = null, spool = null, receipt = ?2, kept = coalesce(?6, kept),
+                 reached = null, spool = null, progress = 0, receipt = ?2, kept = coalesce(?6, kept),
                  delivered_at = case when destination = ?4 then coalesce(delivered_at, ?3) else ?3 end,
                  destination = ?4, name = ?5 where id = ?1",
             params![
@@ -326,7 +330,7 @@ mod tests {
         assert_eq!(ledger.unfinished(&job).unwrap(), [early.clone(), late.clone()]);
         assert_eq!(late.columns.as_deref().map(<[Point]>::len), Some(2));
 
-        assert_eq!(ledger.sending(&job, &late, "file:///out", "csv").unwrap(), "b.csv");
+        assert_eq!(ledger.sending(&job, &late, "file:///out", "csv").unwrap().name, "b.csv");
         let reached = ["a@example.com".to_owned(), "\"b\"@example.com".to_owned()];
         ledger.failed(&late, "connection refused", &reached).unwrap();
         assert_eq!(ledger.unfinished(&job).unwrap()[1].reached, reached);
@@ -381,7 +385,7 @@ mod tests {
         let elsewhere = NewSlice { destination: "file:///elsewhere".into(), ..slice(0, "a.csv") };
         let waiting = ledger.record_rendered(&two, None, &elsewhere).unwrap();
         assert_eq!(waiting.name.as_deref(), Some("a.csv"));
-        assert_eq!(ledger.sending(&two, &waiting, "file:///out", "csv").unwrap(), "a_2.csv");
+        assert_eq!(ledger.sending(&two, &waiting, "file:///out", "csv").unwrap().name, "a_2.csv");
     }
 
     #[test]

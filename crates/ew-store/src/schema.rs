@@ -127,6 +127,7 @@ alter table job add column looked_seq integer not null default 0;   -- rows befo
 alter table slice add column after_seq integer;     -- a delta: only rows with a higher seq; null: the whole slice
 alter table slice add column trimmed integer not null default 0;    -- 1: rows of it are gone from the log
 alter table slice add column kept text;             -- the delivered file, compressed, below the folder of kept files
+alter table slice add column progress integer not null default 0;   -- of its delivery: position in Progress::ALL
 create index slice_waiting on slice (job, start_time) where state in ('planned', 'held');
 create index slice_kept on slice (job, delivered_at) where kept is not null;
 create table trim (

@@ -107,20 +107,40 @@ impl Directory {
             }
             Found::Other if parcel.may_replace => How::Replaced,
             Found::Other => return Err(occupied(&path.display().to_string())),
+            Found::Nothing if parcel.was_whole && self.was_taken(&part, parcel.earlier)? => {
+                return Ok(receipt(How::Taken, Checked::Reply));
+            }
             Found::Nothing => How::Sent,
         };
-        let placed = fill(&part, parcel).and_then(|()| {
-            fs::rename(&part, &path).map_err(|e| far("rename to", &path, &e))?;
-            parcel.steps.done("renamed");
-            sync_directory(&self.directory)
-        });
-        if let Err(fault) = placed {
+        if parcel.was_whole {
+            parcel.mark.keep(false)?;
+        }
+        if let Err(fault) = fill(&part, parcel) {
             // The first failure is the one to tell.
             let _ = remove(&part);
             return Err(fault);
         }
-        check_size(&path, parcel)?;
+        parcel.mark.keep(true)?;
+        if let Err(e) = fs::rename(&part, &path) {
+            parcel.mark.keep(false)?;
+            let _ = remove(&part);
+            return Err(far("rename to", &path, &e));
+        }
+        parcel.steps.done("renamed");
+        // It needs no look: what was renamed was whole, and whoever reads there may have taken it away already.
+        sync_directory(&self.directory)?;
         Ok(receipt(how, Checked::Size))
+    }
+
+    /// Whether a file that was about to be renamed was, where it is not there: see [`crate::Mark`].
+    fn was_taken(&self, part: &Path, earlier: Option<&str>) -> Result<bool, Fault> {
+        let is_there = |path: &Path| match fs::symlink_metadata(path) {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(far("look for", path, &e)),
+        };
+        let keeps_files = || earlier.map_or(Ok(false), |earlier| is_there(&self.directory.join(earlier)));
+        Ok(!is_there(part)? && !keeps_files()?)
     }
 
     /// Makes the directory when only its last part is missing.

@@ -61,8 +61,15 @@ impl Sftp {
             None => self.access.connect().map_err(Fault::of_receiver)?,
         };
         parcel.steps.done("connected");
-        let mut visit =
-            Visit { link: &link, parcel, part: &part, path: &path, partial: None, was_cut: Cell::new(false) };
+        let mut visit = Visit {
+            link: &link,
+            parcel,
+            part: &part,
+            path: &path,
+            partial: None,
+            is_marked: false,
+            was_cut: Cell::new(false),
+        };
         match visit.run(source, self) {
             Ok((how, checked)) => {
                 self.link = Some(link);
@@ -70,6 +77,11 @@ impl Sftp {
                 Ok(Receipt { destination, path, bytes: parcel.bytes, how, checked, recipients: Vec::new() })
             }
             Err(fault) => {
+                if visit.is_marked {
+                    // Whether the temporary file is there tells the next attempt whether it was renamed.
+                    link.stop();
+                    return Err(fault);
+                }
                 let (partial, was_cut) = (visit.partial, visit.was_cut.get());
                 // What fails from here on is not told: the first failure is the one to tell.
                 if let Some(partial) = partial
@@ -120,6 +132,8 @@ struct Visit<'a> {
     path: &'a str,
     /// What may be there and not be whole.
     partial: Option<&'a str>,
+    /// The whole file may have been renamed.
+    is_marked: bool,
     /// The connection ended by itself.
     was_cut: Cell<bool>,
 }
@@ -138,15 +152,27 @@ impl<'a> Visit<'a> {
             Found::Other if !self.parcel.may_replace => return Err(occupied(self.path)),
             // Where things are renamed, no attempt of ours ever left a beginning there.
             Found::Begun if self.renames(options)? => return Err(occupied(self.path)),
+            Found::Nothing if self.parcel.was_whole && self.was_taken(options)? => {
+                return Ok((How::Taken, Checked::Reply));
+            }
             Found::Other | Found::Begun | Found::Nothing => {}
+        }
+        if self.parcel.was_whole {
+            self.mark(false)?;
         }
         if !self.link.can_rename.get() {
             return self.send_in_place(source, options);
         }
         self.send(self.part, source, options)?;
         let checked = self.check(self.part)?;
+        self.mark(true)?;
+        let renamed = self.rename(matches!(found, Found::Other));
+        // No answer leaves it open; any other says that nothing was renamed.
+        if !matches!(renamed, Ok(true) | Err(Fault { kind: ErrorKind::Unreachable | ErrorKind::Protocol, .. })) {
+            self.mark(false)?;
+        }
         // Acknowledged, it needs no look: what was renamed was whole, and the receiver may have taken it away already.
-        if !self.rename(matches!(found, Found::Other))? {
+        if !renamed? {
             self.link.can_rename.set(false);
             let _ = self.link.sftp.unlink(Path::new(self.part));
             return self.send_in_place(Source::open(self.parcel)?, options);
@@ -155,6 +181,28 @@ impl<'a> Visit<'a> {
         self.parcel.steps.done("renamed");
         let how = if matches!(found, Found::Other) { How::Replaced } else { How::Sent };
         Ok((how, checked))
+    }
+
+    fn mark(&mut self, is_whole: bool) -> Result<(), Fault> {
+        // What could not be kept may be kept all the same.
+        self.is_marked |= is_whole;
+        self.parcel.mark.keep(is_whole)?;
+        self.is_marked = is_whole;
+        Ok(())
+    }
+
+    /// Whether a file that was about to be renamed was, where it is not there: see [`crate::Mark`]. Else something
+    /// there removes temporary files, and a receiver that has an earlier file still does not take files away.
+    fn was_taken(&self, options: &Sftp) -> Result<bool, Fault> {
+        let is_there = |path: &str| match self.link.sftp.stat(Path::new(path)) {
+            Err(e) if is_absent(&e) => Ok(false),
+            // Where it cannot be told, the file is sent again.
+            Err(e) if is_unsupported(&e) || is_denied(&e) => Ok(true),
+            Err(e) => Err(self.fault("look for", path, &e)),
+            Ok(_) => Ok(true),
+        };
+        let keeps_files = || self.parcel.earlier.map_or(Ok(false), |earlier| is_there(&options.remote(earlier)));
+        Ok(!is_there(self.part)? && !keeps_files()?)
     }
 
     /// Whether the receiver renames at all, tried on an empty file.
