@@ -168,7 +168,10 @@ impl<'a> Visit<'a> {
         self.mark(true)?;
         let renamed = self.rename(matches!(found, Found::Other));
         // No answer leaves it open; any other says that nothing was renamed.
-        if !matches!(renamed, Ok(true) | Err(Fault { kind: ErrorKind::Unreachable | ErrorKind::Protocol, .. })) {
+        if !matches!(
+            renamed,
+            Ok(true) | Err(Fault { kind: ErrorKind::Unreachable | ErrorKind::Protocol, .. })
+        ) {
             self.mark(false)?;
         }
         // Acknowledged, it needs no look: what was renamed was whole, and the receiver may have taken it away already.
@@ -201,7 +204,8 @@ impl<'a> Visit<'a> {
             Err(e) => Err(self.fault("look for", path, &e)),
             Ok(_) => Ok(true),
         };
-        let keeps_files = || self.parcel.earlier.map_or(Ok(false), |earlier| is_there(&options.remote(earlier)));
+        let keeps_files =
+            || self.parcel.earlier.map_or(Ok(false), |earlier| is_there(&options.remote(earlier)));
         Ok(!is_there(self.part)? && !keeps_files()?)
     }
 
