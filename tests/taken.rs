@@ -72,9 +72,9 @@ impl Drop for Mover {
     }
 }
 
-fn site(transport: &str) -> Site {
+fn site(manifest: bool, transport: &str) -> Site {
     let mut site = Site::new(&format!(
-        "[[export]]\nname = \"u\"\npoints = [\"**\"]\nbreakup_on_period = true\nconnection_attempts = 1\n  \
+        "[[export]]\nname = \"u\"\npoints = [\"**\"]\nbreakup_on_period = true\nconnection_attempts = 1\nmanifest = {manifest}\n  \
          [export.format.csv]\n  layout = \"long\"\n  [export.transport.{transport}\n"
     ));
     site.now("2026-03-01T01:00:00Z");
@@ -82,17 +82,24 @@ fn site(transport: &str) -> Site {
 }
 
 fn over_sftp(server: &Sshd, port: u16, directory: &str) -> Site {
-    site(&format!(
-        "sftp]\n  host = \"127.0.0.1\"\n  port = {port}\n  user = {:?}\n  key_file = {:?}\n  known_hosts = {:?}\n  \
+    with_or_without_manifests(server, port, directory, false)
+}
+
+fn with_or_without_manifests(server: &Sshd, port: u16, directory: &str, manifest: bool) -> Site {
+    site(
+        manifest,
+        &format!(
+            "sftp]\n  host = \"127.0.0.1\"\n  port = {port}\n  user = {:?}\n  key_file = {:?}\n  known_hosts = {:?}\n  \
          directory = {directory:?}",
-        server.user(),
-        server.key(),
-        server.known_hosts(&["ed25519"], port)
-    ))
+            server.user(),
+            server.key(),
+            server.known_hosts(&["ed25519"], port)
+        ),
+    )
 }
 
 fn into_a_folder() -> Site {
-    site("file]\n  directory = \"out\"")
+    site(true, "file]\n  directory = \"out\"")
 }
 
 /// Runs with SIGKILL at a boundary, if it comes to that.
@@ -108,7 +115,8 @@ fn is_whole_after_one_run(site: &Site, mover: &mut Mover, what: &str) {
     let ended = site.run(EW_EXPORT, "");
     assert!(matches!(ended.code, 0 | 66), "{what}: {ended:?}");
     assert_eq!(mover.end(), Vec::<String>::new(), "{what}: came twice; {:#?}", ledger(site));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/receiver_equals_log.py");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let script = fixtures.join("receiver_equals_log.py");
     let compared =
         Command::new(script).arg(site.file("ew.db")).arg(&mover.taken).arg("replace").output().unwrap();
     assert!(
@@ -118,6 +126,10 @@ fn is_whole_after_one_run(site: &Site, mover: &mut Mover, what: &str) {
         String::from_utf8_lossy(&compared.stderr),
         run(site, "ew-ledger", "list").stdout
     );
+    if site.read("ew.toml").contains("manifest = true") {
+        let checked = Command::new(fixtures.join("check_manifests.py")).arg(&mover.taken).output().unwrap();
+        assert!(checked.status.success(), "{what}\n{}", String::from_utf8_lossy(&checked.stdout));
+    }
     run(site, "ew-ledger", "audit").exit(0);
     assert_eq!(site.names("ew.db.spool/jobs/u"), Vec::<String>::new(), "{what}");
 }
@@ -130,7 +142,7 @@ const SECOND: &str = "03:00 a 5\n 31:00 b 7";
 fn killed_around_the_rename_nothing_goes_twice() {
     let server = Sshd::start();
     for (number, boundary) in
-        ["closed", "marked", "marked:2", "renamed", "renamed:2", "delivered", "kept", "placed"]
+        ["closed", "marked", "marked:2", "renamed", "renamed:2", "delivered", "manifested", "placed"]
             .into_iter()
             .enumerate()
     {
@@ -188,7 +200,9 @@ fn a_receiver_that_clears_away_temporary_files_gets_them_again() {
             if site.read("ew.toml").contains("sftp") { server.root().join("in") } else { site.file("out") };
         std::fs::create_dir_all(&folder).unwrap();
         append(&site, "01:00 a 1\n16:00 a 2");
-        killed_at(&site, "marked:2");
+        let is_second =
+            if site.read("ew.toml").contains("manifest = true") { "marked:3" } else { "marked:2" };
+        killed_at(&site, is_second);
         std::fs::remove_file(folder.join(".u_20260301T001500Z.csv.part")).unwrap();
         site.run(EW_EXPORT, "-q").exit(0).stderr("");
         assert!(folder.join("u_20260301T001500Z.csv").exists());
@@ -210,7 +224,7 @@ fn at_random() {
         let what = format!("EW_CRASH_SEED={} EW_CRASH_ROUNDS=1", seed.wrapping_add(round));
         let proxy = Proxy::start(server.address(), Plan::open());
         let directory = format!("in{round}");
-        let site = over_sftp(&server, proxy.port(), &directory);
+        let site = with_or_without_manifests(&server, proxy.port(), &directory, rng.bool());
         let mut mover = Mover::start(server.root().join(&directory), site.file("taken"));
         for _ in 0..4 {
             let rows: String = (0..rng.u32(1..5))
@@ -231,7 +245,7 @@ fn random_harm(rng: &mut Rng, site: &Site, proxy: &Proxy) {
         0 => proxy.set_plan(Plan::cut_after(bytes)),
         1 | 2 => proxy.set_plan(Plan::deafen_after(bytes)),
         _ => {
-            let boundary = rng.choice(["marked", "renamed", "delivered", "kept", "placed"]).unwrap();
+            let boundary = rng.choice(["marked", "renamed", "delivered", "manifested", "placed"]).unwrap();
             return killed_at(site, &format!("{boundary}:{}", rng.u32(1..4)));
         }
     }

@@ -151,6 +151,9 @@ pub struct ExportOptions {
     /// The name of a file.
     #[serde(default)]
     pub filename: NameTemplate,
+    /// A JSON document beside each file says what is in it.
+    #[serde(default)]
+    pub manifest: bool,
     /// `[export.format.KIND]`.
     pub format: FormatOptions,
     /// `[export.transport.KIND]`.

@@ -6,6 +6,7 @@ use chrono::{FixedOffset, NaiveDate, NaiveDateTime, Offset};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::Deserialize;
 use std::fmt;
+use std::io::{BufRead, Read};
 use std::str::FromStr;
 
 /// A time zone and its rules: the system's zoneinfo, or else the copy built in.
@@ -35,6 +36,9 @@ impl fmt::Display for NamedOffset {
     }
 }
 
+/// Of the first line of `tzdata.zi`, far more than it has.
+const LINE_BYTES_MAX: u64 = 256;
+
 impl Zone {
     /// UTC.
     pub fn utc() -> Zone {
@@ -44,6 +48,18 @@ impl Zone {
     /// The IANA name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The version of the system's rules, such as `2025b`, as the first line of its `tzdata.zi` says; none for UTC,
+    /// which has no rules, and where there is no such file.
+    pub fn data_version(&self) -> Option<String> {
+        if self.rules == TimeZone::UTC {
+            return None;
+        }
+        let file = std::fs::File::open("/usr/share/zoneinfo/tzdata.zi").ok()?;
+        let mut line = String::new();
+        std::io::BufReader::new(file.take(LINE_BYTES_MAX)).read_line(&mut line).ok()?;
+        line.trim().strip_prefix("# version ").map(str::to_owned)
     }
 
     /// Seconds east of UTC at this instant.

@@ -3,8 +3,8 @@
 use crate::job::JobRun;
 use crate::render::{self, Piece};
 use crate::report::{Outcome, SliceReport};
-use crate::send::{SendError, Sending};
-use crate::{due, kept, late};
+use crate::send::{ManifestFile, SendError, Sending};
+use crate::{due, kept, late, manifest};
 use ew_cli::{Failure, clock, crash};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Contents, Exit, PartOutcome};
@@ -82,7 +82,7 @@ pub(crate) fn due(job: &mut JobRun<'_>) -> Result<(), Failure> {
             scope: &scope,
         };
         let slice = render::to_spool(job, &to_render, columns.clone(), 0, known.slices + 1)?;
-        let slice = job.log.ledger().record_rendered(&known, passed_over.take(), &slice)?;
+        let slice = manifest::record(job, &known, passed_over.take(), slice)?;
         known.slices += 1;
         if deliver(job, &mut courier, &known, &slice)? != Delivered::Placed {
             return Ok(());
@@ -138,7 +138,7 @@ pub(crate) fn restore_spool(job: &mut JobRun<'_>, known: &Job, slice: Delivery) 
         seqs: Seqs { after: slice.after_seq.unwrap_or(0), up_to: slice.as_of_seq },
         scope: &scope,
     };
-    let again = render::to_spool(job, &piece, columns.clone(), slice.rev, slice.count.unwrap_or(0))?;
+    let again = render::to_spool(job, &piece, columns.clone(), slice.rev, slice.count.unwrap_or(0))?.slice;
     if Some(&again.sha256) == slice.sha256.as_ref() {
         return Ok(Delivery { spool: Some(again.spool), ..slice });
     }
@@ -192,6 +192,10 @@ pub(crate) fn deliver(
     let ext = job.options.extension();
     let mut sent_before = slice.attempts > 0;
     let mut reached = slice.reached.clone();
+    let manifest = match job.log.ledger().manifest(slice)? {
+        Some(text) => Some(ManifestFile::write(&path, text)?),
+        None => None,
+    };
     loop {
         let attempt = job.log.ledger().sending(known, slice, &destination, &ext)?;
         crash::boundary("noted");
@@ -202,6 +206,7 @@ pub(crate) fn deliver(
             slice,
             attempt,
             file: &path,
+            manifest: manifest.as_ref(),
             destination: &destination,
             sent_before,
             reached: &reached,
@@ -231,6 +236,7 @@ pub(crate) fn deliver(
                 courier.failures = 0;
                 // A run killed here leaves the file; the next one cleans the spool.
                 let _ = std::fs::remove_file(&path);
+                drop(manifest);
                 crash::boundary("cleaned");
                 job.report.note(format_args!(
                     "{}: {name} delivered: rows {}, bytes {}",

@@ -1,7 +1,8 @@
-//! How far a delivery has come, for the attempt that follows one that was killed or cut.
+//! How far a delivery has come, for the attempt that follows one that was killed or cut; and what receivers can do.
 
 use crate::error::StoreError;
 use crate::ledger::{Delivery, Job, Ledger};
+use ew_core::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// How far the delivery of a slice has come.
@@ -76,6 +77,30 @@ impl Ledger<'_> {
             )
             .optional()
             .map_err(self.sql("read the ledger"))
+    }
+}
+
+impl Ledger<'_> {
+    /// Keeps what a receiver could do when it was tried last, JSON.
+    pub fn note_probe(&mut self, destination: &str, at: Timestamp, outcome: &str) -> Result<(), StoreError> {
+        let sql = self.sql("note what a receiver can do");
+        self.conn
+            .execute(
+                "insert or replace into probe values (?1, ?2, ?3)",
+                params![destination, at.micros(), outcome],
+            )
+            .map_err(&sql)?;
+        Ok(())
+    }
+
+    /// When a receiver was tried last, and what it could do.
+    pub fn probe(&self, destination: &str) -> Result<Option<(Timestamp, String)>, StoreError> {
+        self.conn
+            .query_row("select at, outcome from probe where destination = ?1", [destination], |row| {
+                Ok((Timestamp::from_micros(row.get(0)?), row.get(1)?))
+            })
+            .optional()
+            .map_err(self.sql("read what a receiver can do"))
     }
 }
 

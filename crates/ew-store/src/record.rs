@@ -2,8 +2,9 @@
 
 use crate::error::StoreError;
 use crate::ledger::{Delivery, Job, Ledger, columns_json, reached_json};
+use crate::manifest::{self, Claim, claim_name};
 use crate::progress::{self, Attempt};
-use ew_core::{Columns, Timestamp, Window, insert_before_extension};
+use ew_core::{Columns, Timestamp, Window};
 use rusqlite::{Transaction, TransactionBehavior, params};
 
 /// A slice whose file is rendered, to be committed before its first byte leaves.
@@ -39,6 +40,8 @@ pub struct NewSlice {
     pub spool: String,
     /// Where it goes.
     pub destination: String,
+    /// What lies beside the file, for the name that [`Ledger::claim`] gave.
+    pub manifest: Option<String>,
 }
 
 /// Where and when a slice came to be at its receiver.
@@ -75,8 +78,8 @@ impl Ledger<'_> {
             )
             .map_err(&sql)?;
         }
-        let name =
-            claim_name(&tx, job, slice.window, &slice.destination, &slice.name, &slice.ext).map_err(&sql)?;
+        let claim = Claim::of(job, slice);
+        let name = claim_name(&tx, &claim).map_err(&sql)?;
         let columns = slice.columns.as_ref().map(|columns| columns_json(columns));
         let id = match slice.planned {
             Some(id) => id,
@@ -111,6 +114,10 @@ impl Ledger<'_> {
             ],
         )
         .map_err(&sql)?;
+        if let Some(manifest) = &slice.manifest {
+            tx.execute("insert into manifest (slice, text) values (?1, ?2)", params![id, manifest])
+                .map_err(&sql)?;
+        }
         tx.execute("update job set slices = max(slices, ?2) where id = ?1", params![job.id, slice.count])
             .map_err(&sql)?;
         tx.commit().map_err(&sql)?;
@@ -131,7 +138,14 @@ impl Ledger<'_> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
         let mut name = slice.name.clone().unwrap_or_default();
         if slice.destination.as_deref() != Some(destination) {
-            name = claim_name(&tx, job, slice.window, destination, &name, ext).map_err(&sql)?;
+            let has_manifest = manifest::text(&tx, slice.id).map_err(&sql)?.is_some();
+            let claim =
+                Claim { job: job.id, window: slice.window, destination, name: &name, ext, has_manifest };
+            let claimed = claim_name(&tx, &claim).map_err(&sql)?;
+            if has_manifest && claimed != name {
+                return Err(StoreError::Named { name, destination: destination.to_owned() });
+            }
+            name = claimed;
         }
         // What is at a receiver stays as it is there while it is sent again by hand. How far an attempt came counts
         // for the same delivery to the same receiver only.
@@ -265,33 +279,6 @@ fn pass(tx: &Transaction<'_>, job: &Job, slice: &Delivery) -> rusqlite::Result<O
     .map(|bookmark| bookmark.map(Timestamp::from_micros))
 }
 
-/// The first of `name`, `name_2`, `name_3` … that is free at a destination or already this slice's.
-fn claim_name(
-    tx: &Transaction<'_>,
-    job: &Job,
-    window: Window,
-    destination: &str,
-    name: &str,
-    ext: &str,
-) -> rusqlite::Result<String> {
-    let (start, end) = (window.start.micros(), window.end.micros());
-    let mut claimed = name.to_owned();
-    for n in 2.. {
-        tx.prepare_cached("insert into file_name values (?1, ?2, ?3, ?4, ?5) on conflict do nothing")?
-            .execute(params![destination, claimed, job.id, start, end])?;
-        let owner: (i64, i64, i64) = tx
-            .prepare_cached(
-                "select job, start_time, end_time from file_name where destination = ?1 and name = ?2",
-            )?
-            .query_row(params![destination, claimed], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        if owner == (job.id, start, end) {
-            break;
-        }
-        claimed = insert_before_extension(name, &format!("_{n}"), ext);
-    }
-    Ok(claimed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,6 +302,7 @@ mod tests {
             sha256: "00".into(),
             spool: "u/x.csv".into(),
             destination: "file:///out".into(),
+            manifest: None,
         }
     }
 
