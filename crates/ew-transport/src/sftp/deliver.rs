@@ -107,11 +107,16 @@ impl Sftp {
     }
 
     fn remote(&self, name: &str) -> String {
-        match self.directory.as_str() {
-            "." => name.to_owned(),
-            directory if directory.ends_with('/') => format!("{directory}{name}"),
-            directory => format!("{directory}/{name}"),
-        }
+        beside(&self.directory, name)
+    }
+}
+
+/// The path of a file in a directory there.
+pub(crate) fn beside(directory: &str, name: &str) -> String {
+    match directory {
+        "." => name.to_owned(),
+        directory if directory.ends_with('/') => format!("{directory}{name}"),
+        directory => format!("{directory}/{name}"),
     }
 }
 
@@ -199,8 +204,11 @@ impl<'a> Visit<'a> {
     fn was_taken(&self, options: &Sftp) -> Result<bool, Fault> {
         let is_there = |path: &str| match self.link.sftp.stat(Path::new(path)) {
             Err(e) if is_absent(&e) => Ok(false),
+            Err(e) if is_unsupported(&e) => {
+                Ok(!self.link.sftp.open(Path::new(path)).is_err_and(|e| is_absent(&e)))
+            }
             // Where it cannot be told, the file is sent again.
-            Err(e) if is_unsupported(&e) || is_denied(&e) => Ok(true),
+            Err(e) if is_denied(&e) => Ok(true),
             Err(e) => Err(self.fault("look for", path, &e)),
             Ok(_) => Ok(true),
         };
@@ -253,7 +261,8 @@ impl<'a> Visit<'a> {
     fn look(&self, options: &Sftp) -> Result<Found, Fault> {
         let stat = match self.link.sftp.stat(Path::new(self.path)) {
             Ok(stat) => stat,
-            Err(e) if is_absent(&e) || is_unsupported(&e) => return Ok(Found::Nothing),
+            Err(e) if is_absent(&e) => return Ok(Found::Nothing),
+            Err(e) if is_unsupported(&e) => return self.look_inside(),
             Err(e) => {
                 let fault = self.fault("look for", self.path, &e);
                 let why = is_failure(&e).then(|| self.in_the_way("look for", self.path, options)).flatten();
@@ -277,6 +286,19 @@ impl<'a> Visit<'a> {
             None if self.parcel.sent_before && !self.parcel.may_replace => Found::Same(Checked::Size),
             _ => Found::Other,
         })
+    }
+
+    /// The same where sizes cannot be asked for: what may be read there is read.
+    fn look_inside(&self) -> Result<Found, Fault> {
+        let file = match self.link.sftp.open(Path::new(self.path)) {
+            Ok(file) => file,
+            Err(e) if is_absent(&e) || is_denied(&e) => return Ok(Found::Nothing),
+            Err(e) => return Err(self.fault("open", self.path, &e)),
+        };
+        let hash =
+            sha256_of(file, self.parcel.bytes).map_err(|e| self.io_fault("read back", self.path, &e))?;
+        let is_same = hash.as_deref() == Some(self.parcel.sha256);
+        Ok(if is_same { Found::Same(Checked::Sha256) } else { Found::Other })
     }
 
     /// Whether the so many bytes there are the first of the parcel's.
