@@ -23,7 +23,7 @@ const PROGRAMS: [(&str, &[&str]); 6] = [
 ];
 
 /// Command lines that print a report or a table; with `--json` added, one JSON document.
-const REPORTS: [&str; 11] = [
+const REPORTS: [&str; 12] = [
     "ew-poll --dry-run",
     "ew-poll --skip-cache",
     "ew-log append readings.csv",
@@ -32,6 +32,7 @@ const REPORTS: [&str; 11] = [
     "ew-log check",
     "ew-log backup copy.db",
     "ew-export --dry-run",
+    "ew-export --check --probe",
     "ew-export",
     "ew-ledger status",
     "ew-ledger list",

@@ -11,8 +11,10 @@ mod due;
 mod job;
 mod kept;
 mod late;
+mod manifest;
 mod manual;
 mod preview;
+mod probe;
 mod render;
 mod report;
 mod resample;
@@ -34,7 +36,8 @@ Examples:
   ew-export                                   all jobs, as from cron
   ew-export utility --breakup-on-period       one file per slot
   ew-export utility --from 2026-03-01 --to 2026-04-01    send March again
-  ew-export utility --stdout | column -ts,    look at what is due";
+  ew-export utility --stdout | column -ts,    look at what is due
+  ew-export --check --probe utility           would a delivery work?";
 
 /// Export what is due: each job's slices since its last export, through its formatter and transporter
 #[derive(Debug, Parser)]
@@ -68,6 +71,10 @@ pub struct Args {
     /// List slices, names, rows, bytes and why each is due; nothing is sent or recorded
     #[arg(long)]
     pub dry_run: bool,
+    /// With --check: try each receiver end to end with a file that is taken away again (a mail server is told who a
+    /// mail would be for, and gets none), and keep what it can do in the log
+    #[arg(long, requires = "check")]
+    pub probe: bool,
     /// Wait so long for another run of the same job
     #[arg(long, value_name = "DURATION", default_value = "0s")]
     pub wait: Span,
@@ -84,6 +91,9 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             if let Err(error) = job.transport.check(config.base()) {
                 report.warning(format_args!("{}: {error}", job.name));
             }
+        }
+        if args.probe {
+            return probe::probe(&config, &jobs, args.common.json, report, out);
         }
         return args.common.checked(&config, out);
     }

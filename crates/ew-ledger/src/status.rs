@@ -4,7 +4,7 @@ use ew_cli::{Failure, Output, clock};
 use ew_config::Config;
 use ew_core::{Exit, Span, Timestamp, Window};
 use ew_store::{Log, SliceState};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Where a job stands.
 struct Status {
@@ -18,6 +18,8 @@ struct Status {
     held: usize,
     failed: usize,
     last_error: Option<String>,
+    /// What its receiver could do when `ew-export --check --probe` tried it last, JSON.
+    probe: Value,
 }
 
 /// Shows each job: those configured first, then those that once ran.
@@ -47,6 +49,7 @@ pub(crate) fn status(
                 "next": s.next.map(|t| t.to_string()),
                 "lag_seconds": s.lag.map(|lag| lag.0.as_secs()),
                 "open": s.open, "held": s.held, "failed": s.failed, "last_error": s.last_error,
+                "probe": s.probe,
             })
         };
         out.json(&json!({ "jobs": all.iter().map(one).collect::<Vec<_>>() }))?;
@@ -83,7 +86,16 @@ fn of_job(config: &Config, log: &mut Log, job: String, now: Timestamp) -> Result
         let closed = options.grid().last_closed_end(now, options.delay.0);
         Span::from_secs((closed.micros() - bookmark.micros()).max(0).unsigned_abs() / 1_000_000)
     });
+    let probe = match options {
+        Some(options) => ledger.probe(&options.transport.destination(config.base()))?,
+        None => None,
+    };
     Ok(Status {
+        probe: probe.map_or(Value::Null, |(at, outcome)| {
+            let mut outcome: Value = serde_json::from_str(&outcome).unwrap_or_default();
+            outcome["at"] = at.to_string().into();
+            outcome
+        }),
         bookmark,
         next,
         lag,

@@ -1,9 +1,11 @@
 //! A directory of this machine: a share that is mounted, or the drop of another program.
 
 use crate::error::{ErrorKind, Fault, occupied, plain};
+use crate::probe::CONTENT;
 use crate::source::{PIECE_BYTES, Source, sha256_of};
 use crate::{
-    Checked, Compression, Context, How, Parcel, Receipt, TransportError, Transporter, filled, part_name,
+    Ability, Checked, Compression, Context, How, Parcel, Probe, Receipt, TransportError, Transporter, filled,
+    part_name,
 };
 use serde::{Deserialize, Deserializer};
 use std::fs::{self, File, OpenOptions};
@@ -54,6 +56,10 @@ impl FileOptions {
             false => Err(missing(&directory)),
         };
         found.map_err(|fault| fault.at(&far_side(&directory), None))
+    }
+
+    pub(crate) fn probe(&self, context: &Context<'_>, name: &str) -> Probe {
+        self.open(context).probe(name)
     }
 
     pub(crate) fn open(&self, context: &Context<'_>) -> Directory {
@@ -157,6 +163,57 @@ impl Directory {
             _ if directory.is_dir() => sync_directory(parent),
             _ => Err(missing(directory)),
         }
+    }
+}
+
+impl Directory {
+    /// What the directory can do.
+    fn probe(&self, name: &str) -> Probe {
+        let mut probe = Probe::default();
+        let was_there = self.directory.is_dir();
+        let (one, other) = (self.directory.join(name), self.directory.join(format!("{name}.2")));
+        let tried = self.try_each(&mut probe, &one, &other);
+        for path in [&one, &other] {
+            if fs::symlink_metadata(path).is_ok() && remove(path).is_err() {
+                probe.left.push(path.display().to_string());
+            }
+        }
+        if !was_there && self.directory.is_dir() && fs::remove_dir(&self.directory).is_err() {
+            probe.left.push(self.directory.display().to_string());
+        }
+        probe.error = tried.err().map(|fault| fault.at(&far_side(&self.directory), None));
+        probe
+    }
+
+    fn try_each(&self, probe: &mut Probe, one: &Path, other: &Path) -> Result<(), Fault> {
+        probe.needs(Ability::Directory, self.make())?;
+        let written = OpenOptions::new().write(true).create_new(true).open(one).and_then(|mut file| {
+            file.write_all(CONTENT)?;
+            Ok(file)
+        });
+        let file = probe.needs(Ability::Write, written.map_err(|e| far("write", one, &e)))?;
+        probe.needs(Ability::Sync, file.sync_all().map_err(|e| far("sync", one, &e)))?;
+        drop(file);
+        let size = fs::metadata(one).map(|meta| meta.len()).map_err(|e| far("look for", one, &e));
+        probe.needs(Ability::Stat, size.and_then(|size| same(one, size == CONTENT.len() as u64)))?;
+        let back = fs::read(one).map_err(|e| far("read back", one, &e));
+        probe.needs(Ability::ReadBack, back.and_then(|back| same(one, back == CONTENT)))?;
+        probe.needs(Ability::Rename, fs::rename(one, other).map_err(|e| far("rename to", other, &e)))?;
+        let replaced = fs::write(one, CONTENT).and_then(|()| fs::rename(one, other));
+        probe
+            .tried(Ability::Replace, replaced.map_err(|e| far("rename to", other, &e)).as_ref().map(|()| ()));
+        let listed = fs::read_dir(&self.directory).map_err(|e| far("list", &self.directory, &e));
+        probe.tried(Ability::List, listed.as_ref().map(|_| ()));
+        probe.tried(Ability::Remove, remove(other).as_ref().map(|()| ()));
+        Ok(())
+    }
+}
+
+/// What was written must be there.
+fn same(path: &Path, is_same: bool) -> Result<(), Fault> {
+    match is_same {
+        true => Ok(()),
+        false => Err(Fault::new(ErrorKind::FarSide, format!("{} has other content", path.display()))),
     }
 }
 

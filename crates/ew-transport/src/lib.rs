@@ -8,6 +8,7 @@ mod compress;
 mod error;
 mod file;
 mod net;
+mod probe;
 mod sftp;
 mod smtp;
 mod source;
@@ -15,6 +16,7 @@ mod source;
 pub use compress::{Compression, Compressor};
 pub use error::{ErrorKind, TransportError};
 pub use file::FileOptions;
+pub use probe::{Ability, Can, Finding, Probe};
 pub use sftp::{Fingerprint, HostName, Login, SftpOptions};
 pub use smtp::{MailAddress, MailLogin, Security, SmtpOptions};
 
@@ -198,6 +200,16 @@ impl TransportOptions {
             TransportOptions::File(options) => options.check(base),
             TransportOptions::Sftp(options) => options.check(base),
             TransportOptions::Smtp(options) => options.check(base),
+        }
+    }
+
+    /// Tries what the receiver can do with a file of this name, which begins with a dot and is nobody else's, and
+    /// takes it away again. To a mail server it says who a mail would be from and for, and sends none.
+    pub fn probe(&self, context: &Context<'_>, name: &str) -> Probe {
+        match self {
+            TransportOptions::File(options) => options.probe(context, name),
+            TransportOptions::Sftp(options) => options.probe(context, name),
+            TransportOptions::Smtp(options) => options.probe(context),
         }
     }
 
