@@ -78,18 +78,17 @@ impl Probe {
         self.abilities.push(Finding { ability, can, note });
     }
 
-    /// Notes what came of a trial; whether it went well.
-    pub(crate) fn tried(&mut self, ability: Ability, result: Result<(), &Fault>) -> bool {
+    /// Notes what came of a trial.
+    pub(crate) fn tried<T>(&mut self, ability: Ability, result: &Result<T, Fault>) {
         match result {
-            Ok(()) => self.add(ability, Can::Yes, None),
+            Ok(_) => self.add(ability, Can::Yes, None),
             Err(fault) => self.add(ability, Can::No, Some(fault.reason.clone())),
         }
-        result.is_ok()
     }
 
     /// Notes a trial that nothing works without.
     pub(crate) fn needs<T>(&mut self, ability: Ability, result: Result<T, Fault>) -> Result<T, Fault> {
-        self.tried(ability, result.as_ref().map(|_| ()));
+        self.tried(ability, &result);
         result
     }
 }

@@ -57,7 +57,7 @@ impl Trial<'_> {
             Err(e) => self.cannot(Ability::Stat, "look for", one, e),
         }
         let back = self.read_back(one);
-        self.probe.tried(Ability::ReadBack, back.as_ref().map(|()| ()));
+        self.probe.tried(Ability::ReadBack, &back);
         // A size that may not be seen ends a delivery; where there is no such request, the file is read back.
         match sizes {
             Err(e) if is_unsupported(&e) => back?,
@@ -162,7 +162,7 @@ impl Trial<'_> {
             }
         }
         if let Some(removed) = removed {
-            self.probe.tried(Ability::Remove, removed.as_ref().map(|()| ()));
+            self.probe.tried(Ability::Remove, &removed);
         }
         let directory = self.options.directory.as_str();
         if self.is_made && self.link.sftp.rmdir(Path::new(directory)).is_err() {
