@@ -282,7 +282,7 @@ fn pass(tx: &Transaction<'_>, job: &Job, slice: &Delivery) -> rusqlite::Result<O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Log;
+    use crate::{Log, Progress};
     use ew_core::Point;
 
     fn slice(start: i64, name: &str) -> NewSlice {
@@ -374,6 +374,71 @@ mod tests {
         let waiting = ledger.record_rendered(&two, None, &elsewhere).unwrap();
         assert_eq!(waiting.name.as_deref(), Some("a.csv"));
         assert_eq!(ledger.sending(&two, &waiting, "file:///out", "csv").unwrap().name, "a_2.csv");
+    }
+
+    /// How far an attempt came counts until the slice is placed, for one receiver, and not for the next resend.
+    #[test]
+    fn how_far_an_attempt_came() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
+        let mut ledger = log.ledger();
+        let job = ledger.make_job("u").unwrap();
+        let recorded = ledger.record_rendered(&job, None, &slice(0, "a.csv")).unwrap();
+        let mut progress = |slice: &Delivery, destination: &str, then: Progress| {
+            let found = ledger.sending(&job, slice, destination, "csv").unwrap().progress;
+            ledger.advance(slice, then, Some("{}")).unwrap();
+            found
+        };
+        assert_eq!(progress(&recorded, "file:///out", Progress::DataWhole), Progress::Nothing);
+        assert_eq!(progress(&recorded, "file:///out", Progress::DataThere), Progress::DataWhole);
+        assert_eq!(progress(&recorded, "file:///elsewhere", Progress::ManifestWhole), Progress::Nothing);
+        assert_eq!(
+            progress(&recorded, "file:///elsewhere", Progress::ManifestWhole),
+            Progress::ManifestWhole
+        );
+        let at = Timestamp::from_secs(5_000);
+        let placed =
+            Placed { name: "a.csv", destination: "file:///elsewhere", receipt: "{}", kept: None, at };
+        ledger.place(&job, &recorded, &placed).unwrap();
+        let again = Delivery { spool: Some("again.csv".into()), ..recorded };
+        let attempt = ledger.sending(&job, &again, "file:///elsewhere", "csv").unwrap();
+        assert_eq!(attempt.progress, Progress::Nothing);
+        // Killed and gone on with.
+        ledger.advance(&again, Progress::DataWhole, None).unwrap();
+        let attempt = ledger.sending(&job, &again, "file:///elsewhere", "csv").unwrap();
+        assert_eq!(attempt.progress, Progress::DataWhole);
+    }
+
+    #[test]
+    fn a_manifest_keeps_its_name_and_none_follows_one_that_was_skipped() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
+        let mut ledger = log.ledger();
+        let (one, two) = (ledger.make_job("one").unwrap(), ledger.make_job("two").unwrap());
+        let with =
+            |start, name: &str, text: &str| NewSlice { manifest: Some(text.into()), ..slice(start, name) };
+        // Both names are claimed, and the file of another gets neither.
+        assert_eq!(ledger.claim(&one, &slice(0, "a.csv")).unwrap(), "a.csv");
+        ledger.record_rendered(&one, None, &with(0, "a.csv", "first")).unwrap();
+        let clash = ledger.record_rendered(&two, None, &slice(0, "a.csv.manifest.json")).unwrap();
+        assert_ne!(clash.name.as_deref(), Some("a.csv.manifest.json"));
+        assert_eq!(ledger.claim(&two, &slice(900, "a.csv")).unwrap(), "a_2.csv");
+
+        let second = ledger.record_rendered(&one, None, &with(900, "b.csv", "second")).unwrap();
+        assert_eq!(ledger.manifest(&second).unwrap().as_deref(), Some("second"));
+        assert_eq!(ledger.last_manifest(&one).unwrap(), Some(("b.csv".into(), "second".into())));
+        ledger.skip(&one, &second, "they refuse it").unwrap();
+        assert_eq!(ledger.last_manifest(&one).unwrap(), Some(("a.csv".into(), "first".into())));
+        assert_eq!(ledger.last_manifest(&two).unwrap(), None);
+
+        // Its text says its name, so it waits rather than goes under another.
+        let elsewhere = NewSlice { destination: "file:///elsewhere".into(), ..slice(1800, "c.csv") };
+        ledger.record_rendered(&two, None, &elsewhere).unwrap();
+        let third = ledger.record_rendered(&one, None, &with(1800, "c.csv", "third")).unwrap();
+        let error = ledger.sending(&one, &third, "file:///elsewhere", "csv").unwrap_err();
+        assert!(matches!(error, StoreError::Named { .. }), "{error}");
+        assert_eq!(error.exit(), ew_core::Exit::Config);
+        assert_eq!(ledger.sending(&one, &third, "file:///out", "csv").unwrap().name, "c.csv");
     }
 
     #[test]
