@@ -22,7 +22,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// The steps of a run in their order; a transporter has some of them.
-const BOUNDARIES: [&str; 15] = [
+const BOUNDARIES: [&str; 17] = [
     "planned",
     "rendered",
     "spooled",
@@ -32,9 +32,11 @@ const BOUNDARIES: [&str; 15] = [
     "opened",
     "written",
     "closed",
+    "marked",
     "removed",
     "renamed",
     "delivered",
+    "manifested",
     "kept",
     "placed",
     "cleaned",
@@ -59,10 +61,11 @@ struct Round {
     site: Site,
     folder: PathBuf,
     late: Late,
+    manifest: bool,
 }
 
 impl Round {
-    fn new(receiver: &Receiver<'_>, late: Late, number: u64) -> Round {
+    fn new(receiver: &Receiver<'_>, late: Late, manifest: bool, number: u64) -> Round {
         let keys = match late {
             Late::Replace => "late = \"replace\"",
             Late::ReplaceInPlace => "filename = \"{job}_{start_utc:%Y%m%dT%H%M%SZ}.{ext}\"",
@@ -80,7 +83,7 @@ impl Round {
             ),
         };
         let mut site = Site::new(&format!(
-            "[[export]]\nname = \"u\"\npoints = [\"**\"]\nbreakup_on_period = true\n{keys}\n  [export.format.csv]\n  \
+            "[[export]]\nname = \"u\"\npoints = [\"**\"]\nbreakup_on_period = true\n{keys}\nmanifest = {manifest}\n  [export.format.csv]\n  \
              layout = \"long\"\n  [export.transport.{transport}\n"
         ));
         site.now("2026-03-01T01:00:00Z");
@@ -88,7 +91,7 @@ impl Round {
             Receiver::Folder => site.file("out"),
             Receiver::Sftp(server) => server.root().join(format!("in{number}")),
         };
-        Round { site, folder, late }
+        Round { site, folder, late, manifest }
     }
 
     /// Runs with SIGKILL at a boundary; whether it came to that.
@@ -114,7 +117,13 @@ impl Round {
         let ended = self.site.run(EW_EXPORT, "");
         assert!(matches!(ended.code, 0 | 66), "{what}: {ended:?}");
         let late = if self.late == Late::Delta { "delta" } else { "replace" };
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/receiver_equals_log.py");
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+        if self.manifest {
+            let checked =
+                Command::new(fixtures.join("check_manifests.py")).arg(&self.folder).output().unwrap();
+            assert!(checked.status.success(), "{what}\n{}", String::from_utf8_lossy(&checked.stdout));
+        }
+        let script = fixtures.join("receiver_equals_log.py");
         let compared =
             Command::new(script).arg(self.site.file("ew.db")).arg(&self.folder).arg(late).output().unwrap();
         assert!(
@@ -140,7 +149,7 @@ const FIRST: &str = "01:00 a 1\n 02:00 b 2\n 16:00 a 3\n 46:00 b 4";
 /// A late row, a correction, a back-fill of an empty slot.
 const SECOND: &str = "03:00 a 5\n 16:00 a 6\n 31:00 b 7";
 
-/// Every boundary, for first deliveries and for what comes late; and each is really passed.
+/// Every boundary, for first deliveries and for what comes late, with manifests where the late rows go alone; and each is really passed.
 fn matrix(receiver: &Receiver<'_>, all_times: &[&str], expect: &[&str]) {
     let mut number = 0;
     for late in [Late::Replace, Late::ReplaceInPlace, Late::Delta] {
@@ -149,7 +158,7 @@ fn matrix(receiver: &Receiver<'_>, all_times: &[&str], expect: &[&str]) {
             for times in all_times {
                 number += 1;
                 let what = format!("{late:?} {boundary}{times}");
-                let round = Round::new(receiver, late, number);
+                let round = Round::new(receiver, late, late == Late::Delta, number);
                 append(&round.site, FIRST);
                 let first = round.killed_at(&format!("{boundary}{times}"));
                 append(&round.site, SECOND);
@@ -161,8 +170,12 @@ fn matrix(receiver: &Receiver<'_>, all_times: &[&str], expect: &[&str]) {
             }
         }
         passed.dedup();
-        let only_in_place = |b: &&&str| late == Late::ReplaceInPlace || **b != "removed";
-        assert_eq!(passed, expect.iter().filter(only_in_place).copied().collect::<Vec<_>>(), "{late:?}");
+        let is_passed = |b: &&&str| match **b {
+            "removed" => late == Late::ReplaceInPlace,
+            "manifested" => late == Late::Delta,
+            _ => true,
+        };
+        assert_eq!(passed, expect.iter().filter(is_passed).copied().collect::<Vec<_>>(), "{late:?}");
     }
 }
 
@@ -194,8 +207,10 @@ fn at_random() {
         let mut rng = Rng::with_seed(seed.wrapping_add(round));
         let receiver = if rng.bool() { Receiver::Folder } else { Receiver::Sftp(&server) };
         let late = rng.choice([Late::Replace, Late::ReplaceInPlace, Late::Delta]).unwrap();
+        // A manifest is for good, so no file may take the place of another.
+        let manifest = late != Late::ReplaceInPlace && rng.bool();
         let what = format!("EW_CRASH_SEED={} EW_CRASH_ROUNDS=1", seed.wrapping_add(round));
-        kills += random_round(&mut rng, &Round::new(&receiver, late, round), &what);
+        kills += random_round(&mut rng, &Round::new(&receiver, late, manifest, round), &what);
         if (round + 1) % 100 == 0 {
             println!("{} rounds, {kills} kills, seed {seed}", round + 1);
         }

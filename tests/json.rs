@@ -130,6 +130,7 @@ fn documents() -> Documents {
         ("ew-log backup", "ew-log backup copy.db"),
         ("ew-export", "ew-export"),
         ("ew-ledger list", "ew-ledger list"),
+        ("ew-export --check --probe", "ew-export --check --probe"),
         ("ew-ledger status", "ew-ledger status"),
         ("ew-ledger verify", "ew-ledger verify"),
         ("ew-export", "ew-export utility --from 2026-03-01T00:00:00Z --to 2026-03-01T00:15:00Z --dry-run"),
@@ -183,6 +184,7 @@ fn documents() -> Documents {
     note(&site, "ew-export", "ew-export --dry-run");
     note(&site, "ew-export", "ew-export");
     note(&site, "ew-ledger list", "ew-ledger list");
+    note(&site, "ew-export --check --probe", "ew-export --check --probe");
     note(&site, "ew-ledger status", "ew-ledger status");
     sqlite3(&site, "create trigger t before insert on sample begin select raise(abort, 'no room'); end");
     note(&site, "ew-poll", "ew-poll");

@@ -38,6 +38,7 @@ const REPORTS: [&str; 19] = [
     "ew-log check",
     "ew-log backup copy.db",
     "ew-export --dry-run",
+    "ew-export --check --probe",
     "ew-export",
     "ew-ledger status",
     "ew-ledger list",

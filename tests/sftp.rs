@@ -14,11 +14,12 @@ mod sshd;
 
 use asker::Asker;
 use ew_core::Exit;
-use ew_transport::{Checked, ErrorKind, How, Parcel, TransportOptions, Transporter};
+use ew_transport::{Checked, ErrorKind, How, Mark, Parcel, Steps, TransportOptions, Transporter};
 use proftpd::{PASSWORD, Proftpd, STRANGER, USER};
 use proxy::{Plan, Proxy};
 use spool::{Spool, open, open_with, options};
 use sshd::Sshd;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -347,4 +348,159 @@ fn a_failure_in_place_leaves_nothing_partial() {
     let names: BTreeSet<_> =
         fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(names.iter().eq(["a", "c"]), "{names:?}");
+}
+
+/// A server with quirks.
+fn quirky(quirks: &[&str]) -> (Asker, TransportOptions) {
+    let server = Asker::start_with(USER, PASSWORD, quirks);
+    let options = by_password(server.port(), server.known_hosts(), USER, PASSWORD, "");
+    (server, options)
+}
+
+fn names_in(folder: &std::path::Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// What is somebody's stays, though the server itself would let it go; a revision takes one rename.
+#[test]
+fn a_server_that_overwrites_silently() {
+    let (server, options) = quirky(&["overwrites"]);
+    let mut transporter = open(&options);
+    fs::write(server.root().join("a"), "somebody's").unwrap();
+    let spool = Spool::new("new");
+    assert_eq!(transporter.deliver(&spool.parcel("a")).unwrap_err().kind(), ErrorKind::Occupied);
+    assert_eq!(fs::read(server.root().join("a")).unwrap(), b"somebody's");
+    let steps = RefCell::new(Vec::new());
+    let note = |step| steps.borrow_mut().push(step);
+    let revision = Parcel { may_replace: true, steps: Steps(&note), ..spool.parcel("a") };
+    assert_eq!(transporter.deliver(&revision).unwrap().how, How::Replaced);
+    assert!(!steps.borrow().contains(&"removed"), "{:?}", steps.borrow());
+    assert_eq!(fs::read(server.root().join("a")).unwrap(), b"new");
+    assert_eq!(names_in(&server.root()), ["a"]);
+}
+
+/// Where sizes cannot be asked for, files are read instead.
+#[test]
+fn a_server_that_knows_no_stat() {
+    let (server, options) = quirky(&["no-stat"]);
+    let mut transporter = open(&options);
+    let spool = Spool::new("new");
+    let receipt = transporter.deliver(&spool.parcel("a")).unwrap();
+    assert_eq!((receipt.how, receipt.checked), (How::Sent, Checked::Sha256));
+    let receipt = transporter.deliver(&Parcel { sent_before: true, ..spool.parcel("a") }).unwrap();
+    assert_eq!((receipt.how, receipt.checked), (How::Found, Checked::Sha256));
+    fs::write(server.root().join("a"), "somebody's").unwrap();
+    assert_eq!(transporter.deliver(&spool.parcel("a")).unwrap_err().kind(), ErrorKind::Occupied);
+    let revision = Parcel { may_replace: true, ..spool.parcel("a") };
+    assert_eq!(transporter.deliver(&revision).unwrap().how, How::Replaced);
+    // Taken away, with the last answer lost.
+    fs::remove_file(server.root().join("a")).unwrap();
+    let again = Parcel { sent_before: true, was_whole: true, ..spool.parcel("a") };
+    assert_eq!(transporter.deliver(&again).unwrap().how, How::Taken);
+    assert_eq!(names_in(&server.root()), Vec::<String>::new());
+}
+
+#[test]
+fn a_server_that_sets_no_attributes() {
+    let (server, options) = quirky(&["no-setstat"]);
+    let counted = Counted::start("-P setstat,fsetstat");
+    for (mut transporter, home) in [(open(&options), server.root()), (counted.open(), counted.home())] {
+        let spool = Spool::large(300_000);
+        assert_eq!(transporter.deliver(&spool.parcel("a")).unwrap().how, How::Sent);
+        assert!(fs::read(home.join("a")).unwrap() == spool.bytes);
+    }
+}
+
+#[test]
+fn a_close_that_fails_places_nothing() {
+    let (server, options) = quirky(&["close-fails"]);
+    let mut transporter = open(&options);
+    let spool = Spool::new("x");
+    let error = transporter.deliver(&spool.parcel("a")).unwrap_err();
+    assert!(error.is_retryable() && error.reason().starts_with("close .a.part: "), "{error}");
+    assert_eq!(names_in(&server.root()), Vec::<String>::new());
+    let again = Parcel { sent_before: true, ..spool.parcel("a") };
+    assert_eq!(transporter.deliver(&again).unwrap().how, How::Sent);
+    assert_eq!(names_in(&server.root()), ["a"]);
+}
+
+#[test]
+fn a_server_that_is_started_again_between_two_files_and_within_one() {
+    let server = RefCell::new(Sshd::start());
+    let (port, root) = (server.borrow().port(), server.borrow().root());
+    let options = to_sshd(&server.borrow(), port, "");
+    let mut transporter = open(&options);
+    let spool = Spool::large(500_000);
+    transporter.deliver(&spool.parcel("a")).unwrap();
+    server.borrow_mut().restart();
+    assert_eq!(transporter.deliver(&spool.parcel("b")).unwrap().how, How::Sent);
+    for step in ["connected", "opened", "written", "closed", "renamed"] {
+        let restarts = Cell::new(1);
+        let restart = |done| {
+            if done == step && restarts.replace(0) > 0 {
+                server.borrow_mut().restart();
+            }
+        };
+        let first = transporter.deliver(&Parcel { steps: Steps(&restart), ..spool.parcel(step) });
+        assert_eq!(restarts.get(), 0, "{step} was not passed");
+        let expect = match first {
+            Ok(receipt) => {
+                assert!(matches!(step, "connected" | "renamed"), "{step}: {receipt:?}");
+                How::Found
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Unreachable, "{step}: {error}");
+                How::Sent
+            }
+        };
+        let again = Parcel { sent_before: true, ..spool.parcel(step) };
+        assert_eq!(transporter.deliver(&again).unwrap().how, expect, "{step}");
+        assert!(fs::read(root.join(step)).unwrap() == spool.bytes, "{step}");
+    }
+    assert_eq!(names_in(&root), ["a", "b", "closed", "connected", "opened", "renamed", "written"]);
+}
+
+/// Whole, about to be renamed, and cut off: what is there tells what became of it.
+#[test]
+fn what_is_there_tells_whether_a_whole_file_was_taken() {
+    let counted = Counted::start("");
+    let (home, spool) = (counted.home(), Spool::new("x"));
+    let folder = tempfile::tempdir().unwrap();
+    let here = options(&format!("[file]\ndirectory = {:?}", folder.path()));
+    for (mut transporter, home) in [(counted.open(), home.as_path()), (open(&here), folder.path())] {
+        let marks = RefCell::new(Vec::new());
+        let mark = |is_whole| {
+            marks.borrow_mut().push(is_whole);
+            Ok(())
+        };
+        let again = Parcel { sent_before: true, was_whole: true, mark: Mark(&mark), ..spool.parcel("a") };
+        let taken = transporter.deliver(&again).unwrap();
+        assert_eq!((taken.how, taken.checked), (How::Taken, Checked::Reply));
+        assert!(marks.take().is_empty(), "nothing was sent");
+        // Its temporary file is there, so it was not renamed.
+        fs::write(home.join(".a.part"), "x").unwrap();
+        assert_eq!(transporter.deliver(&again).unwrap().how, How::Sent);
+        assert_eq!(marks.take(), [false, true]);
+        assert_eq!(transporter.deliver(&again).unwrap().how, How::Found);
+        // A receiver that leaves our files alone took none.
+        fs::rename(home.join("a"), home.join("before")).unwrap();
+        let earlier = Parcel { earlier: Some("before"), ..again };
+        assert_eq!(transporter.deliver(&earlier).unwrap().how, How::Sent);
+        fs::remove_file(home.join("before")).unwrap();
+        fs::remove_file(home.join("a")).unwrap();
+        assert_eq!(transporter.deliver(&earlier).unwrap().how, How::Taken);
+        assert_eq!(marks.take(), [false, true]);
+        // What cannot be noted is not renamed.
+        let full = |_| Err("disk full".to_owned());
+        let error = transporter.deliver(&Parcel { mark: Mark(&full), ..spool.parcel("b") }).unwrap_err();
+        assert_eq!((error.exit(), home.join("b").exists()), (Exit::Io, false), "{error}");
+        fs::remove_file(home.join(".b.part")).unwrap();
+    }
+    let requests = counted.requests();
+    assert_eq!(requests[..2], ["stat", "stat"], "two looks, and nothing sent: {requests:?}");
 }

@@ -17,6 +17,11 @@ pub struct Asker {
 
 impl Asker {
     pub fn start(user: &str, password: &str) -> Asker {
+        Asker::start_with(user, password, &[])
+    }
+
+    /// With quirks of `fixtures/sftp_asker.py`.
+    pub fn start_with(user: &str, password: &str, quirks: &[&str]) -> Asker {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let python = root.join("target/test-venv/bin/python3");
         assert!(python.is_file(), "the tests' Python environment is missing; run: scripts/test-venv.sh");
@@ -27,6 +32,7 @@ impl Asker {
             .arg(root.join("fixtures/sftp_asker.py"))
             .args([dir.path().join("host"), dir.path().join("home")])
             .arg(user)
+            .args(quirks)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(fs::File::create(dir.path().join("log")).unwrap())

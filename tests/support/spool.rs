@@ -3,7 +3,7 @@
 
 use crate::sshd::KEY_PASSWORD;
 use ew_core::{NameFields, Secret, SecretSource, Span, Timestamp, Window, Zone};
-use ew_transport::{Context, Parcel, Steps, TransportError, TransportOptions, Transporter};
+use ew_transport::{Context, Mark, Parcel, Steps, TransportError, TransportOptions, Transporter};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -61,9 +61,12 @@ impl Spool {
             bytes,
             sha256,
             sent_before: false,
+            was_whole: false,
+            earlier: None,
             may_replace: false,
             reached: &[],
             fields,
+            mark: Mark::NONE,
             steps: Steps::NONE,
         }
     }

@@ -19,6 +19,7 @@ pub struct Sshd {
     dir: tempfile::TempDir,
     port: u16,
     user: String,
+    config: String,
     child: Child,
 }
 
@@ -60,7 +61,7 @@ impl Sshd {
         for _ in 0..5 {
             let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
             if let Some(child) = launch(dir.path(), port, config, file_kib_max, user == "root") {
-                return Sshd { dir, port, user, child };
+                return Sshd { dir, port, user, config: config.to_owned(), child };
             }
         }
         panic!("sshd does not start: {}", fs::read_to_string(dir.path().join("log")).unwrap_or_default());
@@ -126,6 +127,13 @@ impl Sshd {
     /// Ends every session, as a server does that has waited too long; new ones are let in.
     pub fn hang_up(&self) {
         kill(&descendants(self.child.id()));
+    }
+
+    /// Ends the server with its sessions and starts it again on its port, without a limit on files.
+    pub fn restart(&mut self) {
+        end(&mut self.child);
+        self.child = launch(self.dir.path(), self.port, &self.config, None, self.user == "root")
+            .unwrap_or_else(|| panic!("sshd does not start again: {}", self.log()));
     }
 
     /// What the server has logged.

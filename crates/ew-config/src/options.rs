@@ -154,6 +154,9 @@ pub struct ExportOptions {
     /// The receiver takes files away: one that is gone is not missing.
     #[serde(default)]
     pub taken: bool,
+    /// A JSON document beside each file says what is in it.
+    #[serde(default)]
+    pub manifest: bool,
     /// `[export.format.KIND]`.
     pub format: FormatOptions,
     /// `[export.transport.KIND]`.

@@ -3,11 +3,13 @@
 use crate::job::JobRun;
 use crate::render::{self, Piece};
 use crate::report::{Outcome, SliceReport};
-use crate::{due, kept, late};
+use crate::send::{ManifestFile, SendError, Sending};
+use crate::{due, kept, late, manifest};
 use ew_cli::{Failure, clock, crash};
+use ew_config::{Config, ExportOptions};
 use ew_core::{Contents, Exit, PartOutcome};
 use ew_store::{Delivery, Job, Placed, Seqs};
-use ew_transport::{Context, Parcel, Receipt, Steps, TransportError, Transporter};
+use ew_transport::{Context, Parcel, Receipt, TransportError, Transporter};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::Path;
@@ -28,16 +30,21 @@ impl Courier {
         Courier { transporter: None, failures: 0 }
     }
 
-    fn send(&mut self, job: &JobRun<'_>, parcel: &Parcel<'_>) -> Result<Receipt, TransportError> {
+    pub(crate) fn send(
+        &mut self,
+        config: &Config,
+        options: &ExportOptions,
+        parcel: &Parcel<'_>,
+    ) -> Result<Receipt, TransportError> {
         let transporter = match &mut self.transporter {
             Some(transporter) => transporter,
             none => {
                 let context = Context {
-                    base: job.config.base(),
-                    timeout: job.options.timeout,
-                    resolve: &|source| job.config.secret(source),
+                    base: config.base(),
+                    timeout: options.timeout,
+                    resolve: &|source| config.secret(source),
                 };
-                none.insert(job.options.transport.open(&context)?)
+                none.insert(options.transport.open(&context)?)
             }
         };
         transporter.deliver(parcel)
@@ -78,7 +85,7 @@ pub(crate) fn due(job: &mut JobRun<'_>) -> Result<(), Failure> {
             scope: &scope,
         };
         let slice = render::to_spool(job, &to_render, columns.clone(), 0, known.slices + 1)?;
-        let slice = job.log.ledger().record_rendered(&known, passed_over.take(), &slice)?;
+        let slice = manifest::record(job, &known, passed_over.take(), slice)?;
         known.slices += 1;
         if deliver(job, &mut courier, &known, &slice)? != Delivered::Placed {
             return Ok(());
@@ -138,7 +145,7 @@ pub(crate) fn restore_spool(job: &mut JobRun<'_>, known: &Job, slice: Delivery) 
         seqs: Seqs { after: slice.after_seq.unwrap_or(0), up_to: slice.as_of_seq },
         scope: &scope,
     };
-    let again = render::to_spool(job, &piece, columns.clone(), slice.rev, slice.count.unwrap_or(0))?;
+    let again = render::to_spool(job, &piece, columns.clone(), slice.rev, slice.count.unwrap_or(0))?.slice;
     if Some(&again.sha256) == slice.sha256.as_ref() {
         return Ok(Delivery { spool: Some(again.spool), ..slice });
     }
@@ -186,37 +193,33 @@ pub(crate) fn deliver(
     slice: &Delivery,
 ) -> Result<Delivered, Failure> {
     crash::boundary("recorded");
-    let mut name = slice.name.clone().unwrap_or_default();
-    let sha256 = slice.sha256.clone().unwrap_or_default();
     let spool = slice.spool.clone().unwrap_or_default();
     let path = render::spool_file(job, &spool);
     let destination = job.destination();
     let ext = job.options.extension();
-    let fields = job.fields(&ext, slice.window, slice.rev, slice.as_of_seq, slice.count.unwrap_or(0));
     let mut sent_before = slice.attempts > 0;
     let mut reached = slice.reached.clone();
+    let manifest = match job.log.ledger().manifest(slice)? {
+        Some(text) => Some(ManifestFile::write(&path, text)?),
+        None => None,
+    };
     loop {
-        job.stage(&format!("sending {name} to {destination}"));
-        name = job.log.ledger().sending(known, slice, &destination, &ext)?;
+        let attempt = job.log.ledger().sending(known, slice, &destination, &ext)?;
         crash::boundary("noted");
-        // A slice that is sent again, or a revision under the one name that its template gives.
-        let may_replace = job.log.ledger().stood_there(known, slice.window, &destination, &name)?;
-        let parcel = Parcel {
-            name: &name,
+        let name = attempt.name.clone();
+        job.stage(&format!("sending {name} to {destination}"));
+        let sending = Sending {
+            known,
+            slice,
+            attempt,
             file: &path,
-            bytes: slice.bytes.unwrap_or(0),
-            sha256: &sha256,
+            manifest: manifest.as_ref(),
+            destination: &destination,
             sent_before,
-            may_replace,
             reached: &reached,
-            fields,
-            steps: Steps(&crash::boundary),
         };
-        let error = match courier.send(job, &parcel) {
+        let error = match sending.run(job, courier) {
             Ok(receipt) => {
-                crash::boundary("delivered");
-                let receipt = serde_json::to_string(&receipt)
-                    .map_err(|e| Failure::of(Exit::Io, &e).of_part("receipt"))?;
                 let kept = kept::keep(job, &path, &spool);
                 crash::boundary("kept");
                 let placed = Placed {
@@ -240,6 +243,7 @@ pub(crate) fn deliver(
                 courier.failures = 0;
                 // A run killed here leaves the file; the next one cleans the spool.
                 let _ = std::fs::remove_file(&path);
+                drop(manifest);
                 crash::boundary("cleaned");
                 job.report.note(format_args!(
                     "{}: {name} delivered: rows {}, bytes {}",
@@ -251,7 +255,8 @@ pub(crate) fn deliver(
                 job.result.slices.push(SliceReport::of(&named, Outcome::Delivered, None));
                 return Ok(Delivered::Placed);
             }
-            Err(error) => error,
+            Err(SendError::Here(failure)) => return Err(failure),
+            Err(SendError::There(error)) => error,
         };
         sent_before = true;
         courier.failures += u32::from(error.is_retryable());

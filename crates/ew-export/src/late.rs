@@ -3,7 +3,8 @@
 use crate::deliver::{self, Courier, Delivered};
 use crate::due::{self, Plan};
 use crate::job::JobRun;
-use crate::render;
+use crate::manifest;
+use crate::render::{self, Spooled};
 use crate::report::{Outcome, SliceReport};
 use ew_cli::{Failure, crash};
 use ew_core::{LateAs, TRIMMED_WITHOUT_DELTA, Window};
@@ -52,7 +53,7 @@ pub(crate) fn send(job: &mut JobRun<'_>, courier: &mut Courier, known: &Job) -> 
         };
         let known = job.known()?.unwrap_or_else(|| known.clone());
         let rendered = render(job, &known, &slice, after)?;
-        let recorded = job.log.ledger().record_rendered(&known, None, &rendered)?;
+        let recorded = manifest::record(job, &known, None, rendered)?;
         if deliver::deliver(job, courier, &known, &recorded)? == Delivered::GaveUp {
             return Ok(false);
         }
@@ -73,12 +74,12 @@ fn after_seq(job: &mut JobRun<'_>, known: &Job, slice: &Delivery) -> Result<Opti
 }
 
 /// Renders a planned slice.
-fn render(job: &mut JobRun<'_>, known: &Job, slice: &Delivery, after: i64) -> Result<NewSlice, Failure> {
+fn render(job: &mut JobRun<'_>, known: &Job, slice: &Delivery, after: i64) -> Result<Spooled, Failure> {
     let seqs = Seqs { after, up_to: slice.as_of_seq };
     let content = due::content(job, known, slice.window, seqs, None)?;
     let revisions = job.log.ledger().revisions(known, slice.window)?;
     let count = revisions.iter().find_map(|revision| revision.count).unwrap_or(known.slices + 1);
     let piece = content.piece(slice.window, seqs);
     let rendered = render::to_spool(job, &piece, content.columns.clone(), slice.rev, count)?;
-    Ok(NewSlice { planned: Some(slice.id), ..rendered })
+    Ok(Spooled { slice: NewSlice { planned: Some(slice.id), ..rendered.slice }, ..rendered })
 }

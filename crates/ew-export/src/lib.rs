@@ -2,8 +2,8 @@
 //! ledger.
 //!
 //! One job at a time: [`due`] says what is due, [`late`] records what came late, [`render`] makes a file in the spool,
-//! its rows through [`resample`] where the job has intervals, [`deliver`] brings it to the receiver and commits receipt
-//! and bookmark, [`kept`] keeps the file. [`manual`] sends a range again as the log has it now, [`resend`](mod@resend) as
+//! its rows through [`resample`] where the job has intervals, [`deliver`] brings it to the receiver, each attempt by [`send`],
+//! and commits receipt and bookmark, [`kept`] keeps the file. [`manual`] sends a range again as the log has it now, [`resend`](mod@resend) as
 //! it was; [`preview`] shows what would be sent, [`present`](mod@present) what a slice would be now.
 
 mod deliver;
@@ -11,16 +11,19 @@ mod due;
 mod job;
 mod kept;
 mod late;
+mod manifest;
 mod manual;
 mod present;
 mod preview;
+mod probe;
 mod render;
 mod report;
 mod resample;
 mod resend;
+mod send;
 
 use clap::Parser;
-use ew_cli::clock::{self, Present};
+use ew_cli::clock;
 use ew_cli::{Common, Failure, Lock, Output, Report};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, Span, When};
@@ -38,7 +41,8 @@ Examples:
   ew-export                                   all jobs, as from cron
   ew-export utility --breakup-on-period       one file per slot
   ew-export utility --from 2026-03-01 --to 2026-04-01    send March again
-  ew-export utility --stdout | column -ts,    look at what is due";
+  ew-export utility --stdout | column -ts,    look at what is due
+  ew-export --check --probe utility           would a delivery work?";
 
 /// Export what is due: each job's slices since its last export, through its formatter and transporter
 #[derive(Debug, Parser)]
@@ -75,6 +79,10 @@ pub struct Args {
     /// So many jobs at once, so that one whose receiver is stuck does not stop the others
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub parallel: u16,
+    /// With --check: try each receiver end to end with a file that is taken away again (a mail server is told who a
+    /// mail would be for, and gets none), and keep what it can do in the log
+    #[arg(long, requires = "check")]
+    pub probe: bool,
     /// Wait so long for another run of the same job
     #[arg(long, value_name = "DURATION", default_value = "0s")]
     pub wait: Span,
@@ -91,6 +99,9 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             if let Err(error) = job.transport.check(config.base()) {
                 report.warning(format_args!("{}: {error}", job.name));
             }
+        }
+        if args.probe {
+            return probe::probe(&config, &jobs, args.common.json, report, out);
         }
         return args.common.checked(&config, out);
     }
@@ -140,7 +151,7 @@ fn side_by_side(
     config: &Config,
     jobs: &[&ExportOptions],
     log: Log,
-    clock: &Present,
+    clock: &clock::Present,
     args: &Args,
     report: Report,
 ) -> Vec<JobReport> {
@@ -168,7 +179,7 @@ fn side_by_side(
 }
 
 /// The clock, judged. It is watched here too, where polls do not see to it: rows may come from elsewhere.
-fn watched_clock(log: &mut Log, args: &Args, report: Report) -> Result<Present, Failure> {
+fn watched_clock(log: &mut Log, args: &Args, report: Report) -> Result<clock::Present, Failure> {
     let reading = clock::reading();
     let present = clock::present(log, reading.clone())?;
     if !args.dry_run && !args.stdout && log.clock()?.is_stale(&reading) {
@@ -186,7 +197,7 @@ fn job_run<'a>(
     options: &'a ExportOptions,
     log: &'a mut Log,
     args: &Args,
-    clock: &Present,
+    clock: &clock::Present,
     report: Report,
 ) -> JobRun<'a> {
     let breakup = (options.breakup_on_period || args.breakup_on_period) && !args.no_breakup_on_period;

@@ -3,12 +3,13 @@
 use crate::deliver::{self, Courier, Delivered};
 use crate::due;
 use crate::job::JobRun;
+use crate::manifest;
 use crate::preview;
-use crate::render;
+use crate::render::{self, Spooled};
 use crate::report::{Outcome, SliceReport};
 use ew_cli::Failure;
 use ew_core::{Exit, PartOutcome, Timestamp, When, Window};
-use ew_store::{Delivery, Job, NewSlice, Seqs};
+use ew_store::{Delivery, Job, Seqs};
 
 /// Renders the present content of the slices that the range touches and sends it: unchanged content under
 /// its name, changed content as the next revision.
@@ -136,15 +137,15 @@ fn send_slice(
 ) -> Result<bool, Failure> {
     job.stage(&format!("rendering the slice from {}", slice.window.start));
     let again = present(job, known, slice)?;
-    let slice = match Some(&again.sha256) == slice.sha256.as_ref() {
-        true => Delivery { spool: Some(again.spool), ..slice.clone() },
-        false => job.log.ledger().record_rendered(known, None, &again)?,
+    let slice = match Some(&again.slice.sha256) == slice.sha256.as_ref() {
+        true => Delivery { spool: Some(again.slice.spool), ..slice.clone() },
+        false => manifest::record(job, known, None, again)?,
     };
     Ok(deliver::deliver(job, courier, known, &slice)? == Delivered::Placed)
 }
 
 /// The rows that the job selected then, with the values that they have now, as the slice's next revision.
-fn present(job: &mut JobRun<'_>, known: &Job, slice: &Delivery) -> Result<NewSlice, Failure> {
+fn present(job: &mut JobRun<'_>, known: &Job, slice: &Delivery) -> Result<Spooled, Failure> {
     let seqs = Seqs { up_to: job.log.snapshot()?.last_seq()?, ..Seqs::ALL };
     let content = due::content(job, known, slice.window, seqs, slice.columns.as_ref())?;
     let rev = job.log.ledger().newest_rev(known, slice.window)? + 1;

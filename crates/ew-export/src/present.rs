@@ -44,7 +44,7 @@ pub fn present(
     let is_empty = found.is_empty();
     let contents = match is_empty {
         true => Contents::HeaderOnly { columns: header.clone() },
-        false => Contents::Rows { rows: 0, columns: found },
+        false => Contents::Rows { columns: found },
     };
     let columns = due::columns(&job, &contents);
     let piece = Piece { window, columns: columns.as_deref().unwrap_or_default(), seqs, scope: &scope };

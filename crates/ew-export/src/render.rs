@@ -1,6 +1,7 @@
 //! From a window of the log to a file in the spool.
 
 use crate::job::JobRun;
+use crate::manifest::Summary;
 use crate::resample;
 use ew_cli::{Failure, crash};
 use ew_core::{Exit, Point, ResampleError, Row, Window};
@@ -28,6 +29,8 @@ pub(crate) struct Rendered {
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
     pub(crate) sha256: String,
+    /// For its manifest, where it gets one.
+    summary: Option<Summary>,
 }
 
 /// Either side of the pipe from log to file.
@@ -87,13 +90,24 @@ pub(crate) fn write(job: &JobRun<'_>, piece: &Piece<'_>, out: impl Write) -> Res
     let format = job.options.format.extension();
     let fault = |source| RenderError::Format(FormatError::Write { format, source });
     let mut compressor = Compressor::new(job.options.transport.compress(), &mut meter).map_err(fault)?;
-    let rows = print(job, piece, &mut compressor)?;
+    let mut summary = job.options.manifest.then(Summary::default);
+    let rows = rows(job, piece, &mut compressor, summary.as_mut())?;
     compressor.finish().map_err(fault)?;
-    Ok(Rendered { rows, bytes: meter.bytes, sha256: hex(&meter.hash.finalize()) })
+    Ok(Rendered { rows, bytes: meter.bytes, sha256: hex(&meter.hash.finalize()), summary })
 }
 
-/// Renders a piece as it is read, never compressed, and counts its samples.
-pub(crate) fn print(job: &JobRun<'_>, piece: &Piece<'_>, out: impl Write) -> Result<u64, RenderError> {
+/// Renders a piece as it is read, never compressed.
+pub(crate) fn print(job: &JobRun<'_>, piece: &Piece<'_>, out: impl Write) -> Result<(), RenderError> {
+    rows(job, piece, out, None).map(|_| ())
+}
+
+/// Renders the rows of a piece and counts them.
+fn rows(
+    job: &JobRun<'_>,
+    piece: &Piece<'_>,
+    out: impl Write,
+    mut summary: Option<&mut Summary>,
+) -> Result<u64, RenderError> {
     let options = job.options;
     let header = SliceHeader {
         job: &options.name,
@@ -107,6 +121,9 @@ pub(crate) fn print(job: &JobRun<'_>, piece: &Piece<'_>, out: impl Write) -> Res
     let mut rows = 0;
     let mut each = |row: Row<'_>| {
         rows += 1;
+        if let Some(summary) = &mut summary {
+            summary.add(&row);
+        }
         formatter.row(row).map_err(RenderError::Format)
     };
     let due = Window::new(piece.window.start.max(piece.scope.since), piece.window.end);
@@ -134,14 +151,21 @@ pub(crate) fn spool_file(job: &JobRun<'_>, spool: &str) -> PathBuf {
     spool_dir(job).join(spool)
 }
 
-/// Renders a piece into the spool and describes the slice, ready to be committed.
+/// A slice with its file in the spool, ready to be committed.
+pub(crate) struct Spooled {
+    pub(crate) slice: NewSlice,
+    /// For its manifest, where it gets one.
+    pub(crate) summary: Option<Summary>,
+}
+
+/// Renders a piece into the spool and describes the slice.
 pub(crate) fn to_spool(
     job: &JobRun<'_>,
     piece: &Piece<'_>,
     columns: Option<ew_core::Columns>,
     rev: u32,
     count: i64,
-) -> Result<NewSlice, Failure> {
+) -> Result<Spooled, Failure> {
     let options = job.options;
     let ext = options.extension();
     let fields = job.fields(&ext, piece.window, rev, piece.seqs.up_to, count);
@@ -171,7 +195,7 @@ pub(crate) fn to_spool(
     std::fs::rename(&temporary, &path).map_err(|e| io("rename", &temporary, e))?;
     File::open(&dir).and_then(|dir| dir.sync_all()).map_err(|e| io("write", &dir, e))?;
     crash::boundary("spooled");
-    Ok(NewSlice {
+    let slice = NewSlice {
         planned: None,
         window: piece.window,
         rev,
@@ -188,7 +212,9 @@ pub(crate) fn to_spool(
         sha256: rendered.sha256,
         spool,
         destination: job.destination(),
-    })
+        manifest: None,
+    };
+    Ok(Spooled { slice, summary: rendered.summary })
 }
 
 /// Removes what a killed run left in the spool: every file that no unfinished slice owns.

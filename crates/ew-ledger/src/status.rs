@@ -5,7 +5,7 @@ use ew_cli::{Failure, Output, Report, clock};
 use ew_config::Config;
 use ew_core::{Exit, Span, Timestamp};
 use ew_store::{LastRun, Log, SliceState};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// Where a job stands.
@@ -21,6 +21,8 @@ pub(crate) struct Status {
     pub(crate) failed: u64,
     pub(crate) last_run: Option<LastRun>,
     last_error: Option<String>,
+    /// What its receiver could do when `ew-export --check --probe` tried it last, JSON.
+    probe: Value,
 }
 
 impl Status {
@@ -87,6 +89,7 @@ fn status_json(s: &Status) -> serde_json::Value {
         "last_run": s.last_run.as_ref().map(|run| run.at.to_string()),
         "last_exit": s.last_run.as_ref().map(|run| run.exit),
         "last_good": s.last_run.as_ref().and_then(|run| run.good_at).map(|t| t.to_string()),
+        "probe": s.probe,
     })
 }
 
@@ -136,7 +139,16 @@ fn of_job(config: &Config, log: &mut Log, job: String, now: Timestamp) -> Result
         let closed = options.grid().last_closed_end(now, options.delay.0);
         Span::from_secs((closed.micros() - bookmark.micros()).max(0).unsigned_abs() / 1_000_000)
     });
+    let probe = match options {
+        Some(options) => ledger.probe(&options.transport.destination(config.base()))?,
+        None => None,
+    };
     Ok(Status {
+        probe: probe.map_or(Value::Null, |(at, outcome)| {
+            let mut outcome: Value = serde_json::from_str(&outcome).unwrap_or_default();
+            outcome["at"] = at.to_string().into();
+            outcome
+        }),
         bookmark,
         next,
         lag,

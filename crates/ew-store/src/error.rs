@@ -58,6 +58,14 @@ pub enum StoreError {
         /// The first fault.
         what: String,
     },
+    /// A slice whose manifest says its name, at a destination where that is another's.
+    #[error("{name} waits with its manifest, and at {destination} that name is another slice's")]
+    Named {
+        /// The name.
+        name: String,
+        /// The receiver.
+        destination: String,
+    },
     /// A row of the ledger or the log does not read back.
     #[error("the log {} holds {what}, which no ew writes", path.display())]
     Unreadable {
@@ -74,7 +82,11 @@ const DAMAGED: &str = "the log is damaged: ew-log check names it; keep a copy, t
 impl StoreError {
     /// The exit code that it makes.
     pub fn exit(&self) -> Exit {
-        if self.is_busy() { Exit::Busy } else { Exit::Io }
+        match self {
+            StoreError::Named { .. } => Exit::Config,
+            _ if self.is_busy() => Exit::Busy,
+            _ => Exit::Io,
+        }
     }
 
     /// What to do about it.
@@ -108,6 +120,9 @@ impl StoreError {
             ),
             StoreError::Foreign { .. } => Some("nothing was changed; is log.url in ew.toml right?".into()),
             StoreError::Io { .. } => Some("the log's folder must exist and be writable by this user".into()),
+            StoreError::Named { .. } => {
+                Some("send it to the receiver that it was recorded for, or to a directory of its own".into())
+            }
             StoreError::Unreadable { .. } | StoreError::Damaged { .. } => Some(DAMAGED.into()),
         }
     }

@@ -2,7 +2,9 @@
 
 use crate::error::StoreError;
 use crate::ledger::{Delivery, Job, Ledger, columns_json, reached_json};
-use ew_core::{Columns, Timestamp, Window, insert_before_extension};
+use crate::manifest::{self, Claim, claim_name};
+use crate::progress::{self, Attempt};
+use ew_core::{Columns, Timestamp, Window};
 use rusqlite::{Transaction, TransactionBehavior, params};
 
 /// A slice whose file is rendered, to be committed before its first byte leaves.
@@ -40,6 +42,8 @@ pub struct NewSlice {
     pub spool: String,
     /// Where it goes.
     pub destination: String,
+    /// What lies beside the file, for the name that [`Ledger::claim`] gave.
+    pub manifest: Option<String>,
 }
 
 /// Where and when a slice came to be at its receiver.
@@ -76,8 +80,8 @@ impl Ledger<'_> {
             )
             .map_err(&sql)?;
         }
-        let name =
-            claim_name(&tx, job, slice.window, &slice.destination, &slice.name, &slice.ext).map_err(&sql)?;
+        let claim = Claim::of(job, slice);
+        let name = claim_name(&tx, &claim).map_err(&sql)?;
         let columns = slice.columns.as_ref().map(|columns| columns_json(columns));
         let id = match slice.planned {
             Some(id) => id,
@@ -113,6 +117,10 @@ impl Ledger<'_> {
             ],
         )
         .map_err(&sql)?;
+        if let Some(manifest) = &slice.manifest {
+            tx.execute("insert into manifest (slice, text) values (?1, ?2)", params![id, manifest])
+                .map_err(&sql)?;
+        }
         tx.execute("update job set slices = max(slices, ?2) where id = ?1", params![job.id, slice.count])
             .map_err(&sql)?;
         tx.commit().map_err(&sql)?;
@@ -121,23 +129,32 @@ impl Ledger<'_> {
 
     /// Notes that bytes of a file in the spool may leave now, and where to; counts the attempt. A slice that
     /// is placed and sent again by hand stays placed, as and where it is. A slice whose destination changed
-    /// since it was recorded claims its name there. Returns its name.
+    /// since it was recorded claims its name there.
     pub fn sending(
         &mut self,
         job: &Job,
         slice: &Delivery,
         destination: &str,
         ext: &str,
-    ) -> Result<String, StoreError> {
+    ) -> Result<Attempt, StoreError> {
         let sql = self.sql("note an attempt");
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
         let mut name = slice.name.clone().unwrap_or_default();
         if slice.destination.as_deref() != Some(destination) {
-            name = claim_name(&tx, job, slice.window, destination, &name, ext).map_err(&sql)?;
+            let has_manifest = manifest::text(&tx, slice.id).map_err(&sql)?.is_some();
+            let claim =
+                Claim { job: job.id, window: slice.window, destination, name: &name, ext, has_manifest };
+            let claimed = claim_name(&tx, &claim).map_err(&sql)?;
+            if has_manifest && claimed != name {
+                return Err(StoreError::Named { name, destination: destination.to_owned() });
+            }
+            name = claimed;
         }
-        // What is at a receiver stays as it is there while it is sent again by hand.
+        // What is at a receiver stays as it is there while it is sent again by hand. How far an attempt came counts
+        // for the same delivery to the same receiver only.
         tx.execute(
             "update slice set attempts = attempts + 1, spool = ?2,
+                 progress = case when spool is null or destination is not ?3 then 0 else progress end,
                  state = case when state in ('rendered', 'failed') then 'sending' else state end,
                  destination = case when state in ('placed', 'verified', 'superseded') then destination else ?3 end,
                  name = case when state in ('placed', 'verified', 'superseded') then name else ?4 end
@@ -145,8 +162,9 @@ impl Ledger<'_> {
             params![slice.id, slice.spool, destination, name],
         )
         .map_err(&sql)?;
+        let attempt = progress::attempt(&tx, slice.id, name).map_err(&sql)?;
         tx.commit().map_err(&sql)?;
-        Ok(name)
+        Ok(attempt)
     }
 
     /// Notes why the last attempt failed, and all who have the slice all the same; it stays due for the others.
@@ -182,7 +200,7 @@ impl Ledger<'_> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
         tx.execute(
             "update slice set state = case state when 'superseded' then state else 'placed' end, reason = null,
-                 reached = null, spool = null, proof = null, verified_at = null, receipt = ?2, kept = coalesce(?6, kept),
+                 reached = null, spool = null, progress = 0, proof = null, verified_at = null, receipt = ?2, kept = coalesce(?6, kept),
                  delivered_at = case when destination = ?4 then coalesce(delivered_at, ?3) else ?3 end,
                  destination = ?4, name = ?5 where id = ?1",
             params![
@@ -264,37 +282,10 @@ fn pass(tx: &Transaction<'_>, job: &Job, slice: &Delivery) -> rusqlite::Result<O
     .map(|bookmark| bookmark.map(Timestamp::from_micros))
 }
 
-/// The first of `name`, `name_2`, `name_3` … that is free at a destination or already this slice's.
-fn claim_name(
-    tx: &Transaction<'_>,
-    job: &Job,
-    window: Window,
-    destination: &str,
-    name: &str,
-    ext: &str,
-) -> rusqlite::Result<String> {
-    let (start, end) = (window.start.micros(), window.end.micros());
-    let mut claimed = name.to_owned();
-    for n in 2.. {
-        tx.prepare_cached("insert into file_name values (?1, ?2, ?3, ?4, ?5) on conflict do nothing")?
-            .execute(params![destination, claimed, job.id, start, end])?;
-        let owner: (i64, i64, i64) = tx
-            .prepare_cached(
-                "select job, start_time, end_time from file_name where destination = ?1 and name = ?2",
-            )?
-            .query_row(params![destination, claimed], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        if owner == (job.id, start, end) {
-            break;
-        }
-        claimed = insert_before_extension(name, &format!("_{n}"), ext);
-    }
-    Ok(claimed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Log;
+    use crate::{Log, Progress};
     use ew_core::Point;
 
     fn slice(start: i64, name: &str) -> NewSlice {
@@ -315,6 +306,7 @@ mod tests {
             sha256: "00".into(),
             spool: "u/x.csv".into(),
             destination: "file:///out".into(),
+            manifest: None,
         }
     }
 
@@ -331,7 +323,7 @@ mod tests {
         assert_eq!(late.columns.as_deref().map(<[Point]>::len), Some(2));
         assert_eq!(late.zone_data.as_deref(), Some("2025b"));
 
-        assert_eq!(ledger.sending(&job, &late, "file:///out", "csv").unwrap(), "b.csv");
+        assert_eq!(ledger.sending(&job, &late, "file:///out", "csv").unwrap().name, "b.csv");
         let reached = ["a@example.com".to_owned(), "\"b\"@example.com".to_owned()];
         ledger.failed(&late, "connection refused", &reached).unwrap();
         assert_eq!(ledger.unfinished(&job).unwrap()[1].reached, reached);
@@ -386,7 +378,72 @@ mod tests {
         let elsewhere = NewSlice { destination: "file:///elsewhere".into(), ..slice(0, "a.csv") };
         let waiting = ledger.record_rendered(&two, None, &elsewhere).unwrap();
         assert_eq!(waiting.name.as_deref(), Some("a.csv"));
-        assert_eq!(ledger.sending(&two, &waiting, "file:///out", "csv").unwrap(), "a_2.csv");
+        assert_eq!(ledger.sending(&two, &waiting, "file:///out", "csv").unwrap().name, "a_2.csv");
+    }
+
+    /// How far an attempt came counts until the slice is placed, for one receiver, and not for the next resend.
+    #[test]
+    fn how_far_an_attempt_came() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
+        let mut ledger = log.ledger();
+        let job = ledger.make_job("u").unwrap();
+        let recorded = ledger.record_rendered(&job, None, &slice(0, "a.csv")).unwrap();
+        let mut progress = |slice: &Delivery, destination: &str, then: Progress| {
+            let found = ledger.sending(&job, slice, destination, "csv").unwrap().progress;
+            ledger.advance(slice, then, Some("{}")).unwrap();
+            found
+        };
+        assert_eq!(progress(&recorded, "file:///out", Progress::DataWhole), Progress::Nothing);
+        assert_eq!(progress(&recorded, "file:///out", Progress::DataThere), Progress::DataWhole);
+        assert_eq!(progress(&recorded, "file:///elsewhere", Progress::ManifestWhole), Progress::Nothing);
+        assert_eq!(
+            progress(&recorded, "file:///elsewhere", Progress::ManifestWhole),
+            Progress::ManifestWhole
+        );
+        let at = Timestamp::from_secs(5_000);
+        let placed =
+            Placed { name: "a.csv", destination: "file:///elsewhere", receipt: "{}", kept: None, at };
+        ledger.place(&job, &recorded, &placed).unwrap();
+        let again = Delivery { spool: Some("again.csv".into()), ..recorded };
+        let attempt = ledger.sending(&job, &again, "file:///elsewhere", "csv").unwrap();
+        assert_eq!(attempt.progress, Progress::Nothing);
+        // Killed and gone on with.
+        ledger.advance(&again, Progress::DataWhole, None).unwrap();
+        let attempt = ledger.sending(&job, &again, "file:///elsewhere", "csv").unwrap();
+        assert_eq!(attempt.progress, Progress::DataWhole);
+    }
+
+    #[test]
+    fn a_manifest_keeps_its_name_and_none_follows_one_that_was_skipped() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
+        let mut ledger = log.ledger();
+        let (one, two) = (ledger.make_job("one").unwrap(), ledger.make_job("two").unwrap());
+        let with =
+            |start, name: &str, text: &str| NewSlice { manifest: Some(text.into()), ..slice(start, name) };
+        // Both names are claimed, and the file of another gets neither.
+        assert_eq!(ledger.claim(&one, &slice(0, "a.csv")).unwrap(), "a.csv");
+        ledger.record_rendered(&one, None, &with(0, "a.csv", "first")).unwrap();
+        let clash = ledger.record_rendered(&two, None, &slice(0, "a.csv.manifest.json")).unwrap();
+        assert_ne!(clash.name.as_deref(), Some("a.csv.manifest.json"));
+        assert_eq!(ledger.claim(&two, &slice(900, "a.csv")).unwrap(), "a_2.csv");
+
+        let second = ledger.record_rendered(&one, None, &with(900, "b.csv", "second")).unwrap();
+        assert_eq!(ledger.manifest(&second).unwrap().as_deref(), Some("second"));
+        assert_eq!(ledger.last_manifest(&one).unwrap(), Some(("b.csv".into(), "second".into())));
+        ledger.skip(&one, &second, "they refuse it").unwrap();
+        assert_eq!(ledger.last_manifest(&one).unwrap(), Some(("a.csv".into(), "first".into())));
+        assert_eq!(ledger.last_manifest(&two).unwrap(), None);
+
+        // Its text says its name, so it waits rather than goes under another.
+        let elsewhere = NewSlice { destination: "file:///elsewhere".into(), ..slice(1800, "c.csv") };
+        ledger.record_rendered(&two, None, &elsewhere).unwrap();
+        let third = ledger.record_rendered(&one, None, &with(1800, "c.csv", "third")).unwrap();
+        let error = ledger.sending(&one, &third, "file:///elsewhere", "csv").unwrap_err();
+        assert!(matches!(error, StoreError::Named { .. }), "{error}");
+        assert_eq!(error.exit(), ew_core::Exit::Config);
+        assert_eq!(ledger.sending(&one, &third, "file:///out", "csv").unwrap().name, "c.csv");
     }
 
     #[test]

@@ -129,9 +129,20 @@ alter table slice add column trimmed integer not null default 0;    -- 1: rows o
 alter table slice add column proof text;            -- what was last proved of it at the receiver: listed, size, hash
 alter table slice add column verified_at integer;   -- and when
 alter table slice add column kept text;             -- the delivered file, compressed, below the folder of kept files
+alter table slice add column progress integer not null default 0;   -- of its delivery: position in Progress::ALL
 create index slice_waiting on slice (job, start_time) where state in ('planned', 'held');
 create index slice_kept on slice (job, delivered_at) where kept is not null;
 alter table state add column clock text;               -- JSON: what was seen of the clock
+create table probe (
+    destination text primary key,
+    at integer not null,
+    outcome text not null                   -- what the receiver could do then, JSON
+) strict, without rowid;
+create table manifest (
+    id integer primary key,                 -- in the order in which they were recorded: each names the one before
+    slice integer not null unique references slice,
+    text text not null                      -- as it lies beside the file
+) strict;
 create table trim (
     id integer primary key,
     at integer not null,

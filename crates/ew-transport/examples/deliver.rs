@@ -4,7 +4,7 @@
 //! `deliver OPTIONS.toml FILE NAME`, where OPTIONS.toml holds one table, `[file]`, `[sftp]` or `[smtp]`.
 
 use ew_core::{NameFields, Secret, SecretSource, Span, Timestamp, Window, Zone};
-use ew_transport::{Context, Parcel, Steps, TransportOptions};
+use ew_transport::{Context, Mark, Parcel, Steps, TransportOptions};
 use sha2::{Digest, Sha256};
 use std::error::Error;
 use std::path::Path;
@@ -36,9 +36,12 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         bytes,
         sha256: &sha256,
         sent_before: false,
+        was_whole: false,
+        earlier: None,
         may_replace: true,
         reached: &[],
         fields,
+        mark: Mark::NONE,
         steps: Steps::NONE,
     };
     match options.open(&context).and_then(|mut transporter| transporter.deliver(&parcel)) {

@@ -2,10 +2,11 @@
 
 use crate::error::{ErrorKind, Fault, occupied, plain};
 use crate::look::{Hashed, NAMES_MAX, Sink, answer, drain, too_many};
+use crate::probe::CONTENT;
 use crate::source::{PIECE_BYTES, Source, sha256_of};
 use crate::{
-    Answer, Checked, Compression, Content, Context, Entry, How, Look, Parcel, Receipt, TransportError,
-    Transporter, filled, part_name,
+    Ability, Answer, Checked, Compression, Content, Context, Entry, How, Look, Parcel, Probe, Receipt,
+    TransportError, Transporter, filled, part_name,
 };
 use serde::{Deserialize, Deserializer};
 use std::fs::{self, File, OpenOptions};
@@ -56,6 +57,10 @@ impl FileOptions {
             false => Err(missing(&directory)),
         };
         found.map_err(|fault| fault.at(&far_side(&directory), None))
+    }
+
+    pub(crate) fn probe(&self, context: &Context<'_>, name: &str) -> Probe {
+        self.open(context).probe(name)
     }
 
     pub(crate) fn open(&self, context: &Context<'_>) -> Directory {
@@ -170,20 +175,40 @@ impl Directory {
             }
             Found::Other if parcel.may_replace => How::Replaced,
             Found::Other => return Err(occupied(&path.display().to_string())),
+            Found::Nothing if parcel.was_whole && self.was_taken(&part, parcel.earlier)? => {
+                return Ok(receipt(How::Taken, Checked::Reply));
+            }
             Found::Nothing => How::Sent,
         };
-        let placed = fill(&part, parcel).and_then(|()| {
-            fs::rename(&part, &path).map_err(|e| far("rename to", &path, &e))?;
-            parcel.steps.done("renamed");
-            sync_directory(&self.directory)
-        });
-        if let Err(fault) = placed {
+        if parcel.was_whole {
+            parcel.mark.keep(false)?;
+        }
+        if let Err(fault) = fill(&part, parcel) {
             // The first failure is the one to tell.
             let _ = remove(&part);
             return Err(fault);
         }
-        check_size(&path, parcel)?;
+        parcel.mark.keep(true)?;
+        if let Err(e) = fs::rename(&part, &path) {
+            parcel.mark.keep(false)?;
+            let _ = remove(&part);
+            return Err(far("rename to", &path, &e));
+        }
+        parcel.steps.done("renamed");
+        // It needs no look: what was renamed was whole, and whoever reads there may have taken it away already.
+        sync_directory(&self.directory)?;
         Ok(receipt(how, Checked::Size))
+    }
+
+    /// Whether a file that was about to be renamed was, where it is not there: see [`crate::Mark`].
+    fn was_taken(&self, part: &Path, earlier: Option<&str>) -> Result<bool, Fault> {
+        let is_there = |path: &Path| match fs::symlink_metadata(path) {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(far("look for", path, &e)),
+        };
+        let keeps_files = || earlier.map_or(Ok(false), |earlier| is_there(&self.directory.join(earlier)));
+        Ok(!is_there(part)? && !keeps_files()?)
     }
 
     /// Makes the directory when only its last part is missing.
@@ -200,6 +225,56 @@ impl Directory {
             _ if directory.is_dir() => sync_directory(parent),
             _ => Err(missing(directory)),
         }
+    }
+}
+
+impl Directory {
+    /// What the directory can do.
+    fn probe(&self, name: &str) -> Probe {
+        let mut probe = Probe::default();
+        let was_there = self.directory.is_dir();
+        let (one, other) = (self.directory.join(name), self.directory.join(format!("{name}.2")));
+        let tried = self.try_each(&mut probe, &one, &other);
+        for path in [&one, &other] {
+            if fs::symlink_metadata(path).is_ok() && remove(path).is_err() {
+                probe.left.push(path.display().to_string());
+            }
+        }
+        if !was_there && self.directory.is_dir() && fs::remove_dir(&self.directory).is_err() {
+            probe.left.push(self.directory.display().to_string());
+        }
+        probe.error = tried.err().map(|fault| fault.at(&far_side(&self.directory), None));
+        probe
+    }
+
+    fn try_each(&self, probe: &mut Probe, one: &Path, other: &Path) -> Result<(), Fault> {
+        probe.needs(Ability::Directory, self.make())?;
+        let written = OpenOptions::new().write(true).create_new(true).open(one).and_then(|mut file| {
+            file.write_all(CONTENT)?;
+            Ok(file)
+        });
+        let file = probe.needs(Ability::Write, written.map_err(|e| far("write", one, &e)))?;
+        probe.needs(Ability::Sync, file.sync_all().map_err(|e| far("sync", one, &e)))?;
+        drop(file);
+        let size = fs::metadata(one).map(|meta| meta.len()).map_err(|e| far("look for", one, &e));
+        probe.needs(Ability::Stat, size.and_then(|size| same(one, size == CONTENT.len() as u64)))?;
+        let back = fs::read(one).map_err(|e| far("read back", one, &e));
+        probe.needs(Ability::ReadBack, back.and_then(|back| same(one, back == CONTENT)))?;
+        probe.needs(Ability::Rename, fs::rename(one, other).map_err(|e| far("rename to", other, &e)))?;
+        let replaced = fs::write(one, CONTENT).and_then(|()| fs::rename(one, other));
+        probe.tried(Ability::Replace, &replaced.map_err(|e| far("rename to", other, &e)));
+        let listed = fs::read_dir(&self.directory).map_err(|e| far("list", &self.directory, &e));
+        probe.tried(Ability::List, &listed);
+        probe.tried(Ability::Remove, &remove(other));
+        Ok(())
+    }
+}
+
+/// What was written must be there.
+fn same(path: &Path, is_same: bool) -> Result<(), Fault> {
+    match is_same {
+        true => Ok(()),
+        false => Err(Fault::new(ErrorKind::FarSide, format!("{} has other content", path.display()))),
     }
 }
 

@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod look;
 mod net;
+mod probe;
 mod sftp;
 mod smtp;
 mod source;
@@ -17,6 +18,7 @@ pub use compress::{Compression, Compressor};
 pub use error::{ErrorKind, TransportError};
 pub use file::FileOptions;
 pub use look::{Answer, Content, Entry, Look};
+pub use probe::{Ability, Can, Finding, Probe};
 pub use sftp::{Fingerprint, HostName, Login, SftpOptions};
 pub use smtp::{MailAddress, MailLogin, Security, SmtpOptions};
 
@@ -38,6 +40,10 @@ pub struct Parcel<'a> {
     pub sha256: &'a str,
     /// An earlier attempt may have placed it, or a part of it.
     pub sent_before: bool,
+    /// An earlier attempt had it whole under its temporary name and was about to give it its own: [`Mark`] said so.
+    pub was_whole: bool,
+    /// Another file that was placed there before. A receiver that still has it does not take files away.
+    pub earlier: Option<&'a str>,
     /// The name may hold earlier content of the same slice, which it then replaces. Else what is there
     /// under that name is somebody's, and stays.
     pub may_replace: bool,
@@ -46,8 +52,32 @@ pub struct Parcel<'a> {
     pub reached: &'a [String],
     /// What templates of the transporter are made of: the slice's name and times, never its samples.
     pub fields: NameFields<'a>,
+    /// Keeps what the next attempt has to know of this one.
+    pub mark: Mark<'a>,
     /// Told of each step when it is done.
     pub steps: Steps<'a>,
+}
+
+/// Keeps for the next attempt whether the file is whole under its temporary name and about to be renamed. It is asked
+/// before the rename, and again where the rename surely did not happen, before the temporary file goes. So where it
+/// was kept and neither name is there, the receiver has taken the file. The error says why it cannot be kept.
+#[derive(Clone, Copy)]
+pub struct Mark<'a>(pub &'a dyn Fn(bool) -> Result<(), String>);
+
+impl Mark<'_> {
+    /// Keeps nothing.
+    pub const NONE: Mark<'static> = Mark(&|_| Ok(()));
+
+    fn keep(&self, is_whole: bool) -> Result<(), Fault> {
+        (self.0)(is_whole)
+            .map_err(|why| Fault::new(ErrorKind::Local, format!("note how far the file has come: {why}")))
+    }
+}
+
+impl std::fmt::Debug for Mark<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Mark")
+    }
 }
 
 /// Told of the steps of a delivery: `opened`, `written`, `closed`, `renamed` and the like.
@@ -79,6 +109,9 @@ pub enum How {
     Found,
     /// It took the place of a file with other content.
     Replaced,
+    /// An earlier attempt placed it without seeing the answer, and the receiver has taken it away since; nothing was
+    /// sent. See [`Mark`].
+    Taken,
     /// It grew under its own name, because nothing can be renamed there: a reader may have seen a part of it.
     InPlace,
     /// It was there when the ledger was rebuilt from the receiver; how it came there is not known.
@@ -171,6 +204,16 @@ impl TransportOptions {
             TransportOptions::File(options) => options.check(base),
             TransportOptions::Sftp(options) => options.check(base),
             TransportOptions::Smtp(options) => options.check(base),
+        }
+    }
+
+    /// Tries what the receiver can do with a file of this name, which begins with a dot and is nobody else's, and
+    /// takes it away again. To a mail server it says who a mail would be from and for, and sends none.
+    pub fn probe(&self, context: &Context<'_>, name: &str) -> Probe {
+        match self {
+            TransportOptions::File(options) => options.probe(context, name),
+            TransportOptions::Sftp(options) => options.probe(context, name),
+            TransportOptions::Smtp(options) => options.probe(context),
         }
     }
 

@@ -97,7 +97,11 @@ const FAMILIES: [Family; 5] = [
 impl Access {
     /// Connects, holds the host's key against what is trusted, and only then logs in.
     pub(crate) fn connect(&self) -> Result<Link, Fault> {
-        let (session, stream) = self.trusted_session()?;
+        self.enter(self.trusted_session()?)
+    }
+
+    /// Logs in and starts SFTP.
+    pub(crate) fn enter(&self, (session, stream): (Session, TcpStream)) -> Result<Link, Fault> {
         self.log_in(&session, &stream)?;
         let sftp = session.sftp().map_err(|e| {
             let dead = is_dead(&stream);
@@ -112,7 +116,7 @@ impl Access {
     }
 
     /// A session with a host whose key is right.
-    fn trusted_session(&self) -> Result<(Session, TcpStream), Fault> {
+    pub(crate) fn trusted_session(&self) -> Result<(Session, TcpStream), Fault> {
         let Some(known_hosts) = &self.trust.known_hosts else { return self.pinned_session() };
         // The host has several keys. Ask first for the kinds that the file holds, or the right host
         // would seem to be another.

@@ -61,8 +61,15 @@ impl Sftp {
             None => self.access.connect().map_err(Fault::of_receiver)?,
         };
         parcel.steps.done("connected");
-        let mut visit =
-            Visit { link: &link, parcel, part: &part, path: &path, partial: None, was_cut: Cell::new(false) };
+        let mut visit = Visit {
+            link: &link,
+            parcel,
+            part: &part,
+            path: &path,
+            partial: None,
+            is_marked: false,
+            was_cut: Cell::new(false),
+        };
         match visit.run(source, self) {
             Ok((how, checked)) => {
                 self.link = Some(link);
@@ -70,6 +77,11 @@ impl Sftp {
                 Ok(Receipt { destination, path, bytes: parcel.bytes, how, checked, recipients: Vec::new() })
             }
             Err(fault) => {
+                if visit.is_marked {
+                    // Whether the temporary file is there tells the next attempt whether it was renamed.
+                    link.stop();
+                    return Err(fault);
+                }
                 let (partial, was_cut) = (visit.partial, visit.was_cut.get());
                 // What fails from here on is not told: the first failure is the one to tell.
                 if let Some(partial) = partial
@@ -95,12 +107,12 @@ impl Sftp {
     }
 
     fn remote(&self, name: &str) -> String {
-        remote(&self.directory, name)
+        beside(&self.directory, name)
     }
 }
 
 /// The path of a file in a directory there.
-pub(crate) fn remote(directory: &str, name: &str) -> String {
+pub(crate) fn beside(directory: &str, name: &str) -> String {
     match directory {
         "." => name.to_owned(),
         directory if directory.ends_with('/') => format!("{directory}{name}"),
@@ -125,6 +137,8 @@ struct Visit<'a> {
     path: &'a str,
     /// What may be there and not be whole.
     partial: Option<&'a str>,
+    /// The whole file may have been renamed.
+    is_marked: bool,
     /// The connection ended by itself.
     was_cut: Cell<bool>,
 }
@@ -143,15 +157,30 @@ impl<'a> Visit<'a> {
             Found::Other if !self.parcel.may_replace => return Err(occupied(self.path)),
             // Where things are renamed, no attempt of ours ever left a beginning there.
             Found::Begun if self.renames(options)? => return Err(occupied(self.path)),
+            Found::Nothing if self.parcel.was_whole && self.was_taken(options)? => {
+                return Ok((How::Taken, Checked::Reply));
+            }
             Found::Other | Found::Begun | Found::Nothing => {}
+        }
+        if self.parcel.was_whole {
+            self.mark(false)?;
         }
         if !self.link.can_rename.get() {
             return self.send_in_place(source, options);
         }
         self.send(self.part, source, options)?;
         let checked = self.check(self.part)?;
+        self.mark(true)?;
+        let renamed = self.rename(matches!(found, Found::Other));
+        // No answer leaves it open; any other says that nothing was renamed.
+        if !matches!(
+            renamed,
+            Ok(true) | Err(Fault { kind: ErrorKind::Unreachable | ErrorKind::Protocol, .. })
+        ) {
+            self.mark(false)?;
+        }
         // Acknowledged, it needs no look: what was renamed was whole, and the receiver may have taken it away already.
-        if !self.rename(matches!(found, Found::Other))? {
+        if !renamed? {
             self.link.can_rename.set(false);
             let _ = self.link.sftp.unlink(Path::new(self.part));
             return self.send_in_place(Source::open(self.parcel)?, options);
@@ -160,6 +189,32 @@ impl<'a> Visit<'a> {
         self.parcel.steps.done("renamed");
         let how = if matches!(found, Found::Other) { How::Replaced } else { How::Sent };
         Ok((how, checked))
+    }
+
+    fn mark(&mut self, is_whole: bool) -> Result<(), Fault> {
+        // What could not be kept may be kept all the same.
+        self.is_marked |= is_whole;
+        self.parcel.mark.keep(is_whole)?;
+        self.is_marked = is_whole;
+        Ok(())
+    }
+
+    /// Whether a file that was about to be renamed was, where it is not there: see [`crate::Mark`]. Else something
+    /// there removes temporary files, and a receiver that has an earlier file still does not take files away.
+    fn was_taken(&self, options: &Sftp) -> Result<bool, Fault> {
+        let is_there = |path: &str| match self.link.sftp.stat(Path::new(path)) {
+            Err(e) if is_absent(&e) => Ok(false),
+            Err(e) if is_unsupported(&e) => {
+                Ok(!self.link.sftp.open(Path::new(path)).is_err_and(|e| is_absent(&e)))
+            }
+            // Where it cannot be told, the file is sent again.
+            Err(e) if is_denied(&e) => Ok(true),
+            Err(e) => Err(self.fault("look for", path, &e)),
+            Ok(_) => Ok(true),
+        };
+        let keeps_files =
+            || self.parcel.earlier.map_or(Ok(false), |earlier| is_there(&options.remote(earlier)));
+        Ok(!is_there(self.part)? && !keeps_files()?)
     }
 
     /// Whether the receiver renames at all, tried on an empty file.
@@ -206,7 +261,8 @@ impl<'a> Visit<'a> {
     fn look(&self, options: &Sftp) -> Result<Found, Fault> {
         let stat = match self.link.sftp.stat(Path::new(self.path)) {
             Ok(stat) => stat,
-            Err(e) if is_absent(&e) || is_unsupported(&e) => return Ok(Found::Nothing),
+            Err(e) if is_absent(&e) => return Ok(Found::Nothing),
+            Err(e) if is_unsupported(&e) => return self.look_inside(),
             Err(e) => {
                 let fault = self.fault("look for", self.path, &e);
                 let why = is_failure(&e).then(|| self.in_the_way("look for", self.path, options)).flatten();
@@ -230,6 +286,19 @@ impl<'a> Visit<'a> {
             None if self.parcel.sent_before && !self.parcel.may_replace => Found::Same(Checked::Size),
             _ => Found::Other,
         })
+    }
+
+    /// The same where sizes cannot be asked for: what may be read there is read.
+    fn look_inside(&self) -> Result<Found, Fault> {
+        let file = match self.link.sftp.open(Path::new(self.path)) {
+            Ok(file) => file,
+            Err(e) if is_absent(&e) || is_denied(&e) => return Ok(Found::Nothing),
+            Err(e) => return Err(self.fault("open", self.path, &e)),
+        };
+        let hash =
+            sha256_of(file, self.parcel.bytes).map_err(|e| self.io_fault("read back", self.path, &e))?;
+        let is_same = hash.as_deref() == Some(self.parcel.sha256);
+        Ok(if is_same { Found::Same(Checked::Sha256) } else { Found::Other })
     }
 
     /// Whether the so many bytes there are the first of the parcel's.

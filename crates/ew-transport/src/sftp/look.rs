@@ -1,7 +1,7 @@
 //! Looking at what is there, over SFTP.
 
 use super::connect::{Access, Link};
-use super::deliver::remote;
+use super::deliver::beside;
 use super::fault::{fault, io_fault, is_absent, is_denied, is_end, is_failure, is_unsupported};
 use crate::error::{ErrorKind, Fault};
 use crate::look::{Hashed, NAMES_MAX, Sink, answer, drain, too_many};
@@ -59,7 +59,7 @@ impl SftpLook {
         name: &str,
         ask: impl Fn(&Link, &str) -> Result<T, Fault>,
     ) -> Result<Answer<T>, TransportError> {
-        let path = remote(&self.directory, name);
+        let path = beside(&self.directory, name);
         let asked = part_name(name).and_then(|_| self.ask(|link| answer(ask(link, &path))));
         asked.map_err(|fault| fault.seen_at(&self.access.far_side, Some(name)))
     }

@@ -6,9 +6,10 @@ mod fault;
 mod known_hosts;
 mod look;
 mod probe;
+mod trial;
 
 use crate::error::{ErrorKind, Fault, plain};
-use crate::{Compression, Context, TransportError, file_path, filled};
+use crate::{Compression, Context, Probe, TransportError, file_path, filled};
 use connect::{Access, Credential, Trust};
 use deliver::Sftp;
 use ew_core::{SecretSource, Span};
@@ -235,6 +236,13 @@ impl SftpOptions {
     pub(crate) fn look(&self, context: &Context<'_>) -> Result<SftpLook, TransportError> {
         let access = self.access(context).map_err(|fault| fault.seen_at(&self.far_side(), None))?;
         Ok(SftpLook::new(access, self.directory.clone()))
+    }
+
+    pub(crate) fn probe(&self, context: &Context<'_>, name: &str) -> Probe {
+        let mut probe = Probe::default();
+        let tried = self.access(context).and_then(|access| trial::run(&access, self, name, &mut probe));
+        probe.error = tried.err().map(|fault| fault.at(&self.far_side(), None));
+        probe
     }
 
     fn trust(&self, base: &Path) -> Result<Trust, Fault> {

@@ -144,7 +144,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Steps;
+    use crate::{Mark, Steps};
     use ew_core::{NameFields, Window, Zone};
     use std::io::Write;
 
@@ -172,9 +172,12 @@ mod tests {
             bytes: 1,
             sha256,
             sent_before: false,
+            was_whole: false,
+            earlier: None,
             may_replace: false,
             reached: &[],
             fields,
+            mark: Mark::NONE,
             steps: Steps::NONE,
         };
         let id = id(options, "smtp://d", &parcel);

@@ -9,8 +9,8 @@ pub use address::MailAddress;
 
 use crate::error::{ErrorKind, Fault, plain};
 use crate::{
-    Checked, Compression, Context, HostName, How, Parcel, Receipt, TransportError, Transporter, file_path,
-    part_name,
+    Checked, Compression, Context, HostName, How, Parcel, Probe, Receipt, TransportError, Transporter,
+    file_path, part_name,
 };
 use ew_core::{NameTemplate, Secret, SecretSource, Span};
 use lettre::transport::smtp::client::{Certificate, TlsParameters};
@@ -228,6 +228,14 @@ impl SmtpOptions {
     pub(crate) fn open(&self, context: &Context<'_>) -> Result<Mailer, TransportError> {
         let access = self.access(context).map_err(|fault| fault.at(&self.far_side(), None))?;
         Ok(Mailer { options: self.clone(), destination: self.destination(), access })
+    }
+
+    pub(crate) fn probe(&self, context: &Context<'_>) -> Probe {
+        let mut probe = Probe::default();
+        let recipients: Vec<&MailAddress> = self.recipients().collect();
+        let tried = self.access(context).and_then(|access| access.probe(&self.from, &recipients, &mut probe));
+        probe.error = tried.err().map(|fault| fault.at(&self.far_side(), None));
+        probe
     }
 
     fn access(&self, context: &Context<'_>) -> Result<Access, Fault> {

@@ -3,12 +3,12 @@
 use super::message::Letter;
 use super::{MailAddress, Security, fault};
 use crate::error::{ErrorKind, Fault};
-use crate::{Steps, net};
+use crate::{Ability, Can, Probe, Steps, net};
 use ew_core::Secret;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS, Mechanism};
 use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
-use lettre::transport::smtp::commands::{Auth, Data, Mail, Rcpt};
+use lettre::transport::smtp::commands::{Auth, Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Response;
 use std::net::SocketAddr;
@@ -72,18 +72,76 @@ impl Access {
         sent
     }
 
+    /// Says who a mail would be from and for, and sends none.
+    pub(crate) fn probe(
+        &self,
+        from: &MailAddress,
+        recipients: &[&MailAddress],
+        probe: &mut Probe,
+    ) -> Result<(), Fault> {
+        let mut link = self.connect_noting(probe)?;
+        let operation = format!("MAIL FROM {}", from.address());
+        let sender = link.command(Mail::new(Some(from.mailbox().email.clone()), Vec::new()));
+        let sender = sender.map_err(|e| fault::of(&operation, &e));
+        probe.needs(Ability::Sender, sender.and_then(|said| expect(&operation, &said, &[250])))?;
+        let mut outcome = Outcome { reached: Vec::new(), refused: Vec::new() };
+        for recipient in recipients {
+            let address = recipient.address();
+            let said = link.command(Rcpt::new(recipient.mailbox().email.clone(), Vec::new()));
+            match said.map_err(|e| fault::of(address, &e)) {
+                Ok(_) => {
+                    probe.add(Ability::Recipient, Can::Yes, Some(address.to_owned()));
+                    outcome.reached.push(address.to_owned());
+                }
+                Err(fault) => {
+                    probe.add(Ability::Recipient, Can::No, Some(fault.reason.clone()));
+                    if fault.kind == ErrorKind::Unreachable {
+                        return Err(fault);
+                    }
+                    outcome.refused.push((address.to_owned(), fault));
+                }
+            }
+        }
+        // No mail: the server forgets what was said, and a good-bye that is not heard harms nobody.
+        let _ = link.command(Rset);
+        if link.set_timeout(Some(GOOD_BYE)).is_ok() {
+            let _ = link.quit();
+        }
+        let Outcome { reached, refused } = outcome;
+        match refused.into_iter().next() {
+            None => Ok(()),
+            Some((_, first)) => {
+                let others = format!(" ({} of {} recipients are taken)", reached.len(), recipients.len());
+                Err(Fault { reason: first.reason + &others, ..first }
+                    .hint("correct it in to or cc, or ask the server's owner whether this machine may send"))
+            }
+        }
+    }
+
     /// The first address of the host that answers, protected and logged in.
     fn connect(&self) -> Result<SmtpConnection, Fault> {
+        self.connect_noting(&mut Probe::default())
+    }
+
+    /// The same with each step noted.
+    fn connect_noting(&self, probe: &mut Probe) -> Result<SmtpConnection, Fault> {
+        let mut link = probe.needs(Ability::Connect, self.reach())?;
+        if self.tls.is_some() {
+            probe.needs(Ability::Tls, self.protect(&mut link))?;
+        }
+        if self.login.is_some() {
+            probe.needs(Ability::LogIn, self.log_in(&mut link))?;
+        }
+        Ok(link)
+    }
+
+    /// The first address of the host that answers.
+    fn reach(&self) -> Result<SmtpConnection, Fault> {
         let mut last = Fault::new(ErrorKind::Unreachable, format!("{} has no address", self.host));
         for address in net::addresses(&self.host, self.port, self.timeout)? {
             match self.greet(address) {
-                Ok(mut link) => {
-                    self.protect(&mut link)?;
-                    self.log_in(&mut link)?;
-                    return Ok(link);
-                }
                 Err(fault) if fault.kind == ErrorKind::Unreachable => last = fault,
-                Err(fault) => return Err(fault),
+                done => return done,
             }
         }
         Err(last)
