@@ -2,6 +2,7 @@
 
 use crate::due;
 use crate::job::JobRun;
+use crate::kept;
 use crate::render::{self, Piece};
 use ew_cli::{Failure, Report};
 use ew_config::{Config, ExportOptions};
@@ -44,7 +45,7 @@ pub fn present(
     let is_empty = found.is_empty();
     let contents = match is_empty {
         true => Contents::HeaderOnly { columns: header.clone() },
-        false => Contents::Rows { rows: 0, columns: found },
+        false => Contents::Rows { columns: found },
     };
     let columns = due::columns(&job, &contents);
     let piece = Piece { window, columns: columns.as_deref().unwrap_or_default(), seqs, scope: &scope };
@@ -69,6 +70,6 @@ pub fn kept_file(
     rev: u32,
 ) -> Option<String> {
     let job = JobRun::new(config, options, log, Report::new("ew-export", false, true));
-    let name = format!("{}.gz", job.spool_name(window, rev));
+    let name = kept::name(&job.spool_name(window, rev));
     Log::kept_dir(job.log.path(), &options.name).join(&name).is_file().then_some(name)
 }
