@@ -11,7 +11,7 @@ use ew_store::{Log, Seqs};
 
 /// A slice as the log has it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Present {
+pub struct Rendering {
     /// The log has no row of it.
     pub is_empty: bool,
     /// Samples in its file.
@@ -37,7 +37,7 @@ pub fn present(
     window: Window,
     up_to: i64,
     header: &Columns,
-) -> Result<Present, Failure> {
+) -> Result<Rendering, Failure> {
     let job = JobRun::new(config, options, log, Report::new("ew-export", false, true));
     let (scope, seqs) = (job.scope(), Seqs { up_to, ..Seqs::ALL });
     let rows = Window::new(window.start.max(scope.since), window.end);
@@ -50,7 +50,7 @@ pub fn present(
     let columns = due::columns(&job, &contents);
     let piece = Piece { window, columns: columns.as_deref().unwrap_or_default(), seqs, scope: &scope };
     let rendered = render::write(&job, &piece, std::io::sink())?;
-    Ok(Present {
+    Ok(Rendering {
         is_empty,
         rows: rendered.rows,
         bytes: rendered.bytes,

@@ -6,7 +6,7 @@ use crate::{find, receiver};
 use ew_cli::{Failure, Lock, Output, Report, clock};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Columns, Exit, Span, Timestamp, Window};
-use ew_export::Present;
+use ew_export::Rendering;
 use ew_store::{Log, Rebuilt, RebuiltFile, Scope, SliceState};
 use ew_transport::{Answer, Checked, How, Look, Receipt};
 use serde_json::json;
@@ -215,7 +215,7 @@ impl<'a> Work<'a> {
     }
 
     /// What the log makes of a window.
-    fn present(&mut self, window: Window, header: &Columns) -> Result<Present, Failure> {
+    fn present(&mut self, window: Window, header: &Columns) -> Result<Rendering, Failure> {
         ew_export::present(self.config, self.options, self.log, window, self.as_of_seq, header)
     }
 
@@ -256,7 +256,7 @@ impl<'a> Work<'a> {
     }
 
     /// The file of a slice, where it is the very same with how it is rendered.
-    fn file(&mut self, slice: &Recognised, found: &Found, same: Option<&Present>) -> RebuiltFile {
+    fn file(&mut self, slice: &Recognised, found: &Found, same: Option<&Rendering>) -> RebuiltFile {
         let receipt = Receipt {
             destination: self.destination.clone(),
             path: slice.name.clone(),
