@@ -29,7 +29,7 @@ const PROGRAMS: [(&str, &[&str]); 6] = [
 ];
 
 /// Command lines that print a report or a table; with `--json` added, one JSON document. In this order, again and again.
-const REPORTS: [&str; 19] = [
+const REPORTS: [&str; 20] = [
     "ew-poll --dry-run",
     "ew-poll --skip-cache",
     "ew-log append readings.csv",

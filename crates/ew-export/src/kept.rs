@@ -15,6 +15,11 @@ const LEVEL: i32 = 1;
 /// Of kept files.
 const EXTENSION: &str = ".zst";
 
+/// The name of a kept file by the one that it had in the spool.
+pub(crate) fn name(spool: &str) -> String {
+    format!("{spool}{EXTENSION}")
+}
+
 /// The name in the spool of a kept file.
 pub(crate) fn spool_name(kept: &str) -> &str {
     kept.strip_suffix(EXTENSION).unwrap_or(kept)
@@ -30,7 +35,7 @@ pub(crate) fn keep(job: &JobRun<'_>, file: &Path, spool: &str) -> Option<String>
     if job.config.log.keep_files.0.is_zero() {
         return None;
     }
-    let name = format!("{spool}{EXTENSION}");
+    let name = name(spool);
     match compress(file, &dir(job), &name) {
         Ok(()) => Some(name),
         Err(error) => {

@@ -2,6 +2,7 @@
 
 use crate::due;
 use crate::job::JobRun;
+use crate::kept;
 use crate::render::{self, Piece};
 use ew_cli::{Failure, Report};
 use ew_config::{Config, ExportOptions};
@@ -10,7 +11,7 @@ use ew_store::{Log, Seqs};
 
 /// A slice as the log has it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Present {
+pub struct Rendering {
     /// The log has no row of it.
     pub is_empty: bool,
     /// Samples in its file.
@@ -36,7 +37,7 @@ pub fn present(
     window: Window,
     up_to: i64,
     header: &Columns,
-) -> Result<Present, Failure> {
+) -> Result<Rendering, Failure> {
     let job = JobRun::new(config, options, log, Report::new("ew-export", false, true));
     let (scope, seqs) = (job.scope(), Seqs { up_to, ..Seqs::ALL });
     let rows = Window::new(window.start.max(scope.since), window.end);
@@ -49,7 +50,7 @@ pub fn present(
     let columns = due::columns(&job, &contents);
     let piece = Piece { window, columns: columns.as_deref().unwrap_or_default(), seqs, scope: &scope };
     let rendered = render::write(&job, &piece, std::io::sink())?;
-    Ok(Present {
+    Ok(Rendering {
         is_empty,
         rows: rendered.rows,
         bytes: rendered.bytes,
@@ -69,6 +70,6 @@ pub fn kept_file(
     rev: u32,
 ) -> Option<String> {
     let job = JobRun::new(config, options, log, Report::new("ew-export", false, true));
-    let name = format!("{}.gz", job.spool_name(window, rev));
+    let name = kept::name(&job.spool_name(window, rev));
     Log::kept_dir(job.log.path(), &options.name).join(&name).is_file().then_some(name)
 }

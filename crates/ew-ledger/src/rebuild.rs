@@ -6,7 +6,7 @@ use crate::{find, receiver};
 use ew_cli::{Failure, Lock, Output, Report, clock};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Columns, Exit, Span, Timestamp, Window};
-use ew_export::Present;
+use ew_export::Rendering;
 use ew_store::{Log, Rebuilt, RebuiltFile, Scope, SliceState};
 use ew_transport::{Answer, Checked, How, Look, Receipt};
 use serde_json::json;
@@ -214,6 +214,11 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
+    /// What the log makes of a window.
+    fn present(&mut self, window: Window, header: &Columns) -> Result<Rendering, Failure> {
+        ew_export::present(self.config, self.options, self.log, window, self.as_of_seq, header)
+    }
+
     fn rebuilt(&self, slice: &Recognised, state: SliceState, count: i64) -> Rebuilt {
         Rebuilt {
             window: slice.window,
@@ -251,7 +256,7 @@ impl<'a> Work<'a> {
     }
 
     /// The file of a slice, where it is the very same with how it is rendered.
-    fn file(&mut self, slice: &Recognised, found: &Found, same: Option<&Present>) -> RebuiltFile {
+    fn file(&mut self, slice: &Recognised, found: &Found, same: Option<&Rendering>) -> RebuiltFile {
         let receipt = Receipt {
             destination: self.destination.clone(),
             path: slice.name.clone(),
@@ -278,22 +283,22 @@ impl<'a> Work<'a> {
 
     /// What lies before and between the files: slots with rows are held, as they may have been taken away or never
     /// sent; the others are passed over empty, so that rows that come for them are their first delivery.
-    fn between(&self, windows: &[Window], slices: &mut Vec<Rebuilt>) -> Result<(), Failure> {
+    fn between(&mut self, windows: &[Window], slices: &mut Vec<Rebuilt>) -> Result<(), Failure> {
         let Some(first) = windows.first() else { return Ok(()) };
         let grid = self.options.grid();
         let mut at = self.first_row().map_or(first.start, |row| grid.slot(row).start.min(first.start));
-        let snapshot = self.log.snapshot()?;
         for window in windows {
             let gap = Window::new(at, window.start);
             at = at.max(window.end);
             if gap.is_empty() {
                 continue;
             }
+            let as_of_seq = self.as_of_seq;
             let row = |window: Window, state, rows| Rebuilt {
                 window,
                 rev: 0,
                 state,
-                as_of_seq: self.as_of_seq,
+                as_of_seq,
                 reason: None,
                 trimmed: false,
                 columns: None,
@@ -307,10 +312,13 @@ impl<'a> Work<'a> {
                     slices.push(row(Window::new(from, to), SliceState::Empty, 0));
                 }
             };
-            for occupied in snapshot.occupied(&grid, gap, self.scope.since, &self.scope.selection)? {
-                pass_over(slices, from, occupied.slot.start);
-                from = occupied.slot.end;
-                let held = row(occupied.slot, SliceState::Held, occupied.rows);
+            let rows = Window::new(gap.start.max(self.scope.since), gap.end);
+            let occupied = self.log.snapshot()?.occupied_slots(&grid, gap, rows, &self.scope.selection)?;
+            for slot in occupied.into_iter().map(|occupied| occupied.slot) {
+                pass_over(slices, from, slot.start);
+                from = slot.end;
+                let now = self.present(slot, &Columns::default())?;
+                let held = row(slot, SliceState::Held, now.rows);
                 slices.push(Rebuilt { reason: Some(NO_FILE.to_owned()), ..held });
             }
             pass_over(slices, from, gap.end);
