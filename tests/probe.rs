@@ -193,7 +193,7 @@ fn who_is_not_let_in_and_who_may_not_write() {
     server.strangers_directory("sealed", 0o555);
     let sealed = to_proftpd(&server, STRANGER, PASSWORD, "directory = \"sealed\"");
     assert_eq!(found(&sealed, 77), "connect:yes log in:yes directory:yes write:no");
-    // A drop box: what is put there is not seen again.
+    // Nobody logs in where the host is not known.
     let sshd = Sshd::start();
     std::fs::write(sshd.root().join("known_hosts"), "").unwrap();
     let unknown = site(&format!(
