@@ -23,8 +23,8 @@ impl Log {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        // Looked at first: who made it had its schema committed before.
-        let ran_before = beside(path).exists();
+        // Looked at first: who made it had its schema committed before. One that is not there is a new one.
+        let ran_before = path.exists() && beside(path).exists();
         let mut conn = Connection::open_with_flags(path, flags).map_err(sql("open a database"))?;
         conn.busy_timeout(WRITE_WAIT).map_err(sql("open a database"))?;
         conn.pragma_update(None, "foreign_keys", true).map_err(sql("open a database"))?;
