@@ -162,6 +162,7 @@ fn documents() -> Documents {
         if round == 0 {
             lost.run(program("ew-export").to_str().unwrap(), "-q").exit(0);
             std::fs::remove_file(lost.file("ew.db")).unwrap();
+            std::fs::remove_dir_all(lost.file("ew.db.spool")).unwrap();
         }
     }
     note(&lost, "ew-ledger rebuild", "ew-ledger rebuild utility --dry-run");

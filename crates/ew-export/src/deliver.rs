@@ -61,12 +61,14 @@ pub(crate) fn due(job: &mut JobRun<'_>) -> Result<(), Failure> {
     known = job.known()?.unwrap_or(known);
     job.stage("looking for what is due");
     let plan = due::due(job, Some(&known))?;
-    // On a doubtful clock polls go on for slots that were sent: their rows come late, together, once it is good.
-    if job.doubt.is_none() {
-        late::record(job, &known, &plan)?;
-        if !late::send(job, &mut courier, &known)? {
-            return Ok(());
-        }
+    // What is placed below moves on the seq up to which the job has looked, so what came late is recorded first.
+    late::record(job, &known, &plan)?;
+    // On a doubtful clock polls go on for slots that were sent: their rows go out together, once it is good.
+    if job.doubt.is_none() && !late::send(job, &mut courier, &known)? {
+        return Ok(());
+    }
+    if let Some(refused) = plan.refused {
+        return Err(refused);
     }
     known = job.known()?.unwrap_or(known);
     let (mut passed_over, scope) = (None, job.scope());

@@ -3,7 +3,9 @@
 use crate::job::JobRun;
 use crate::render::Piece;
 use ew_cli::Failure;
-use ew_core::{Columns, Contents, Due, Exit, LateRows, PlanError, PlanRequest, When, Window, late_as, plan};
+use ew_core::{
+    Columns, Contents, Due, Exit, LateRows, PlanError, PlanRequest, Span, When, Window, late_as, plan,
+};
 use ew_store::{Job, LateSlice, Scope, Seqs};
 
 /// What the log holds for a job now.
@@ -16,6 +18,8 @@ pub(crate) struct Plan {
     pub(crate) late: Vec<LateSlice>,
     /// The highest seq when they were planned.
     pub(crate) as_of_seq: i64,
+    /// Why the pieces cannot be planned; what came late goes out all the same.
+    pub(crate) refused: Option<Failure>,
 }
 
 /// Plans the due window on one snapshot of the log.
@@ -30,8 +34,10 @@ pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Fai
     };
     let snapshot = job.log.snapshot()?;
     let as_of_seq = snapshot.last_seq()?;
+    // A reading also counts in the intervals that it holds into.
+    let reach = options.resampling().map_or(Span::from_secs(0), |how| how.lead_in());
     let late = match known {
-        Some(known) => late(job, &snapshot.late(known, &scope, &grid)?),
+        Some(known) => late(job, &snapshot.late(known, &scope, &grid, reach)?),
         None => Vec::new(),
     };
     let bookmark = known.and_then(|job| job.bookmark);
@@ -40,7 +46,7 @@ pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Fai
         None => snapshot.first_row(*since, selection)?,
     };
     let Some(start) = bookmark.or(first.map(|first| grid.slot(first).start)) else {
-        return Ok(Plan { window: None, due: Vec::new(), late, as_of_seq });
+        return Ok(Plan { window: None, due: Vec::new(), late, as_of_seq, refused: None });
     };
     if end < start && bookmark.is_some() {
         // By itself an end lies before the bookmark after `--end` in mid-slot; that is no news.
@@ -77,14 +83,16 @@ pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Fai
             };
             let earliest = text(snapshot.first_row(start.max(*since), selection)?, "none");
             let since = text(options.since, "not set");
-            return Err(Failure::of(Exit::Data, &error)
+            let refused = Failure::of(Exit::Data, &error)
                 .of_part(&format!(
                     "from {start}, with the earliest row from there on: {earliest}, and since {since}"
                 ))
-                .hint("set since in the job to where its data begins, or always_export = false"));
+                .hint("set since in the job to where its data begins, or always_export = false");
+            let refused = Some(refused);
+            return Ok(Plan { window: Some(window), due: Vec::new(), late, as_of_seq, refused });
         }
     };
-    Ok(Plan { window: Some(window), due, late, as_of_seq })
+    Ok(Plan { window: Some(window), due, late, as_of_seq, refused: None })
 }
 
 /// How the late rows of each slice go out.

@@ -7,7 +7,7 @@ use crate::manifest;
 use crate::render::{self, Spooled};
 use crate::report::{Outcome, SliceReport};
 use ew_cli::{Failure, crash};
-use ew_core::{LateAs, TRIMMED_WITHOUT_DELTA, Window};
+use ew_core::{Exit, LateAs, TRIMMED_WITHOUT_DELTA, Window};
 use ew_store::{Delivery, Job, NewSlice, Seqs};
 
 /// Commits what came late, and says what waits for a person.
@@ -52,7 +52,19 @@ pub(crate) fn send(job: &mut JobRun<'_>, courier: &mut Courier, known: &Job) -> 
             continue;
         };
         let known = job.known()?.unwrap_or_else(|| known.clone());
-        let rendered = render(job, &known, &slice, after)?;
+        let rendered = match render(job, &known, &slice, after) {
+            // Of this slice alone: a unit that cannot be added up, a point without a column.
+            Err(failure) if failure.exit == Exit::Data || failure.exit == Exit::Config => {
+                not_rendered(job, &slice, failure)?;
+                continue;
+            }
+            rendered => rendered?,
+        };
+        if rendered.slice.rows == 0 {
+            // ew-log trim --force took them.
+            job.log.ledger().skip(&known, &slice, "its rows were trimmed")?;
+            continue;
+        }
         let recorded = manifest::record(job, &known, None, rendered)?;
         if deliver::deliver(job, courier, &known, &recorded)? == Delivered::GaveUp {
             return Ok(false);
@@ -61,12 +73,23 @@ pub(crate) fn send(job: &mut JobRun<'_>, courier: &mut Courier, known: &Job) -> 
     Ok(true)
 }
 
+/// Says why a slice stays planned; the others go on.
+fn not_rendered(job: &mut JobRun<'_>, slice: &Delivery, failure: Failure) -> Result<(), Failure> {
+    job.log.ledger().not_rendered(slice, &failure.message)?;
+    let report = SliceReport::of(slice, Outcome::Failed, Some(failure.message.clone()));
+    job.result.slices.push(report);
+    job.result.fail(&failure);
+    job.report.failure(&failure.of_part(&job.options.name));
+    Ok(())
+}
+
 /// The seq that a planned slice begins after: as planned, unless its other rows were trimmed meanwhile. Then
 /// only a delta is left, where the job can make one.
 fn after_seq(job: &mut JobRun<'_>, known: &Job, slice: &Delivery) -> Result<Option<i64>, Failure> {
     let after = slice.after_seq.unwrap_or(0);
     let revisions = job.log.ledger().revisions(known, slice.window)?;
-    if after > 0 || !revisions.iter().any(|revision| revision.trimmed) {
+    // What was never delivered goes out with the rows that are left.
+    if after > 0 || slice.rev == 0 || !revisions.iter().any(|revision| revision.trimmed) {
         return Ok(Some(after));
     }
     let before = revisions.iter().filter(|r| r.rev < slice.rev).map(|r| r.as_of_seq).max();

@@ -138,10 +138,19 @@ fn send_slice(
     job.stage(&format!("rendering the slice from {}", slice.window.start));
     let again = present(job, known, slice)?;
     let slice = match Some(&again.slice.sha256) == slice.sha256.as_ref() {
-        true => Delivery { spool: Some(again.slice.spool), ..slice.clone() },
+        true => Delivery { spool: Some(as_before(job, slice, &again.slice.spool)?), ..slice.clone() },
         false => manifest::record(job, known, None, again)?,
     };
     Ok(deliver::deliver(job, courier, known, &slice)? == Delivered::Placed)
+}
+
+/// Unchanged it is the slice that it was, also in the spool: the name of the next revision is left to that.
+fn as_before(job: &JobRun<'_>, slice: &Delivery, spooled: &str) -> Result<String, Failure> {
+    let name = job.spool_name(slice.window, slice.rev);
+    let (from, to) = (render::spool_file(job, spooled), render::spool_file(job, &name));
+    std::fs::rename(&from, &to)
+        .map_err(|e| Failure::new(Exit::Io, format!("cannot rename {}: {e}", from.display())))?;
+    Ok(name)
 }
 
 /// The rows that the job selected then, with the values that they have now, as the slice's next revision.

@@ -29,6 +29,9 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
             late(job, known, slice, plan.as_of_seq, count)?;
         }
     }
+    if let Some(refused) = plan.refused {
+        return Err(refused);
+    }
     let (ext, scope) = (job.options.extension(), job.scope());
     for piece in &plan.due {
         if piece.contents == Contents::Empty {
@@ -173,6 +176,9 @@ pub(crate) fn print(job: &mut JobRun<'_>, out: &mut Output) -> Result<Exit, Fail
         }
         None => {
             let plan = due::due(job, known.as_ref())?;
+            if let Some(refused) = plan.refused {
+                return Err(refused);
+            }
             let window = plan.window.ok_or_else(|| {
                 Failure::new(Exit::NoData, format!("{}: the log has no row of its points", job.options.name))
             })?;

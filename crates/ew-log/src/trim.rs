@@ -47,7 +47,7 @@ pub(crate) fn trim(
     }
     let kept = match done.kept {
         0 => String::new(),
-        kept => format!("; {kept} undelivered ones are kept"),
+        kept => format!("; {kept} that are still needed are kept"),
     };
     report.note(format_args!("{} rows before {before} trimmed{kept}", done.rows));
     Ok(Exit::Ok)
@@ -74,7 +74,12 @@ fn before(
 }
 
 fn owed(job: &ExportOptions) -> Owed {
-    Owed { name: job.name.clone(), scope: Scope { selection: job.selection(), since: job.since() } }
+    Owed {
+        name: job.name.clone(),
+        scope: Scope { selection: job.selection(), since: job.since() },
+        grid: job.grid(),
+        lead_in: job.resampling().map_or(Span::from_secs(0), |how| how.lead_in()),
+    }
 }
 
 fn refuse_undelivered(log: &Log, before: Timestamp, owed: &[Owed]) -> Result<(), Failure> {

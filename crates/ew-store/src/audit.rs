@@ -1,7 +1,7 @@
 //! Does the ledger account for every row?
 
 use crate::Snapshot;
-use crate::coverage::{Coverage, Standing, Stretch};
+use crate::coverage::{Coverage, Sent, Standing};
 use crate::error::StoreError;
 use crate::ledger::Job;
 use crate::read::{Seqs, sql_error};
@@ -117,8 +117,9 @@ impl Snapshot<'_> {
         for window in &coverage.overlaps {
             audit.fault(Fault::Overlap { window: *window });
         }
-        // Rows of the log in each slice as it was planned, by its place in the coverage.
-        let mut held = vec![0_u64; coverage.stretches.len()];
+        // Rows of the log in each file as it was planned, by the place of its slice in the coverage.
+        let mut held: Vec<Vec<u64>> =
+            coverage.stretches.iter().map(|slice| vec![0; slice.sent.len()]).collect();
         let mut select =
             self.tx.prepare_cached("select time, point, seq from sample order by time").map_err(&sql)?;
         let mut rows = select.query([]).map_err(&sql)?;
@@ -133,30 +134,30 @@ impl Snapshot<'_> {
             if standing != Standing::BeforeSince
                 && let Some((index, stretch)) = coverage.slice(time)
             {
-                held[index] += u64::from(self.was_there(stretch, time, point, seq)?);
+                for (sent, held) in stretch.sent.iter().zip(&mut held[index]) {
+                    *held += u64::from(self.was_there(sent, time, point, seq)?);
+                }
             }
         }
         for (stretch, held) in coverage.stretches.iter().zip(held) {
-            let Some((rows, _)) = stretch.whole else { continue };
-            if stretch.is_trimmed() {
-                audit.trimmed += rows.saturating_sub(held);
-            } else if counts && rows != held {
-                audit.fault(Fault::Count { window: stretch.window, ledger: rows, log: held });
+            for (sent, held) in stretch.sent.iter().zip(held) {
+                if stretch.is_trimmed() {
+                    audit.trimmed += sent.rows.saturating_sub(held);
+                } else if counts && sent.rows != held {
+                    audit.fault(Fault::Count { window: stretch.window, ledger: sent.rows, log: held });
+                }
             }
         }
         Ok(audit)
     }
 
-    /// Whether a row was there, as it is or before a correction, when the newest whole revision was planned.
-    fn was_there(
-        &self,
-        stretch: &Stretch,
-        time: Timestamp,
-        point: i64,
-        seq: i64,
-    ) -> Result<bool, StoreError> {
-        let Some((_, up_to)) = stretch.whole else { return Ok(false) };
-        Ok(seq <= up_to || self.before(time, point, Seqs { up_to, ..Seqs::ALL })?.is_some())
+    /// Whether a file has a row, as it is or as it was before a correction.
+    fn was_there(&self, sent: &Sent, time: Timestamp, point: i64, seq: i64) -> Result<bool, StoreError> {
+        let Seqs { after, up_to } = sent.seqs;
+        Ok(match seq <= up_to {
+            true => seq > after,
+            false => self.before(time, point, sent.seqs)?.is_some(),
+        })
     }
 
     fn point_name(&self, id: i64) -> Result<String, StoreError> {

@@ -2,7 +2,7 @@
 
 use crate::error::StoreError;
 use crate::ledger::Job;
-use crate::read::Names;
+use crate::read::{Names, Seqs};
 use crate::selection::{Scope, scopes};
 use crate::state::SliceState;
 use crate::{Snapshot, read};
@@ -44,8 +44,8 @@ pub(crate) struct Stretch {
     /// The newest revision has no file yet; the seq up to which those before it were planned.
     waiting: Option<i64>,
     trimmed: bool,
-    /// Rows in the newest whole revision placed, and the seq that it was planned with.
-    pub(crate) whole: Option<(u64, i64)>,
+    /// What is placed: the newest whole revision, and the deltas after it.
+    pub(crate) sent: Vec<Sent>,
 }
 
 impl Stretch {
@@ -59,7 +59,7 @@ impl Stretch {
             skipped: -1,
             waiting: None,
             trimmed: false,
-            whole: None,
+            sent: Vec::new(),
         }
     }
 
@@ -76,9 +76,9 @@ impl Stretch {
             S::Skipped => &mut self.skipped,
         };
         *of = (*of).max(seq);
-        let placed = matches!(revision.state, S::Placed | S::Verified);
-        if placed && revision.is_whole {
-            self.whole = Some((revision.rows, seq));
+        if matches!(revision.state, S::Placed | S::Verified) {
+            let seqs = Seqs { after: revision.after_seq.unwrap_or(0), up_to: seq };
+            self.sent.push(Sent { seqs, rows: revision.rows });
         }
         self.waiting = matches!(revision.state, S::Planned | S::Held).then_some(before);
         self.rev = self.rev.max(revision.rev);
@@ -124,12 +124,20 @@ impl Stretch {
     }
 }
 
+/// One file at the receiver.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent {
+    /// Which commits it holds.
+    pub(crate) seqs: Seqs,
+    pub(crate) rows: u64,
+}
+
 struct Revision {
     rev: u32,
     as_of_seq: i64,
     state: SliceState,
     rows: u64,
-    is_whole: bool,
+    after_seq: Option<i64>,
     trimmed: bool,
 }
 
@@ -155,7 +163,7 @@ impl Coverage {
         let mut select = snapshot
             .tx
             .prepare_cached(
-                "select start_time, end_time, rev, as_of_seq, state, rows, after_seq is null, trimmed from slice
+                "select start_time, end_time, rev, as_of_seq, state, rows, after_seq, trimmed from slice
                  where job = ?1 and state <> 'empty' and end_time > ?2 and start_time < ?3
                  order by start_time, end_time, rev",
             )
@@ -172,7 +180,7 @@ impl Coverage {
                 as_of_seq: row.get(3).map_err(&sql)?,
                 state: state.parse().map_err(|what| snapshot.unreadable(what))?,
                 rows: row.get(5).map_err(&sql)?,
-                is_whole: row.get(6).map_err(&sql)?,
+                after_seq: row.get(6).map_err(&sql)?,
                 trimmed: row.get(7).map_err(&sql)?,
             };
             if stretches.last().is_none_or(|last| last.window != window) {
@@ -186,8 +194,11 @@ impl Coverage {
             }
         }
         let mut known = scopes(snapshot, job)?;
-        if known.is_empty() {
-            known.push((Timestamp::MIN, present.clone()));
+        // A change that no export has seen yet counts from the bookmark.
+        match known.last() {
+            Some((_, last)) if last == present => {}
+            Some(_) => known.push((job.bookmark.unwrap_or(Timestamp::MIN), present.clone())),
+            None => known.push((Timestamp::MIN, present.clone())),
         }
         let with_names = |(from, scope): (Timestamp, Scope)| {
             let names = snapshot.names(&scope.selection)?;
@@ -213,6 +224,12 @@ impl Coverage {
     /// The slice that holds an instant.
     pub(crate) fn at(&self, time: Timestamp) -> Option<&Stretch> {
         self.slice(time).map(|(_, slice)| slice)
+    }
+
+    /// The delivered slices that start after one time and by another.
+    pub(crate) fn after(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Stretch> {
+        let first = self.stretches.partition_point(|stretch| stretch.window.start <= from);
+        self.stretches[first..].iter().take_while(move |s| s.window.start <= to).filter(|s| s.placed >= 0)
     }
 
     /// The stretch without a slice around an instant that no slice holds, up to where the selection changed.

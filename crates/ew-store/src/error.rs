@@ -115,7 +115,8 @@ impl StoreError {
                 _ => None,
             },
             StoreError::Emptied { .. } => Some(
-                "restore a backup (ew-log backup --help); to begin anew, with all there is sent again, remove both"
+                "restore a backup (ew-log backup --help); without one move both away, append the rows that are left, and \
+                 ew-ledger rebuild, or all there is is sent again"
                     .into(),
             ),
             StoreError::Foreign { .. } => Some("nothing was changed; is log.url in ew.toml right?".into()),

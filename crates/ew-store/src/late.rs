@@ -6,18 +6,27 @@ use crate::ledger::{Job, Ledger};
 use crate::read;
 use crate::selection::Scope;
 use crate::{Delivery, SliceState, Snapshot};
-use ew_core::{Grid, LateAs, LateRows, Timestamp, Window};
+use ew_core::{Grid, LateAs, LateRows, Span, Timestamp, Window};
 use rusqlite::{TransactionBehavior, params};
+use std::collections::BTreeMap;
 
 impl Snapshot<'_> {
-    /// The rows before the job's bookmark that none of its slices has, by slice or by slot.
+    /// The rows before the job's bookmark that none of its slices has, by slice or by slot; and the slices within
+    /// `reach` after such a row, which it counts in too.
     ///
     /// Reads only what was committed since the job last looked, so it costs nothing where nothing came late.
-    pub fn late(&self, job: &Job, present: &Scope, grid: &Grid) -> Result<Vec<LateRows>, StoreError> {
+    pub fn late(
+        &self,
+        job: &Job,
+        present: &Scope,
+        grid: &Grid,
+        reach: Span,
+    ) -> Result<Vec<LateRows>, StoreError> {
         let sql = read::sql_error(self.path, "look for late rows");
         let stretches = self.written_since(job)?;
         let (Some(first), Some(last)) = (stretches.first(), stretches.last()) else { return Ok(Vec::new()) };
-        let hull = Window::new(grid.slot(first.start).start, grid.slot(last.end).end);
+        let end = last.end.plus_micros(reach.micros());
+        let hull = Window::new(grid.slot(first.start).start, grid.slot(end).end);
         let coverage = Coverage::load(self, job, present, hull)?;
         let mut select = self
             .tx
@@ -25,7 +34,7 @@ impl Snapshot<'_> {
                 "select time, point, seq from sample where time >= ?1 and time < ?2 and seq > ?3 order by time",
             )
             .map_err(&sql)?;
-        let mut found: Vec<LateRows> = Vec::new();
+        let mut found: BTreeMap<Window, LateRows> = BTreeMap::new();
         for window in stretches {
             let bounds = params![window.start.micros(), window.end.micros(), job.looked_seq];
             let mut rows = select.query(bounds).map_err(&sql)?;
@@ -35,22 +44,18 @@ impl Snapshot<'_> {
                 if coverage.standing(time, point, seq) != Some(Standing::Late) {
                     continue;
                 }
-                match found.last_mut() {
-                    Some(late) if late.window.contains(time) => late.rows += 1,
-                    _ => found.push(match coverage.at(time) {
-                        Some(slice) => {
-                            LateRows { window: slice.window, rows: 1, before: Some(slice.before()) }
-                        }
-                        None => LateRows {
-                            window: grid.slot(time).intersect(&coverage.gap(time)),
-                            rows: 1,
-                            before: None,
-                        },
-                    }),
+                let (window, before) = match coverage.at(time) {
+                    Some(slice) => (slice.window, Some(slice.before())),
+                    None => (grid.slot(time).intersect(&coverage.gap(time)), None),
+                };
+                found.entry(window).or_insert(LateRows { window, rows: 0, before }).rows += 1;
+                for slice in coverage.after(time, time.plus_micros(reach.micros())) {
+                    let (window, before) = (slice.window, Some(slice.before()));
+                    found.entry(window).or_insert(LateRows { window, rows: 0, before });
                 }
             }
         }
-        Ok(found)
+        Ok(found.into_values().collect())
     }
 
     /// Disjoint stretches of time before the bookmark, in order, that hold all rows committed since the job
@@ -158,6 +163,18 @@ impl Ledger<'_> {
     /// Slices that are due and have no file yet, in order of time.
     pub fn planned(&self, job: &Job) -> Result<Vec<Delivery>, StoreError> {
         self.select("where s.job = ?1 and s.state = 'planned' order by s.start_time, s.rev", params![job.id])
+    }
+
+    /// Why a planned slice has no file; the next run tries again.
+    pub fn not_rendered(&mut self, slice: &Delivery, reason: &str) -> Result<(), StoreError> {
+        let sql = self.sql("note a failure");
+        self.conn
+            .execute(
+                "update slice set reason = ?2 where id = ?1 and state = 'planned'",
+                params![slice.id, reason],
+            )
+            .map_err(&sql)?;
+        Ok(())
     }
 
     /// A planned slice whose rows can no longer be sent as planned waits for a person.

@@ -7,7 +7,7 @@ use crate::ledger::Job;
 use crate::log::Log;
 use crate::read::sql_error;
 use crate::selection::Scope;
-use ew_core::{Timestamp, Window};
+use ew_core::{Grid, Span, Timestamp, Window};
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 use std::collections::BTreeSet;
 
@@ -18,6 +18,10 @@ pub struct Owed {
     pub name: String,
     /// What it selects now.
     pub scope: Scope,
+    /// Its slots.
+    pub grid: Grid,
+    /// Rows so long before a slice count in it too.
+    pub lead_in: Span,
 }
 
 /// Rows before a time that a job has not delivered.
@@ -45,7 +49,16 @@ const CHUNK_ROWS: u32 = 50_000;
 
 /// What each job has, for telling whether a row may go.
 struct Claims {
-    jobs: Vec<(i64, String, Coverage)>,
+    jobs: Vec<Claim>,
+}
+
+struct Claim {
+    job: i64,
+    name: String,
+    coverage: Coverage,
+    /// Slices that late rows are about to open again.
+    reopened: BTreeSet<Window>,
+    lead_in: Span,
 }
 
 impl Claims {
@@ -56,19 +69,37 @@ impl Claims {
             let never = Job { id: -1, name: owed.name.clone(), bookmark: None, slices: 0, looked_seq: 0 };
             let job = snapshot.job(&owed.name)?.unwrap_or(never);
             let coverage = Coverage::load(snapshot, &job, &owed.scope, all)?;
-            Ok((job.id, owed.name.clone(), coverage))
+            let late = snapshot.late(&job, &owed.scope, &owed.grid, owed.lead_in)?;
+            Ok(Claim {
+                job: job.id,
+                name: owed.name.clone(),
+                coverage,
+                reopened: late.into_iter().map(|late| late.window).collect(),
+                lead_in: owed.lead_in,
+            })
         };
         Ok(Claims { jobs: owed.iter().map(one).collect::<Result<_, StoreError>>()? })
     }
 
     /// The jobs that have not delivered a row, or need it to render a revision.
     fn of(&self, time: Timestamp, point: i64, seq: i64) -> impl Iterator<Item = &str> {
-        let is_claimed = move |coverage: &Coverage| match coverage.standing(time, point, seq) {
+        let is_claimed = move |claim: &&Claim| match claim.coverage.standing(time, point, seq) {
             None | Some(Standing::BeforeSince | Standing::Skipped) => false,
-            Some(Standing::Placed) => coverage.at(time).is_some_and(|slice| !slice.is_settled()),
+            Some(Standing::Placed) => claim
+                .coverage
+                .at(time)
+                .is_some_and(|slice| !slice.is_settled() || claim.reopened.contains(&slice.window)),
             Some(_) => true,
         };
-        self.jobs.iter().filter(move |(.., coverage)| is_claimed(coverage)).map(|(_, name, _)| name.as_str())
+        self.jobs.iter().filter(is_claimed).map(|claim| claim.name.as_str())
+    }
+
+    /// Whether a row counts in intervals of slices that keep their rows.
+    fn is_lead_in(&self, time: Timestamp, point: i64, seq: i64, before: Timestamp) -> bool {
+        self.jobs.iter().any(|claim| {
+            time.plus_micros(claim.lead_in.micros()) > before
+                && claim.coverage.standing(time, point, seq).is_some()
+        })
     }
 }
 
@@ -125,7 +156,7 @@ impl Log {
         while from < before {
             let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
             let to = chunk_end(&tx, from, before).map_err(&sql)?;
-            let chunk = Chunk { tx: &tx, claims: &claims, window: Window::new(from, to), force };
+            let chunk = Chunk { tx: &tx, claims: &claims, window: Window::new(from, to), before, force };
             let (trimmed, owed) = chunk.trim().map_err(&sql)?;
             tx.commit().map_err(&sql)?;
             done.rows += trimmed.rows;
@@ -167,6 +198,8 @@ struct Chunk<'a> {
     tx: &'a Transaction<'a>,
     claims: &'a Claims,
     window: Window,
+    /// Where the whole trim ends.
+    before: Timestamp,
     force: bool,
 }
 
@@ -185,14 +218,16 @@ impl Chunk<'_> {
             let (micros, point, seq): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let time = Timestamp::from_micros(micros);
             let is_owed = self.claims.of(time, point, seq).next().is_some();
-            if is_owed && !self.force {
+            let is_needed = is_owed || self.claims.is_lead_in(time, point, seq, self.before);
+            if is_needed && !self.force {
                 keep.execute(params![micros, point])?;
                 done.kept += 1;
                 continue;
             }
             forced += u64::from(is_owed);
-            for (job, _, coverage) in &self.claims.jobs {
-                if coverage.standing(time, point, seq).is_some()
+            for Claim { job, coverage, .. } in &self.claims.jobs {
+                let standing = coverage.standing(time, point, seq);
+                if standing.is_some_and(|standing| standing != Standing::BeforeSince)
                     && let Some(slice) = coverage.at(time)
                 {
                     cut.insert((*job, slice.window));
@@ -218,6 +253,23 @@ impl Chunk<'_> {
         done.rows = remove("sample")? as u64;
         remove("correction")?;
         remove("poll_detail")?;
+        if done.rows > 0 {
+            self.mark_of_others(bounds)?;
+        }
         Ok((done, forced))
+    }
+
+    /// What a job that is not in the configuration selected is not looked at: all of its slices here count as cut.
+    fn mark_of_others(&self, bounds: [i64; 2]) -> rusqlite::Result<()> {
+        let known: Vec<String> = self.claims.jobs.iter().map(|claim| claim.job.to_string()).collect();
+        self.tx.execute(
+            &format!(
+                "update slice set trimmed = 1 where end_time > ?1 and start_time < ?2 and rows > 0
+                     and state <> 'empty' and job not in ({})",
+                known.join(", ")
+            ),
+            bounds,
+        )?;
+        Ok(())
     }
 }
