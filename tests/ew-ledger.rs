@@ -350,3 +350,25 @@ fn a_run_that_could_not_start_is_seen() {
     run(&site, "ew-ledger", "status --metrics ew.prom").exit(74);
     assert_eq!(metrics(&site)[1], "ew_status_exit_code 74");
 }
+
+/// Deltas are counted each by itself, and an unchanged slice sent again by hand keeps its own kept file.
+#[test]
+fn deltas_are_audited_and_kept_files_stay_their_own() {
+    let site = delivered("late = \"delta\"");
+    let first = site.read("out/u_20260301T000000Z.csv");
+    run(&site, "ew-export", "u --from 2026-03-01T00:00:00Z --to 2026-03-01T00:15:00Z").exit(0);
+    append(&site, "03:00 a 9");
+    run(&site, "ew-export", "").exit(0);
+    run(&site, "ew-ledger", "audit").exit(0);
+    run(&site, "ew-log", "trim --before 2026-03-01T00:15:00Z").exit(0);
+    assert_eq!(json(&site, "audit", 0)["jobs"][0]["trimmed"], 3);
+    std::fs::remove_dir_all(site.file("out")).unwrap();
+    run(&site, "ew-ledger", "resend u u_20260301T000000Z.csv").exit(0);
+    assert_eq!(site.read("out/u_20260301T000000Z.csv"), first);
+    // A row of a delta that is gone, and that nobody trimmed.
+    append(&site, "17:00 a 9");
+    run(&site, "ew-export", "").exit(0);
+    sqlite(&site, "delete from sample where value = 9 and time > 1772324100000000");
+    let ended = run(&site, "ew-ledger", "audit").exit(1);
+    assert!(ended.stdout.contains("was sent with 1 rows, and the log had 0"), "{}", ended.stdout);
+}

@@ -265,3 +265,58 @@ fn only_selected_rows_from_since_on_are_late() {
     run(&site, "ew-export", "").exit(0).stderr("");
     assert_eq!(site.names("out").len(), 1);
 }
+
+/// A late row that cannot be rendered, as one of a unit that cannot be added up, holds back its own slice only.
+#[test]
+fn a_revision_that_cannot_be_rendered_holds_back_only_itself() {
+    let job = "breakup_on_period = true\ninterval = \"15m\"\naggregate = \"energy\"";
+    let mut site = Site::new(&config(job, "csv]\n  layout = \"long\""));
+    let add = |site: &Site, rows: &str| {
+        let text = format!("timestamp,point,value,unit\n{rows}");
+        let log = ew::sibling(EW_EXPORT, "ew-log");
+        site.run_with_input(log.to_str().unwrap(), "-q append --replace", &text).exit(0);
+    };
+    add(&site, "2026-03-01T00:05:00Z,a,100,W\n2026-03-01T00:35:00Z,a,100,W\n");
+    site.now("2026-03-01T00:45:00Z");
+    run(&site, "ew-export", "").exit(0);
+    add(&site, "2026-03-01T00:06:00Z,a,7,kVA\n2026-03-01T00:36:00Z,a,50,W\n2026-03-01T00:50:00Z,a,60,W\n");
+    site.now("2026-03-01T01:00:00Z");
+    let ended = run(&site, "ew-export", "").exit(65);
+    assert!(ended.stderr.contains("kVA"), "{}", ended.stderr);
+    for name in ["u_20260301T003000Z_r1.csv", "u_20260301T004500Z.csv"] {
+        assert!(site.names("out").contains(&name.to_owned()), "{name}: {:?}", site.names("out"));
+    }
+    // It is tried again, and goes out once it can.
+    run(&site, "ew-export", "").exit(65);
+    add(&site, "2026-03-01T00:06:00Z,a,100,W\n");
+    run(&site, "ew-export", "").exit(0);
+    assert!(site.names("out").contains(&"u_20260301T000000Z_r1.csv".to_owned()));
+}
+
+/// A reading counts in the interval after it too, so what comes late opens both slices again.
+#[test]
+fn a_late_reading_reaches_into_the_next_slice() {
+    let job = "breakup_on_period = true\ninterval = \"15m\"\naggregate = \"delta\"";
+    let mut site = Site::new(&config(job, "csv]\n  layout = \"long\""));
+    append(&site, "10:00 a 100\n 20:00 a 130");
+    site.now("2026-03-01T00:30:00Z");
+    run(&site, "ew-export", "").exit(0);
+    append(&site, "14:00 a 115");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(rows(&site, "u_20260301T000000Z_r1.csv"), ["00:00 a 15"]);
+    assert_eq!(rows(&site, "u_20260301T001500Z_r1.csv"), ["15:00 a 15"]);
+    run(&site, "ew-export", "").exit(0).stderr("");
+}
+
+/// Too many empty slots to send are no reason to keep late rows back.
+#[test]
+fn late_rows_go_out_though_nothing_else_can_be_planned() {
+    let mut site = site("always_export = true");
+    append(&site, "01:00 a 1");
+    site.now("2026-03-01T00:15:00Z");
+    run(&site, "ew-export", "").exit(0);
+    append(&site, "02:00 a 2");
+    site.now("2027-03-01T00:00:00Z");
+    run(&site, "ew-export", "").exit(65);
+    assert_eq!(rows(&site, "u_20260301T000000Z_r1.csv"), ["01:00 a 1", "02:00 a 2"]);
+}

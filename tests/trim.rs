@@ -60,7 +60,7 @@ fn retention_keeps_what_is_not_delivered() {
     site.now("2026-03-01T12:00:00Z");
     run(&site, "ew-log", "trim --retention")
         .exit(0)
-        .stderr("ew-log: 2 rows before 2026-03-01T11:40:00Z trimmed; 2 undelivered ones are kept\n");
+        .stderr("ew-log: 2 rows before 2026-03-01T11:40:00Z trimmed; 2 that are still needed are kept\n");
     assert_eq!(rows(&site), 2);
     run(&site, "ew-export", "").exit(0);
     let ended = run(&site, "ew-log", "trim --retention --json").exit(0);
@@ -135,4 +135,85 @@ fn a_running_export_is_waited_for() {
     lock.lock().unwrap();
     run(&site, "ew-log", "trim --before 2026-03-01T00:15:00Z --force --wait 100ms").exit(75);
     assert_eq!(rows(&site), 4);
+}
+
+/// A job that is not configured now has slices all the same, and a widened selection is owed its rows at once.
+#[test]
+fn other_jobs_and_selections_are_thought_of() {
+    let mut site = site("");
+    let one = site.read("ew.toml");
+    let two = format!("{one}\n{}", one.replace("name = \"u\"", "name = \"v\""));
+    site.write("ew.toml", &two);
+    run(&site, "ew-export", "").exit(0);
+    site.write("ew.toml", &one);
+    run(&site, "ew-log", "trim --before 2026-03-01T00:01:30Z").exit(0);
+    site.write("ew.toml", &two);
+    append(&site, "03:00 a 9");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.read("out/v_20260301T000000Z_r1.csv"), "timestamp,a\n2026-03-01T00:03:00Z,9\n");
+    // Rows of a point that the job has come to select, and no export has seen it.
+    site.write("ew.toml", &one.replace("\"**\"", "\"a\""));
+    run(&site, "ew-export", "").exit(0);
+    append(&site, "40:00 b 1");
+    site.write("ew.toml", &one);
+    site.now("2026-03-01T01:00:00Z");
+    let ended = run(&site, "ew-log", "trim --before 2026-03-01T00:45:00Z").exit(2);
+    assert!(ended.stderr.starts_with("ew-log: 2 rows"), "{}", ended.stderr);
+}
+
+/// Rows that came late and that no export has looked at yet keep the other rows of their slice.
+#[test]
+fn what_came_late_keeps_its_slice_whole() {
+    let mut site = site("filename = \"{job}_{start_utc:%Y%m%d%H%M%S}.{ext}\"");
+    site.write("ew.toml", &format!("[log]\nretention = \"1m\"\n{}", site.read("ew.toml")));
+    run(&site, "ew-export", "").exit(0);
+    append(&site, "03:00 a 9");
+    run(&site, "ew-log", "trim --retention").exit(0);
+    assert_eq!(rows(&site), 4);
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.read("out/u_20260301000000.csv").lines().count(), 4);
+    site.now("2026-03-01T00:40:00Z");
+    run(&site, "ew-log", "trim --retention").exit(0);
+    assert_eq!(rows(&site), 1);
+}
+
+/// By force also rows go that were about to be sent: what is left of their slices goes out, and nothing without rows.
+#[test]
+fn forced_away_before_they_were_sent() {
+    let site = site("late = \"hold\"");
+    run(&site, "ew-export", "").exit(0);
+    append(&site, "03:00 a 9");
+    run(&site, "ew-export", "").exit(0);
+    run(&site, "ew-log", "trim --before 2026-03-01T00:15:00Z --force").exit(0);
+    run(&site, "ew-ledger", "release u").exit(0);
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.names("out").len(), 2);
+    assert_eq!(ledger(&site)[1], "- 00:00-15:00 r1 1 skipped");
+    run(&site, "ew-ledger", "audit").exit(0);
+}
+
+/// Intervals count readings from before their slice, so those stay as long as the slice does.
+#[test]
+fn readings_that_reach_into_a_slice_stay_with_it() {
+    let job = "breakup_on_period = true\ninterval = \"15m\"\naggregate = \"delta\"";
+    let mut site = Site::new(&config(job, "csv]\n  layout = \"long\""));
+    append(&site, "10:00 a 100\n 20:00 a 130");
+    site.now("2026-03-01T00:15:00Z");
+    run(&site, "ew-export", "").exit(0);
+    run(&site, "ew-log", "trim --before 2026-03-01T00:15:00Z").exit(0);
+    site.now("2026-03-01T00:30:00Z");
+    run(&site, "ew-export", "").exit(0);
+    let sent = site.read("out/u_20260301T001500Z.csv");
+    assert!(sent.contains("2026-03-01T00:15:00Z,a,30,"), "{sent}");
+}
+
+/// A row before `since` is in no slice, so that its going cuts none.
+#[test]
+fn rows_before_since_cut_no_slice() {
+    let site = site("since = \"2026-03-01T00:01:30Z\"");
+    run(&site, "ew-export", "").exit(0);
+    run(&site, "ew-log", "trim --before 2026-03-01T00:01:30Z").exit(0);
+    append(&site, "03:00 a 9");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.read("out/u_20260301T000000Z_r1.csv").lines().count(), 3);
 }

@@ -45,7 +45,7 @@ The database was lost: make slices and bookmark anew from what is at the receive
 First bring back the rows, from a backup or with ew-log append: each file is held against what the log has now. Files are
 recognised by their manifests, else by the names of the job's slots. A file that is what the log makes of its slot is
 placed; late rows are its next revision. Where the two differ, and where the log has rows of a slot without a file, the
-log's rows are held (1): ew-ledger release sends them, --drop REASON never does. A file whose rows the log does not have is
+log's rows are held (1): ew-ledger release sends them, --drop REASON passes over them. A file whose rows the log does not have is
 placed and never made again. Other slots are passed over empty: rows that come for them are their first delivery. Names
 that are not recognised are told. A job without breakup_on_period, or with {seq} or {count} in filename, needs manifests.";
 
@@ -167,7 +167,7 @@ pub enum Command {
         /// Times at which slices start [default: all that are held]
         #[arg(value_name = "SLICE")]
         slices: Vec<String>,
-        /// Never send them
+        /// Do not send them; a slice sent again whole later holds what the log has then
         #[arg(long, value_name = "REASON")]
         drop: Option<String>,
     },
