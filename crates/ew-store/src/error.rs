@@ -115,7 +115,7 @@ impl StoreError {
                 _ => None,
             },
             StoreError::Emptied { .. } => Some(
-                "restore a backup (ew-log backup --help); without one move both away, append the rows that are left, and \
+                "restore a backup (ew-log backup --help); without one move it away, append the rows that are left, and \
                  ew-ledger rebuild, or all there is is sent again"
                     .into(),
             ),
