@@ -320,3 +320,15 @@ fn late_rows_go_out_though_nothing_else_can_be_planned() {
     run(&site, "ew-export", "").exit(65);
     assert_eq!(rows(&site, "u_20260301T000000Z_r1.csv"), ["01:00 a 1", "02:00 a 2"]);
 }
+
+/// An end before the bookmark is a no-op, for late rows too; they go out with the next run.
+#[test]
+fn an_end_before_the_bookmark_sends_nothing() {
+    let site = delivered("");
+    append(&site, "17:00 a 2");
+    let ended = run(&site, "ew-export", "--end 2026-03-01T00:15:00Z").exit(0);
+    assert!(ended.stderr.contains("nothing is sent again"), "{}", ended.stderr);
+    assert_eq!(site.names("out").len(), 2);
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(rows(&site, "u_20260301T001500Z_r1.csv").len(), 2);
+}

@@ -61,6 +61,9 @@ pub(crate) fn due(job: &mut JobRun<'_>) -> Result<(), Failure> {
     known = job.known()?.unwrap_or(known);
     job.stage("looking for what is due");
     let plan = due::due(job, Some(&known))?;
+    if plan.is_noop {
+        return Ok(());
+    }
     // What is placed below moves on the seq up to which the job has looked, so what came late is recorded first.
     late::record(job, &known, &plan)?;
     // On a doubtful clock polls go on for slots that were sent: their rows go out together, once it is good.

@@ -20,6 +20,8 @@ pub(crate) struct Plan {
     pub(crate) as_of_seq: i64,
     /// Why the pieces cannot be planned; what came late goes out all the same.
     pub(crate) refused: Option<Failure>,
+    /// `--end` lies before the bookmark: nothing is done, not even for what came late.
+    pub(crate) is_noop: bool,
 }
 
 /// Plans the due window on one snapshot of the log.
@@ -46,7 +48,7 @@ pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Fai
         None => snapshot.first_row(*since, selection)?,
     };
     let Some(start) = bookmark.or(first.map(|first| grid.slot(first).start)) else {
-        return Ok(Plan { window: None, due: Vec::new(), late, as_of_seq, refused: None });
+        return Ok(Plan { window: None, due: Vec::new(), late, as_of_seq, refused: None, is_noop: false });
     };
     if end < start && bookmark.is_some() {
         // By itself an end lies before the bookmark after `--end` in mid-slot; that is no news.
@@ -89,10 +91,19 @@ pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Fai
                 ))
                 .hint("set since in the job to where its data begins, or always_export = false");
             let refused = Some(refused);
-            return Ok(Plan { window: Some(window), due: Vec::new(), late, as_of_seq, refused });
+            return Ok(Plan {
+                window: Some(window),
+                due: Vec::new(),
+                late,
+                as_of_seq,
+                refused,
+                is_noop: false,
+            });
         }
     };
-    Ok(Plan { window: Some(window), due, late, as_of_seq, refused: None })
+    let is_noop = job.end.is_some() && bookmark.is_some_and(|bookmark| end < bookmark);
+    let late = if is_noop { Vec::new() } else { late };
+    Ok(Plan { window: Some(window), due, late, as_of_seq, refused: None, is_noop })
 }
 
 /// How the late rows of each slice go out.
