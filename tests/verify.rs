@@ -118,7 +118,7 @@ fn damaged_in_every_way(site: &Site, folder: &Path) {
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
-    let status = run(site, "ew-ledger", "status --json").exit(0).stdout;
+    let status = run(site, "ew-ledger", "status --json").exit(1).stdout;
     assert!(status.contains("missing at the receiver: it is not there"), "{status}");
 
     // Sent again, all is well: the receiver's own files are somebody's to take away.

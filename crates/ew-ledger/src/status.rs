@@ -21,6 +21,8 @@ pub(crate) struct Status {
     pub(crate) failed: u64,
     pub(crate) last_run: Option<LastRun>,
     last_error: Option<String>,
+    /// A slice failed or is held, or `verify` did not find it as it was delivered.
+    has_trouble: bool,
     /// What its receiver could do when `ew-export --check --probe` tried it last, JSON.
     probe: Value,
 }
@@ -32,7 +34,7 @@ impl Status {
         let ended_badly = self.last_run.as_ref().is_some_and(|run| {
             ![Exit::Ok, Exit::NoData, Exit::Busy].iter().any(|good| good.code() == run.exit)
         });
-        self.failed > 0 || self.held > 0 || lags || ended_badly
+        self.has_trouble || lags || ended_badly
     }
 }
 
@@ -132,7 +134,9 @@ fn of_job(config: &Config, log: &mut Log, job: String, now: Timestamp) -> Result
     let count = |states: &[SliceState]| states.iter().filter_map(|state| counts.get(state)).sum();
     let last_run = ledger.last_run(&job)?;
     let of_run = last_run.as_ref().and_then(|run| run.message.clone());
-    let last_error = ledger.last_reason(&job)?.or(of_run);
+    let of_slice = ledger.last_reason(&job)?;
+    let has_trouble = of_slice.is_some();
+    let last_error = of_slice.or(of_run);
     let options = config.exports.iter().find(|options| options.name == job);
     let next = options.zip(bookmark).map(|(options, bookmark)| options.grid().slot(bookmark).end);
     let lag = options.zip(bookmark).map(|(options, bookmark)| {
@@ -157,6 +161,7 @@ fn of_job(config: &Config, log: &mut Log, job: String, now: Timestamp) -> Result
         failed: count(&[SliceState::Failed]),
         last_run,
         last_error,
+        has_trouble,
         job,
     })
 }

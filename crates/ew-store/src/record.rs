@@ -215,7 +215,7 @@ impl Ledger<'_> {
         .map_err(&sql)?;
         if slice.after_seq.is_none() {
             tx.execute(
-                "update slice set state = 'superseded'
+                "update slice set state = 'superseded', reason = null
                  where job = ?1 and start_time = ?2 and end_time = ?3 and rev < ?4
                      and state in ('placed', 'verified', 'planned', 'held')",
                 params![job.id, start, end, slice.rev],
