@@ -149,7 +149,8 @@ fn damage_is_said_by_every_program_and_a_backup_goes_on() {
 /// A page here, a few bytes there, a cut: what a program does not touch it need not see, but it does not fall over.
 #[test]
 fn damage_at_random_never_panics() {
-    let seed = fastrand::u64(..);
+    let asked = std::env::var("EW_DAMAGE_SEED").ok().map(|text| text.parse().unwrap());
+    let seed: u64 = asked.unwrap_or(20_261_122);
     let site = site();
     let whole = std::fs::read(site.file("ew.db")).unwrap();
     run(&site, "ew-log", "backup second.db").exit(0);
@@ -181,6 +182,19 @@ fn damage_at_random_never_panics() {
         }
     }
     assert!(seen_by_check > 15, "seed {seed}: check found {seen_by_check} of 25");
+}
+
+/// A number that damage made huge is no reason to ask for as much memory.
+#[test]
+fn a_huge_id_is_damage() {
+    for table in ["point", "unit"] {
+        let site = site();
+        let sql =
+            format!("pragma foreign_keys = off; update {table} set id = 12713185403672592 where id = 1");
+        assert!(Command::new("sqlite3").arg(site.file("ew.db")).arg(sql).status().unwrap().success());
+        let ended = run(&site, "ew-log", "slice --from first --to last").exit(74);
+        assert!(ended.stderr.contains("holds the id 12713185403672592 of a name"), "{}", ended.stderr);
+    }
 }
 
 /// `ew-log check` finds what only ew can know of, not SQLite.

@@ -89,6 +89,9 @@ impl Seqs {
     pub const ALL: Seqs = Seqs { after: 0, up_to: i64::MAX };
 }
 
+/// The highest id of a point or a unit.
+const ID_MAX: usize = 10_000_000;
+
 /// Time and point of each row of a window, in order of time.
 const TIMES: &str = "select time, point from sample where time >= ?1 and time < ?2 order by time";
 
@@ -435,6 +438,7 @@ impl<'log> Snapshot<'log> {
             if !selection.matches(&name) {
                 continue;
             }
+            self.plausible(id)?;
             if names.by_id.len() <= id {
                 names.by_id.resize(id + 1, None);
             }
@@ -442,6 +446,14 @@ impl<'log> Snapshot<'log> {
             names.sorted.push(name.parse().map_err(|e| self.unreadable(e))?);
         }
         Ok(names)
+    }
+
+    /// Ids count from one, so a huge one is damage, and no reason to ask for as much memory.
+    fn plausible(&self, id: usize) -> Result<(), StoreError> {
+        match id > ID_MAX {
+            true => Err(self.unreadable(format!("the id {id} of a name"))),
+            false => Ok(()),
+        }
     }
 
     /// Unit names by id.
@@ -452,6 +464,7 @@ impl<'log> Snapshot<'log> {
         let mut units = Vec::new();
         while let Some(row) = rows.next().map_err(&sql)? {
             let id: usize = row.get(0).map_err(&sql)?;
+            self.plausible(id)?;
             if units.len() <= id {
                 units.resize(id + 1, String::new());
             }
