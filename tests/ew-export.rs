@@ -320,6 +320,7 @@ fn a_failed_receiver_holds_back_its_own_job_only() {
     // The first that failed ends them; it waits in the spool, as recorded.
     assert_eq!(ledger(&site)[0], "u_20260301T000000Z.csv 00:00-15:00 r0 1 failed");
     assert_eq!(site.names("ew.db.spool/jobs/u").len(), 1);
+    assert_eq!(site.names("ew.db.spool/kept/u"), Vec::<String>::new());
     let status = run(&site, "ew-ledger", "status --json").exit(1).stdout;
     assert!(status.contains("\"failed\": 1"), "{status}");
 

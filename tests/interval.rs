@@ -189,6 +189,20 @@ fn energy_of_a_level_is_refused() {
     assert_eq!(site.names("out"), [""; 0]);
 }
 
+#[test]
+fn a_slice_that_cannot_be_rendered_ends_those_after_it_and_none_before() {
+    let job = "breakup_on_period = true\ninterval = \"15m\"\naggregate = \"energy\"\n";
+    let mut site = Site::new(&config(job, "csv]", "out").replace("\"1h\"", "\"15m\""));
+    append(&site, "00:00 a 60 W actual\n 16:00 a 60 W actual\n 46:00 a 1 level actual\n 59:00 a 1 W actual");
+    site.now("2026-03-01T01:00:00Z");
+    let ended = export(&site, "").exit(65);
+    assert!(ended.stderr.contains("a at 2026-03-01T00:46:00Z has the unit \"level\""), "{}", ended.stderr);
+    assert_eq!(site.names("out"), ["u_20260301T000000Z.csv", "u_20260301T001500Z.csv"]);
+    // What was rendered ahead of its turn is not left behind, nor half a kept file.
+    assert_eq!(site.names("ew.db.spool/jobs/u"), [""; 0]);
+    assert_eq!(site.names("ew.db.spool/kept/u").len(), 2);
+}
+
 /// A slice that was recorded is rendered again as of then, whatever came since.
 #[test]
 fn a_lost_spool_file_is_made_again() {

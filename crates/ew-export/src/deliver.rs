@@ -1,10 +1,12 @@
 //! From the spool to the receiver: look, send, check, and commit receipt and bookmark together.
 
+use crate::ahead::Ahead;
 use crate::job::JobRun;
+use crate::kept::{self, Keeping};
 use crate::render::{self, Piece};
 use crate::report::{Outcome, SliceReport};
 use crate::send::{ManifestFile, SendError, Sending};
-use crate::{due, kept, late, manifest};
+use crate::{due, late, manifest};
 use ew_cli::{Failure, clock, crash};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Contents, Exit, PartOutcome};
@@ -13,6 +15,7 @@ use ew_transport::{Context, Parcel, Receipt, TransportError, Transporter};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 /// Waits are between half a second and ten: from one step to twice that, and the step doubles.
@@ -74,27 +77,8 @@ pub(crate) fn due(job: &mut JobRun<'_>) -> Result<(), Failure> {
         return Err(refused);
     }
     known = job.known()?.unwrap_or(known);
-    let (mut passed_over, scope) = (None, job.scope());
-    for piece in &plan.due {
-        if piece.contents == Contents::Empty {
-            passed_over = Some(piece.window);
-            job.result.slices.push(SliceReport::empty(piece.window));
-            continue;
-        }
-        job.stage(&format!("rendering the slice from {}", piece.window.start));
-        let columns = due::columns(job, &piece.contents);
-        let to_render = Piece {
-            window: piece.window,
-            columns: columns.as_deref().unwrap_or_default(),
-            seqs: Seqs { up_to: plan.as_of_seq, ..Seqs::ALL },
-            scope: &scope,
-        };
-        let slice = render::to_spool(job, &to_render, columns.clone(), 0, known.slices + 1)?;
-        let slice = manifest::record(job, &known, passed_over.take(), slice)?;
-        known.slices += 1;
-        if deliver(job, &mut courier, &known, &slice)? != Delivered::Placed {
-            return Ok(());
-        }
+    if !window(job, &mut courier, &mut known, &plan)? {
+        return Ok(());
     }
     kept::expire(job, &known)?;
     if let Some(doubt) = job.doubt.clone() {
@@ -111,6 +95,48 @@ pub(crate) fn due(job: &mut JobRun<'_>) -> Result<(), Failure> {
         job.result.part = PartOutcome::Idle(Exit::NoData);
     }
     Ok(())
+}
+
+/// Sends the slices of the window, in order of time. Whether all are placed.
+fn window(
+    job: &mut JobRun<'_>,
+    courier: &mut Courier,
+    known: &mut Job,
+    plan: &due::Plan,
+) -> Result<bool, Failure> {
+    let scope = job.scope();
+    let columns: Vec<_> = plan.due.iter().map(|due| due::columns(job, &due.contents)).collect();
+    let with_columns = || plan.due.iter().zip(&columns);
+    let pieces: Vec<_> = with_columns()
+        .filter(|(due, _)| due.contents != Contents::Empty)
+        .map(|(due, columns)| Piece {
+            window: due.window,
+            columns: columns.as_deref().unwrap_or_default(),
+            seqs: Seqs { up_to: plan.as_of_seq, ..Seqs::ALL },
+            scope: &scope,
+        })
+        .collect();
+    thread::scope(|threads| {
+        let ahead = Ahead::start(threads, job, &pieces);
+        let (mut pieces, mut passed_over) = (pieces.iter(), None);
+        for (due, columns) in with_columns() {
+            let piece = if due.contents == Contents::Empty { None } else { pieces.next() };
+            let Some(piece) = piece else {
+                passed_over = Some(due.window);
+                job.result.slices.push(SliceReport::empty(due.window));
+                continue;
+            };
+            job.stage(&format!("rendering the slice from {}", piece.window.start));
+            let file = ahead.next(job, piece)?;
+            let slice = render::describe(job, piece, columns.clone(), 0, known.slices + 1, file)?;
+            let slice = manifest::record(job, known, passed_over.take(), slice)?;
+            known.slices += 1;
+            if deliver(job, courier, known, &slice)? != Delivered::Placed {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    })
 }
 
 /// Delivers the slices that an earlier run rendered and did not place, as recorded. A failed one ends those
@@ -208,6 +234,7 @@ pub(crate) fn deliver(
         Some(text) => Some(ManifestFile::write(&path, text)?),
         None => None,
     };
+    let mut keeping = Keeping::start(job, &path, &spool);
     loop {
         let attempt = job.log.ledger().sending(known, slice, &destination, &ext)?;
         crash::boundary("noted");
@@ -225,7 +252,7 @@ pub(crate) fn deliver(
         };
         let error = match sending.run(job, courier) {
             Ok(receipt) => {
-                let kept = kept::keep(job, &path, &spool);
+                let kept = keeping.take().and_then(|keeping| keeping.keep(job));
                 crash::boundary("kept");
                 let placed = Placed {
                     name: &name,
@@ -284,7 +311,7 @@ pub(crate) fn deliver(
             wait.as_secs_f64()
         ));
         job.stage(&format!("waiting to send {name} again"));
-        std::thread::sleep(wait);
+        thread::sleep(wait);
     }
 }
 

@@ -1,5 +1,6 @@
 //! One job of a run.
 
+use crate::render::Renderer;
 use crate::report::{JobReport, Outcome};
 use ew_cli::{Failure, Lock, Report, clock};
 use ew_config::{Config, ExportOptions};
@@ -136,10 +137,9 @@ impl<'a> JobRun<'a> {
         }
     }
 
-    /// The file of a slice in the spool.
-    pub(crate) fn spool_name(&self, window: Window, rev: u32) -> String {
-        let (start, end) = (window.start.micros(), window.end.micros());
-        format!("{start}-{end}-r{rev}.{}", self.options.extension())
+    /// For its slices.
+    pub(crate) fn renderer(&self) -> Renderer<'_> {
+        Renderer { config: self.config, options: self.options, log: self.log }
     }
 
     /// Where it sends.

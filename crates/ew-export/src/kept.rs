@@ -8,6 +8,7 @@ use ew_store::{Delivery, Job, Log};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 
 /// Fast: a file is compressed with every delivery and read again hardly ever.
 const LEVEL: i32 = 1;
@@ -29,39 +30,78 @@ fn dir(job: &JobRun<'_>) -> PathBuf {
     Log::kept_dir(job.log.path(), &job.options.name)
 }
 
-/// Keeps the file of a slice that was just delivered. Where that fails the delivery stands all the same, so
-/// it is a warning: the slice can still be rendered again. The file's name among the kept ones.
-pub(crate) fn keep(job: &JobRun<'_>, file: &Path, spool: &str) -> Option<String> {
-    if job.config.log.keep_files.0.is_zero() {
-        return None;
+/// The file of a slice on its way to the kept ones: it is compressed while the slice is sent, and gets its name when
+/// that is delivered.
+pub(crate) struct Keeping {
+    dir: PathBuf,
+    name: String,
+    part: PathBuf,
+    work: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Keeping {
+    /// Begins with a file of the spool; none where the job keeps none.
+    pub(crate) fn start(job: &JobRun<'_>, file: &Path, spool: &str) -> Option<Keeping> {
+        if job.config.log.keep_files.0.is_zero() {
+            return None;
+        }
+        let (dir, name) = (dir(job), name(spool));
+        let part = dir.join(format!("{name}.part"));
+        let (from, into, to) = (file.to_owned(), dir.clone(), part.clone());
+        let work =
+            thread::Builder::new().name("keeper".into()).spawn(move || compress(&from, &into, &to)).ok();
+        Some(Keeping { dir, name, part, work })
     }
-    let name = name(spool);
-    match compress(file, &dir(job), &name) {
-        Ok(()) => Some(name),
-        Err(error) => {
-            let dir = dir(job);
-            job.report.warning(format_args!(
-                "{}: cannot keep {name} in {}: {error}; the slice is delivered all the same",
-                job.options.name,
-                dir.display()
-            ));
-            None
+
+    /// Keeps the file of a slice that was just delivered. Where that fails the delivery stands all the same, so
+    /// it is a warning: the slice can still be rendered again. The file's name among the kept ones.
+    pub(crate) fn keep(mut self, job: &JobRun<'_>) -> Option<String> {
+        match self.finish() {
+            Ok(()) => Some(std::mem::take(&mut self.name)),
+            Err(error) => {
+                job.report.warning(format_args!(
+                    "{}: cannot keep {} in {}: {error}; the slice is delivered all the same",
+                    job.options.name,
+                    self.name,
+                    self.dir.display()
+                ));
+                None
+            }
+        }
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.compressed()?;
+        std::fs::rename(&self.part, self.dir.join(&self.name))?;
+        File::open(&self.dir)?.sync_all()
+    }
+
+    fn compressed(&mut self) -> io::Result<()> {
+        match self.work.take().map(JoinHandle::join) {
+            Some(Ok(done)) => done,
+            Some(Err(_)) | None => Err(io::Error::other("there is no thread for it")),
         }
     }
 }
 
-fn compress(file: &Path, dir: &Path, name: &str) -> io::Result<()> {
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        if self.work.is_some() && self.compressed().is_ok() {
+            // It was not delivered.
+            let _ = std::fs::remove_file(&self.part);
+        }
+    }
+}
+
+fn compress(file: &Path, dir: &Path, part: &Path) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
-    let part = dir.join(format!("{name}.part"));
     let written = || {
-        let out = File::create(&part)?;
+        let out = File::create(part)?;
         zstd::stream::copy_encode(File::open(file)?, &out, LEVEL)?;
-        out.sync_all()?;
-        std::fs::rename(&part, dir.join(name))
+        out.sync_all()
     };
     // A full disk needs the room.
-    written().inspect_err(|_| drop(std::fs::remove_file(&part)))?;
-    File::open(dir)?.sync_all()
+    written().inspect_err(|_| drop(std::fs::remove_file(part)))
 }
 
 /// Puts the kept file of a slice back into the spool; false where none is kept.

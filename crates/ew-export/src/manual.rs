@@ -40,7 +40,7 @@ pub(crate) fn preview(job: &mut JobRun<'_>, from: When, to: When) -> Result<(), 
     for slice in touched(job, &known, range)? {
         let seqs = Seqs { up_to: job.log.snapshot()?.last_seq()?, ..Seqs::ALL };
         let content = due::content(job, &known, slice.window, seqs, slice.columns.as_ref())?;
-        let rendered = render::write(job, &content.piece(slice.window, seqs), std::io::sink())?;
+        let rendered = job.renderer().write(&content.piece(slice.window, seqs), std::io::sink())?;
         let planned = SliceReport::of(&slice, Outcome::Planned, None);
         job.result.slices.push(if Some(&rendered.sha256) == slice.sha256.as_ref() {
             SliceReport { why: Some("unchanged, so the same file again".to_owned()), ..planned }
@@ -146,7 +146,7 @@ fn send_slice(
 
 /// Unchanged it is the slice that it was, also in the spool: the name of the next revision is left to that.
 fn as_before(job: &JobRun<'_>, slice: &Delivery, spooled: &str) -> Result<String, Failure> {
-    let name = job.spool_name(slice.window, slice.rev);
+    let name = render::spool_name(job.options, slice.window, slice.rev);
     let (from, to) = (render::spool_file(job, spooled), render::spool_file(job, &name));
     std::fs::rename(&from, &to)
         .map_err(|e| Failure::new(Exit::Io, format!("cannot rename {}: {e}", from.display())))?;

@@ -49,7 +49,7 @@ pub fn present(
     };
     let columns = due::columns(&job, &contents);
     let piece = Piece { window, columns: columns.as_deref().unwrap_or_default(), seqs, scope: &scope };
-    let rendered = render::write(&job, &piece, std::io::sink())?;
+    let rendered = job.renderer().write(&piece, std::io::sink())?;
     Ok(Rendering {
         is_empty,
         rows: rendered.rows,
@@ -70,6 +70,6 @@ pub fn kept_file(
     rev: u32,
 ) -> Option<String> {
     let job = JobRun::new(config, options, log, Report::new("ew-export", false, true));
-    let name = kept::name(&job.spool_name(window, rev));
+    let name = kept::name(&render::spool_name(job.options, window, rev));
     Log::kept_dir(job.log.path(), &options.name).join(&name).is_file().then_some(name)
 }

@@ -3,7 +3,7 @@
 use crate::due;
 use crate::job::JobRun;
 use crate::manual;
-use crate::render::{self, Piece};
+use crate::render::Piece;
 use crate::report::{Outcome, RunReport, SliceReport};
 use ew_cli::{Failure, Output};
 use ew_core::{Contents, Exit, LateAs, PartOutcome, Timestamp, Window};
@@ -47,7 +47,7 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
             seqs: Seqs { up_to: plan.as_of_seq, ..Seqs::ALL },
             scope: &scope,
         };
-        let rendered = render::write(job, &to_render, std::io::sink())?;
+        let rendered = job.renderer().write(&to_render, std::io::sink())?;
         let fields = job.fields(&ext, piece.window, 0, plan.as_of_seq, count);
         let name = job.options.filename.render(&fields).map_err(|e| Failure::of(Exit::Config, &e))?;
         let why = match piece.contents {
@@ -107,7 +107,7 @@ fn late(
     };
     let seqs = Seqs { after, up_to: as_of_seq };
     let content = due::content(job, known, window, seqs, None)?;
-    let rendered = render::write(job, &content.piece(window, seqs), std::io::sink())?;
+    let rendered = job.renderer().write(&content.piece(window, seqs), std::io::sink())?;
     let revisions = job.log.ledger().revisions(known, window)?;
     let count = revisions.iter().find_map(|revision| revision.count).unwrap_or(next_count);
     let ext = job.options.extension();
@@ -201,6 +201,6 @@ pub(crate) fn print(job: &mut JobRun<'_>, out: &mut Output) -> Result<Exit, Fail
     let columns = due::columns(job, &Contents::Rows { columns: present });
     let seqs = Seqs { up_to: as_of_seq, ..Seqs::ALL };
     let piece = Piece { window, columns: columns.as_deref().unwrap_or_default(), seqs, scope: &scope };
-    render::print(job, &piece, out.writer())?;
+    job.renderer().print(&piece, out.writer())?;
     Ok(Exit::Ok)
 }

@@ -4,6 +4,7 @@ use crate::job::JobRun;
 use crate::manifest::Summary;
 use crate::resample;
 use ew_cli::{Failure, crash};
+use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, Point, ResampleError, Row, Window};
 use ew_format::{FormatError, SliceHeader};
 use ew_store::{Log, NewSlice, Scope, Seqs, StoreError};
@@ -12,6 +13,14 @@ use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+
+/// What rendering needs of a job. It only reads, so that it can go on beside a delivery.
+#[derive(Clone, Copy)]
+pub(crate) struct Renderer<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) options: &'a ExportOptions,
+    pub(crate) log: &'a Log,
+}
 
 /// What to render.
 pub(crate) struct Piece<'a> {
@@ -83,57 +92,89 @@ impl<W: Write> Write for Meter<W> {
     }
 }
 
-/// Renders a piece as it is sent into any writer: the bytes are a function of the window, the columns,
-/// the commits and the job, of nothing else.
-pub(crate) fn write(job: &JobRun<'_>, piece: &Piece<'_>, out: impl Write) -> Result<Rendered, RenderError> {
-    let mut meter = Meter { out, bytes: 0, hash: Sha256::new() };
-    let format = job.options.format.extension();
-    let fault = |source| RenderError::Format(FormatError::Write { format, source });
-    let mut compressor = Compressor::new(job.options.transport.compress(), &mut meter).map_err(fault)?;
-    let mut summary = job.options.manifest.then(Summary::default);
-    let rows = rows(job, piece, &mut compressor, summary.as_mut())?;
-    compressor.finish().map_err(fault)?;
-    Ok(Rendered { rows, bytes: meter.bytes, sha256: hex(&meter.hash.finalize()), summary })
-}
-
-/// Renders a piece as it is read, never compressed.
-pub(crate) fn print(job: &JobRun<'_>, piece: &Piece<'_>, out: impl Write) -> Result<(), RenderError> {
-    rows(job, piece, out, None).map(|_| ())
-}
-
-/// Renders the rows of a piece and counts them.
-fn rows(
-    job: &JobRun<'_>,
-    piece: &Piece<'_>,
-    out: impl Write,
-    mut summary: Option<&mut Summary>,
-) -> Result<u64, RenderError> {
-    let options = job.options;
-    let header = SliceHeader {
-        job: &options.name,
-        site: &job.config.site,
-        zone: &options.zone,
-        window: piece.window,
-        columns: piece.columns,
-    };
-    let buffered = BufWriter::with_capacity(1 << 16, out);
-    let mut formatter = options.format.start(&header, buffered).map_err(RenderError::Format)?;
-    let mut rows = 0;
-    let mut each = |row: Row<'_>| {
-        rows += 1;
-        if let Some(summary) = &mut summary {
-            summary.add(&row);
-        }
-        formatter.row(row).map_err(RenderError::Format)
-    };
-    let due = Window::new(piece.window.start.max(piece.scope.since), piece.window.end);
-    let snapshot = job.log.snapshot()?;
-    match options.resampling() {
-        Some(how) => resample::for_each_row(&snapshot, &how, piece, options.format.is_wide(), &mut each)?,
-        None => snapshot.for_each_row(due, &piece.scope.selection, piece.seqs, &mut each)?,
+impl Renderer<'_> {
+    /// Renders a piece as it is sent into any writer: the bytes are a function of the window, the columns,
+    /// the commits and the job, of nothing else.
+    pub(crate) fn write(&self, piece: &Piece<'_>, out: impl Write) -> Result<Rendered, RenderError> {
+        let mut meter = Meter { out, bytes: 0, hash: Sha256::new() };
+        let format = self.options.format.extension();
+        let fault = |source| RenderError::Format(FormatError::Write { format, source });
+        let mut compressor = Compressor::new(self.options.transport.compress(), &mut meter).map_err(fault)?;
+        let mut summary = self.options.manifest.then(Summary::default);
+        let rows = self.rows(piece, &mut compressor, summary.as_mut())?;
+        compressor.finish().map_err(fault)?;
+        Ok(Rendered { rows, bytes: meter.bytes, sha256: hex(&meter.hash.finalize()), summary })
     }
-    formatter.finish().map_err(RenderError::Format)?;
-    Ok(rows)
+
+    /// Renders a piece as it is read, never compressed.
+    pub(crate) fn print(&self, piece: &Piece<'_>, out: impl Write) -> Result<(), RenderError> {
+        self.rows(piece, out, None).map(|_| ())
+    }
+
+    /// Renders the rows of a piece and counts them.
+    fn rows(
+        &self,
+        piece: &Piece<'_>,
+        out: impl Write,
+        mut summary: Option<&mut Summary>,
+    ) -> Result<u64, RenderError> {
+        let options = self.options;
+        let header = SliceHeader {
+            job: &options.name,
+            site: &self.config.site,
+            zone: &options.zone,
+            window: piece.window,
+            columns: piece.columns,
+        };
+        let buffered = BufWriter::with_capacity(1 << 16, out);
+        let mut formatter = options.format.start(&header, buffered).map_err(RenderError::Format)?;
+        let mut rows = 0;
+        let mut each = |row: Row<'_>| {
+            rows += 1;
+            if let Some(summary) = &mut summary {
+                summary.add(&row);
+            }
+            formatter.row(row).map_err(RenderError::Format)
+        };
+        let due = Window::new(piece.window.start.max(piece.scope.since), piece.window.end);
+        let snapshot = self.log.snapshot()?;
+        match options.resampling() {
+            Some(how) => resample::for_each_row(&snapshot, &how, piece, options.format.is_wide(), &mut each)?,
+            None => snapshot.for_each_row(due, &piece.scope.selection, piece.seqs, &mut each)?,
+        }
+        formatter.finish().map_err(RenderError::Format)?;
+        Ok(rows)
+    }
+
+    /// Renders a piece into the spool.
+    pub(crate) fn to_spool(&self, piece: &Piece<'_>, rev: u32) -> Result<InSpool, Failure> {
+        let spool = spool_name(self.options, piece.window, rev);
+        let dir = Log::spool_dir(self.log.path(), &self.options.name);
+        let path = dir.join(&spool);
+        let temporary = dir.join(format!("{spool}.part"));
+        let io = |doing: &str, path: &Path, e: std::io::Error| {
+            Failure::new(Exit::Io, format!("cannot {doing} {}: {e}", path.display())).hint(
+                "nothing was sent; once there is room (df) and it can be written, the next run renders it again",
+            )
+        };
+        std::fs::create_dir_all(&dir).map_err(|e| io("make the spool folder", &dir, e))?;
+        let written = || {
+            let file = File::create(&temporary).map_err(|e| io("write", &temporary, e))?;
+            let rendered = self.write(piece, &file).map_err(|e| match e {
+                RenderError::Format(FormatError::Write { source, .. }) => io("write", &temporary, source),
+                other => other.into(),
+            })?;
+            file.sync_all().map_err(|e| io("write", &temporary, e))?;
+            Ok(rendered)
+        };
+        // A full disk needs the room.
+        let rendered = written().inspect_err(|_: &Failure| drop(std::fs::remove_file(&temporary)))?;
+        crash::boundary("rendered");
+        // Should a power cut undo this, the next run renders the slice once more and holds it to its hash.
+        std::fs::rename(&temporary, &path).map_err(|e| io("rename", &temporary, e))?;
+        crash::boundary("spooled");
+        Ok(InSpool { spool, rendered })
+    }
 }
 
 /// A hash as the ledger writes it: lower-case hexadecimal.
@@ -146,9 +187,27 @@ pub(crate) fn spool_dir(job: &JobRun<'_>) -> PathBuf {
     Log::spool_dir(job.log.path(), &job.options.name)
 }
 
+/// A file in the spool, by its name there.
+pub(crate) fn spool_path(log: &Log, options: &ExportOptions, spool: &str) -> PathBuf {
+    Log::spool_dir(log.path(), &options.name).join(spool)
+}
+
+/// The name of a slice's file in the spool.
+pub(crate) fn spool_name(options: &ExportOptions, window: Window, rev: u32) -> String {
+    let (start, end) = (window.start.micros(), window.end.micros());
+    format!("{start}-{end}-r{rev}.{}", options.extension())
+}
+
 /// A file of the ledger in the spool.
 pub(crate) fn spool_file(job: &JobRun<'_>, spool: &str) -> PathBuf {
-    spool_dir(job).join(spool)
+    spool_path(job.log, job.options, spool)
+}
+
+/// A rendered piece as a file in the spool.
+pub(crate) struct InSpool {
+    /// Its name there.
+    pub(crate) spool: String,
+    rendered: Rendered,
 }
 
 /// A slice with its file in the spool, ready to be committed.
@@ -166,35 +225,24 @@ pub(crate) fn to_spool(
     rev: u32,
     count: i64,
 ) -> Result<Spooled, Failure> {
+    let file = job.renderer().to_spool(piece, rev)?;
+    describe(job, piece, columns, rev, count, file)
+}
+
+/// Describes the slice whose file lies in the spool.
+pub(crate) fn describe(
+    job: &JobRun<'_>,
+    piece: &Piece<'_>,
+    columns: Option<ew_core::Columns>,
+    rev: u32,
+    count: i64,
+    file: InSpool,
+) -> Result<Spooled, Failure> {
     let options = job.options;
     let ext = options.extension();
     let fields = job.fields(&ext, piece.window, rev, piece.seqs.up_to, count);
     let name = options.filename.render(&fields).map_err(|e| Failure::of(Exit::Config, &e))?;
-    let spool = job.spool_name(piece.window, rev);
-    let dir = spool_dir(job);
-    let path = dir.join(&spool);
-    let temporary = dir.join(format!("{spool}.part"));
-    let io = |doing: &str, path: &Path, e: std::io::Error| {
-        Failure::new(Exit::Io, format!("cannot {doing} {}: {e}", path.display())).hint(
-            "nothing was sent; once there is room (df) and it can be written, the next run renders it again",
-        )
-    };
-    std::fs::create_dir_all(&dir).map_err(|e| io("make the spool folder", &dir, e))?;
-    let written = || {
-        let file = File::create(&temporary).map_err(|e| io("write", &temporary, e))?;
-        let rendered = write(job, piece, &file).map_err(|e| match e {
-            RenderError::Format(FormatError::Write { source, .. }) => io("write", &temporary, source),
-            other => other.into(),
-        })?;
-        file.sync_all().map_err(|e| io("write", &temporary, e))?;
-        Ok(rendered)
-    };
-    // A full disk needs the room.
-    let rendered = written().inspect_err(|_: &Failure| drop(std::fs::remove_file(&temporary)))?;
-    crash::boundary("rendered");
-    std::fs::rename(&temporary, &path).map_err(|e| io("rename", &temporary, e))?;
-    File::open(&dir).and_then(|dir| dir.sync_all()).map_err(|e| io("write", &dir, e))?;
-    crash::boundary("spooled");
+    let InSpool { spool, rendered } = file;
     let slice = NewSlice {
         planned: None,
         window: piece.window,

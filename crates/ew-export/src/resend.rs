@@ -2,8 +2,8 @@
 
 use crate::deliver::{self, Courier, Delivered};
 use crate::job::JobRun;
-use crate::kept;
 use crate::report::JobReport;
+use crate::{kept, render};
 use ew_cli::{Failure, Lock, Report};
 use ew_config::{Config, ExportOptions};
 use ew_core::Span;
@@ -45,7 +45,7 @@ fn recorded_file(job: &mut JobRun<'_>, known: &Job, slice: &Delivery) -> Result<
     let spool = match (&slice.spool, &slice.kept) {
         (Some(spool), _) => spool.clone(),
         (None, Some(kept)) => kept::spool_name(kept).to_owned(),
-        (None, None) => job.spool_name(slice.window, slice.rev),
+        (None, None) => render::spool_name(job.options, slice.window, slice.rev),
     };
     if slice.spool.is_none() {
         kept::restore(job, slice, &spool)?;
