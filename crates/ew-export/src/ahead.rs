@@ -34,7 +34,7 @@ impl Ahead {
         match self.0.as_ref().map(Receiver::recv) {
             Some(Ok(file)) => file,
             // It ended before its time; what it did not do is done here.
-            Some(Err(_)) | None => job.renderer().to_spool(piece, 0),
+            Some(Err(_)) | None => job.renderer().spool(piece, 0),
         }
     }
 }
@@ -45,7 +45,7 @@ fn render_all(
     hand_over: &SyncSender<Result<InSpool, Failure>>,
 ) {
     for piece in pieces {
-        let file = renderer.to_spool(piece, 0);
+        let file = renderer.spool(piece, 0);
         let failed = file.is_err();
         if let Err(unwanted) = hand_over.send(file) {
             // A slice before it was not placed: the next run renders this one again.

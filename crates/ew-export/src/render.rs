@@ -147,7 +147,7 @@ impl Renderer<'_> {
     }
 
     /// Renders a piece into the spool.
-    pub(crate) fn to_spool(&self, piece: &Piece<'_>, rev: u32) -> Result<InSpool, Failure> {
+    pub(crate) fn spool(&self, piece: &Piece<'_>, rev: u32) -> Result<InSpool, Failure> {
         let spool = spool_name(self.options, piece.window, rev);
         let dir = Log::spool_dir(self.log.path(), &self.options.name);
         let path = dir.join(&spool);
@@ -164,13 +164,13 @@ impl Renderer<'_> {
                 RenderError::Format(FormatError::Write { source, .. }) => io("write", &temporary, source),
                 other => other.into(),
             })?;
-            file.sync_all().map_err(|e| io("write", &temporary, e))?;
             Ok(rendered)
         };
         // A full disk needs the room.
         let rendered = written().inspect_err(|_: &Failure| drop(std::fs::remove_file(&temporary)))?;
         crash::boundary("rendered");
-        // Should a power cut undo this, the next run renders the slice once more and holds it to its hash.
+        // It is not fsynced: where a power cut takes it, the next run renders the slice once more and holds it to its
+        // hash. What is sent is read back against that hash too.
         std::fs::rename(&temporary, &path).map_err(|e| io("rename", &temporary, e))?;
         crash::boundary("spooled");
         Ok(InSpool { spool, rendered })
@@ -225,7 +225,7 @@ pub(crate) fn to_spool(
     rev: u32,
     count: i64,
 ) -> Result<Spooled, Failure> {
-    let file = job.renderer().to_spool(piece, rev)?;
+    let file = job.renderer().spool(piece, rev)?;
     describe(job, piece, columns, rev, count, file)
 }
 
