@@ -193,7 +193,7 @@ fn render_with(
     let window = Window::new(Timestamp::from_micros(0), Timestamp::from_micros(1));
     let header = SliceHeader { job: "utility", site: "hq", zone, window, columns };
     let mut out = Vec::new();
-    let mut formatter = options.start(&header, &mut out)?;
+    let mut formatter = options.start(&header, Box::new(&mut out))?;
     for row in rows {
         formatter.row(Row {
             time: Timestamp::from_micros(row.micros),
@@ -415,7 +415,7 @@ fn a_full_disk_is_local() {
         let zone = Zone::utc();
         let window = Window::new(Timestamp::from_micros(0), Timestamp::from_micros(1));
         let header = SliceHeader { job: "utility", site: "hq", zone: &zone, window, columns: &[] };
-        let mut formatter = options.start(&header, Full).unwrap();
+        let mut formatter = options.start(&header, Box::new(Full)).unwrap();
         if toml.starts_with("[jsonl]") {
             let row = Row {
                 time: Timestamp::from_micros(0),

@@ -4,7 +4,6 @@ use crate::error::ConfigError;
 use crate::options::{ExportOptions, Tables, base};
 use ew_core::{Aggregate, Grid, Late, NameFields, Period, Stamp, Timestamp, Window, Zone, point_part};
 use ew_energy::EnergyConfigError;
-use ew_transport::TransportOptions;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
@@ -69,7 +68,7 @@ fn check_job(job: &ExportOptions, site: &str) -> Result<(), String> {
     if job.late == Late::Delta && !job.filename.has_rev() {
         return Err(of_job(&"late = \"delta\" needs {rev} in filename"));
     }
-    if job.manifest && matches!(job.transport, TransportOptions::Smtp(_)) {
+    if job.manifest && !job.transport.takes_manifests() {
         return Err(of_job(&"a manifest needs a folder or sftp; a mail has one attachment"));
     }
     if job.manifest && !job.filename.has_rev() {

@@ -127,7 +127,7 @@ impl Renderer<'_> {
             columns: piece.columns,
         };
         let buffered = BufWriter::with_capacity(1 << 16, out);
-        let mut formatter = options.format.start(&header, buffered).map_err(RenderError::Format)?;
+        let mut formatter = options.format.start(&header, Box::new(buffered)).map_err(RenderError::Format)?;
         let mut rows = 0;
         let mut each = |row: Row<'_>| {
             rows += 1;

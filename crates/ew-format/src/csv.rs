@@ -1,7 +1,7 @@
 //! Comma-separated values, RFC 4180, with the dialects that receivers ask for.
 
 use crate::output::{Output, Times, push_number};
-use crate::{Decimals, FormatError, Formatter, SliceHeader, Strftime};
+use crate::{Decimals, Format, FormatError, Formatter, SliceHeader, Strftime};
 use ew_core::{Row, Stamp};
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -196,12 +196,12 @@ impl TryFrom<String> for DecimalMark {
     }
 }
 
-impl CsvOptions {
+impl Format for CsvOptions {
     /// Writes prefix and header.
-    pub(crate) fn start<'a, W: Write + 'a>(
+    fn start<'a>(
         &'a self,
         header: &SliceHeader<'a>,
-        out: W,
+        out: Box<dyn Write + 'a>,
     ) -> Result<Box<dyn Formatter + 'a>, FormatError> {
         let mut output = Output::new(FORMAT, out);
         if !self.prefix.is_empty() {
@@ -232,6 +232,24 @@ impl CsvOptions {
         })
     }
 
+    fn extension(&self) -> &'static str {
+        "csv"
+    }
+
+    fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    fn is_wide(&self) -> bool {
+        self.layout == Layout::Wide
+    }
+
+    fn name_and_version(&self) -> &'static str {
+        "csv/1"
+    }
+}
+
+impl CsvOptions {
     fn push_header<'n>(&self, names: impl Iterator<Item = &'n str>, out: &mut String) {
         if !self.header {
             return;

@@ -1,7 +1,7 @@
 //! JSON lines: one object (RFC 8259) per row, each on its own line.
 
 use crate::output::{Output, Times, push_number};
-use crate::{Decimals, FormatError, Formatter, SliceHeader, Strftime};
+use crate::{Decimals, Format, FormatError, Formatter, SliceHeader, Strftime};
 use ew_core::{Row, Stamp};
 use serde::Deserialize;
 use std::io::Write;
@@ -29,8 +29,30 @@ pub(crate) struct Jsonl<'a, W> {
     timestamp: String,
 }
 
+impl Format for JsonlOptions {
+    fn start<'a>(
+        &'a self,
+        header: &SliceHeader<'a>,
+        out: Box<dyn Write + 'a>,
+    ) -> Result<Box<dyn Formatter + 'a>, FormatError> {
+        Ok(Box::new(Jsonl::start(self, header, out)))
+    }
+
+    fn extension(&self) -> &'static str {
+        "jsonl"
+    }
+
+    fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    fn name_and_version(&self) -> &'static str {
+        "jsonl/1"
+    }
+}
+
 impl<'a, W: Write> Jsonl<'a, W> {
-    pub(crate) fn start(options: &'a JsonlOptions, header: &SliceHeader<'a>, out: W) -> Jsonl<'a, W> {
+    fn start(options: &'a JsonlOptions, header: &SliceHeader<'a>, out: W) -> Jsonl<'a, W> {
         Jsonl {
             output: Output::new(FORMAT, out),
             times: Times::new(FORMAT, header.zone, options.timestamp_format.as_ref()),

@@ -19,6 +19,7 @@ pub use crate::xml::XmlOptions;
 use ew_core::{Point, Row, Stamp, Window, Zone};
 use serde::Deserialize;
 use std::io::Write;
+use std::ops::Deref;
 
 /// Takes the rows of one slice, in order of time and then of point name byte-wise.
 pub trait Formatter {
@@ -44,61 +45,57 @@ pub struct SliceHeader<'a> {
     pub columns: &'a [Point],
 }
 
-/// The format of a job; in ew.toml the kind is the table's name, as in `[export.format.csv]`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FormatOptions {
+/// A kind of format: its options, which live with the formatter in a file of their own.
+pub trait Format {
+    /// Writes what comes before the first row and gives the formatter for the rows.
+    fn start<'a>(
+        &'a self,
+        header: &SliceHeader<'a>,
+        out: Box<dyn Write + 'a>,
+    ) -> Result<Box<dyn Formatter + 'a>, FormatError>;
+
+    /// `{ext}` of a file name.
+    fn extension(&self) -> &'static str;
+
+    /// Which end of its interval the timestamp of a row is to be; whoever makes the intervals stamps them so.
+    fn stamp(&self) -> Stamp;
+
+    /// Whether the header names the columns, so that they must be known before the first row.
+    fn is_wide(&self) -> bool {
+        false
+    }
+
+    /// The format and the version of its rules: it changes when the same slice would give other bytes.
+    fn name_and_version(&self) -> &'static str;
+}
+
+/// Makes the enum of all kinds, so that a new one is one line.
+macro_rules! register {
+    ($($(#[$doc:meta])* $kind:ident($options:ty),)*) => {
+        /// The format of a job; in ew.toml the kind is the table's name, as in `[export.format.csv]`.
+        #[derive(Debug, Clone, PartialEq, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum FormatOptions {
+            $($(#[$doc])* $kind($options),)*
+        }
+
+        impl Deref for FormatOptions {
+            type Target = dyn Format;
+
+            fn deref(&self) -> &Self::Target {
+                match self {
+                    $(FormatOptions::$kind(options) => options,)*
+                }
+            }
+        }
+    };
+}
+
+register! {
     /// Comma-separated values, RFC 4180.
     Csv(CsvOptions),
     /// XML 1.0, valid against `fixtures/data.dtd`.
     Xml(XmlOptions),
     /// JSON lines: one object (RFC 8259) per row.
     Jsonl(JsonlOptions),
-}
-
-impl FormatOptions {
-    /// Writes what comes before the first row and gives the formatter for the rows.
-    pub fn start<'a>(
-        &'a self,
-        header: &SliceHeader<'a>,
-        out: impl Write + 'a,
-    ) -> Result<Box<dyn Formatter + 'a>, FormatError> {
-        Ok(match self {
-            FormatOptions::Csv(options) => options.start(header, out)?,
-            FormatOptions::Xml(options) => Box::new(xml::Xml::start(options, header, out)?),
-            FormatOptions::Jsonl(options) => Box::new(jsonl::Jsonl::start(options, header, out)),
-        })
-    }
-
-    /// `{ext}` of a file name.
-    pub fn extension(&self) -> &'static str {
-        match self {
-            FormatOptions::Csv(_) => "csv",
-            FormatOptions::Xml(_) => "xml",
-            FormatOptions::Jsonl(_) => "jsonl",
-        }
-    }
-
-    /// Which end of its interval the timestamp of a row is to be; whoever makes the intervals stamps them so.
-    pub fn stamp(&self) -> Stamp {
-        match self {
-            FormatOptions::Csv(options) => options.stamp,
-            FormatOptions::Xml(options) => options.stamp,
-            FormatOptions::Jsonl(options) => options.stamp,
-        }
-    }
-
-    /// Whether the header names the columns, so that they must be known before the first row.
-    pub fn is_wide(&self) -> bool {
-        matches!(self, FormatOptions::Csv(options) if options.layout == Layout::Wide)
-    }
-
-    /// The format and the version of its rules: it changes when the same slice would give other bytes.
-    pub fn name_and_version(&self) -> &'static str {
-        match self {
-            FormatOptions::Csv(_) => "csv/1",
-            FormatOptions::Xml(_) => "xml/1",
-            FormatOptions::Jsonl(_) => "jsonl/1",
-        }
-    }
 }

@@ -2,7 +2,7 @@
 //! `<data info="…"><entry timestamp="…"><value name="…">12.5</value></entry></data>`.
 
 use crate::output::{Output, Times, push_number};
-use crate::{Decimals, FormatError, Formatter, SliceHeader, Strftime};
+use crate::{Decimals, Format, FormatError, Formatter, SliceHeader, Strftime};
 use ew_core::{Row, Stamp};
 use serde::Deserialize;
 use std::io::Write;
@@ -69,12 +69,30 @@ enum Entry {
     Filled,
 }
 
-impl<'a, W: Write> Xml<'a, W> {
-    pub(crate) fn start(
-        options: &'a XmlOptions,
+impl Format for XmlOptions {
+    fn start<'a>(
+        &'a self,
         header: &SliceHeader<'a>,
-        out: W,
-    ) -> Result<Xml<'a, W>, FormatError> {
+        out: Box<dyn Write + 'a>,
+    ) -> Result<Box<dyn Formatter + 'a>, FormatError> {
+        Ok(Box::new(Xml::start(self, header, out)?))
+    }
+
+    fn extension(&self) -> &'static str {
+        "xml"
+    }
+
+    fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    fn name_and_version(&self) -> &'static str {
+        "xml/1"
+    }
+}
+
+impl<'a, W: Write> Xml<'a, W> {
+    fn start(options: &'a XmlOptions, header: &SliceHeader<'a>, out: W) -> Result<Xml<'a, W>, FormatError> {
         let times = Times::new(FORMAT, header.zone, options.timestamp_format.as_ref());
         let mut xml = Xml { output: Output::new(FORMAT, out), times, options, entry: Entry::Closed };
         xml.output.text.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<data info=\"");

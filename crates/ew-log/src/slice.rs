@@ -86,7 +86,7 @@ pub(crate) fn slice(log: &Log, request: &Request<'_>, out: &mut Output) -> Resul
     let header =
         SliceHeader { job: "ew-log", site: request.site, zone: request.zone, window, columns: &columns };
     let writer: &mut dyn Write = out.writer();
-    let mut formatter = request.format.start(&header, writer).map_err(SliceError::Format)?;
+    let mut formatter = request.format.start(&header, Box::new(writer)).map_err(SliceError::Format)?;
     let mut each = |row: Row<'_>| formatter.row(row).map_err(SliceError::Format);
     snapshot.for_each_row(window, &request.selection, Seqs::ALL, &mut each)?;
     formatter.finish().map_err(SliceError::Format)?;

@@ -6,7 +6,7 @@ use crate::probe::CONTENT;
 use crate::source::{PIECE_BYTES, Source, sha256_of};
 use crate::{
     Ability, Answer, Checked, Compression, Content, Context, Entry, How, Look, Parcel, Probe, Receipt,
-    TransportError, Transporter, filled, part_name,
+    Transport, TransportError, Transporter, filled, part_name,
 };
 use serde::{Deserialize, Deserializer};
 use std::fs::{self, File, OpenOptions};
@@ -36,8 +36,14 @@ impl FileOptions {
         absolute.components().filter(|part| *part != Component::CurDir).collect()
     }
 
+    fn directory(&self, context: &Context<'_>) -> Directory {
+        Directory { directory: self.absolute(context.base), destination: self.destination(context.base) }
+    }
+}
+
+impl Transport for FileOptions {
     /// Two spellings of one directory are one receiver: `a/../b` is `b`. Links are not followed.
-    pub(crate) fn destination(&self, base: &Path) -> String {
+    fn destination(&self, base: &Path) -> String {
         let mut directory = PathBuf::new();
         for part in self.absolute(base).components() {
             match part {
@@ -50,7 +56,11 @@ impl FileOptions {
         format!("file://{}", directory.display())
     }
 
-    pub(crate) fn check(&self, base: &Path) -> Result<(), TransportError> {
+    fn compress(&self) -> Option<Compression> {
+        self.compress
+    }
+
+    fn check(&self, base: &Path) -> Result<(), TransportError> {
         let directory = self.absolute(base);
         let found = match directory.is_dir() || parent_is_dir(&directory) {
             true => Ok(()),
@@ -59,12 +69,16 @@ impl FileOptions {
         found.map_err(|fault| fault.at(&far_side(&directory), None))
     }
 
-    pub(crate) fn probe(&self, context: &Context<'_>, name: &str) -> Probe {
-        self.open(context).probe(name)
+    fn probe(&self, context: &Context<'_>, name: &str) -> Probe {
+        self.directory(context).probe(name)
     }
 
-    pub(crate) fn open(&self, context: &Context<'_>) -> Directory {
-        Directory { directory: self.absolute(context.base), destination: self.destination(context.base) }
+    fn open(&self, context: &Context<'_>) -> Result<Box<dyn Transporter>, TransportError> {
+        Ok(Box::new(self.directory(context)))
+    }
+
+    fn look(&self, context: &Context<'_>) -> Result<Option<Box<dyn Look>>, TransportError> {
+        Ok(Some(Box::new(self.directory(context))))
     }
 }
 

@@ -25,6 +25,7 @@ pub use smtp::{MailAddress, MailLogin, Security, SmtpOptions};
 use error::Fault;
 use ew_core::{NameFields, Secret, SecretSource, Span};
 use serde::{Deserialize, Deserializer, Serialize, de};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 /// One file to deliver.
@@ -165,76 +166,65 @@ pub struct Context<'a> {
     pub resolve: &'a dyn Fn(&SecretSource) -> Result<Secret, String>,
 }
 
-/// The receiver of a job; in ew.toml the kind is the table's name, as in `[export.transport.sftp]`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TransportOptions {
+/// A kind of receiver: its options, which live with the transporter in a file or folder of their own.
+pub trait Transport {
+    /// The receiver as a URL that stays the same from run to run and holds no secret:
+    /// `file:///srv/outgoing`, `sftp://user@host:22/directory`, `sftp://user@host:22/~/directory`
+    /// for a directory below the one where the login starts, and `smtp://host:587/a@example.com,b@example.com`.
+    fn destination(&self, base: &Path) -> String;
+
+    /// How the file is compressed before it is sent, if at all.
+    fn compress(&self) -> Option<Compression>;
+
+    /// Whether the files that the options name are there and can be read. Reaches no far side.
+    fn check(&self, base: &Path) -> Result<(), TransportError>;
+
+    /// Tries what the receiver can do with a file of this name, which begins with a dot and is nobody else's, and
+    /// takes it away again. To a mail server it says who a mail would be from and for, and sends none.
+    fn probe(&self, context: &Context<'_>, name: &str) -> Probe;
+
+    /// Makes the transporter and reads its secrets and keys. It connects when it delivers.
+    fn open(&self, context: &Context<'_>) -> Result<Box<dyn Transporter>, TransportError>;
+
+    /// What looks at the receiver; none where there is nothing to look at, as with mail. It connects when it is
+    /// asked.
+    fn look(&self, context: &Context<'_>) -> Result<Option<Box<dyn Look>>, TransportError>;
+
+    /// Whether a manifest can lie beside a file there.
+    fn takes_manifests(&self) -> bool {
+        true
+    }
+}
+
+/// Makes the enum of all kinds, so that a new one is one line.
+macro_rules! register {
+    ($($(#[$doc:meta])* $kind:ident($options:ty),)*) => {
+        /// The receiver of a job; in ew.toml the kind is the table's name, as in `[export.transport.sftp]`.
+        #[derive(Debug, Clone, PartialEq, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum TransportOptions {
+            $($(#[$doc])* $kind($options),)*
+        }
+
+        impl Deref for TransportOptions {
+            type Target = dyn Transport;
+
+            fn deref(&self) -> &Self::Target {
+                match self {
+                    $(TransportOptions::$kind(options) => options,)*
+                }
+            }
+        }
+    };
+}
+
+register! {
     /// A directory of this machine.
     File(FileOptions),
     /// SFTP, version 3, over SSH 2.
     Sftp(SftpOptions),
     /// Mail.
     Smtp(SmtpOptions),
-}
-
-impl TransportOptions {
-    /// The receiver as a URL that stays the same from run to run and holds no secret:
-    /// `file:///srv/outgoing`, `sftp://user@host:22/directory`, `sftp://user@host:22/~/directory`
-    /// for a directory below the one where the login starts, and `smtp://host:587/a@example.com,b@example.com`.
-    pub fn destination(&self, base: &Path) -> String {
-        match self {
-            TransportOptions::File(options) => options.destination(base),
-            TransportOptions::Sftp(options) => options.destination(),
-            TransportOptions::Smtp(options) => options.destination(),
-        }
-    }
-
-    /// How the file is compressed before it is sent, if at all.
-    pub fn compress(&self) -> Option<Compression> {
-        match self {
-            TransportOptions::File(options) => options.compress,
-            TransportOptions::Sftp(options) => options.compress,
-            TransportOptions::Smtp(options) => options.compress,
-        }
-    }
-
-    /// Whether the files that the options name are there and can be read. Reaches no far side.
-    pub fn check(&self, base: &Path) -> Result<(), TransportError> {
-        match self {
-            TransportOptions::File(options) => options.check(base),
-            TransportOptions::Sftp(options) => options.check(base),
-            TransportOptions::Smtp(options) => options.check(base),
-        }
-    }
-
-    /// Tries what the receiver can do with a file of this name, which begins with a dot and is nobody else's, and
-    /// takes it away again. To a mail server it says who a mail would be from and for, and sends none.
-    pub fn probe(&self, context: &Context<'_>, name: &str) -> Probe {
-        match self {
-            TransportOptions::File(options) => options.probe(context, name),
-            TransportOptions::Sftp(options) => options.probe(context, name),
-            TransportOptions::Smtp(options) => options.probe(context),
-        }
-    }
-
-    /// Makes the transporter and reads its secrets and keys. It connects when it delivers.
-    pub fn open(&self, context: &Context<'_>) -> Result<Box<dyn Transporter>, TransportError> {
-        Ok(match self {
-            TransportOptions::File(options) => Box::new(options.open(context)),
-            TransportOptions::Sftp(options) => Box::new(options.open(context)?),
-            TransportOptions::Smtp(options) => Box::new(options.open(context)?),
-        })
-    }
-
-    /// What looks at the receiver; none where there is nothing to look at, as with mail. It connects when it is
-    /// asked.
-    pub fn look(&self, context: &Context<'_>) -> Result<Option<Box<dyn Look>>, TransportError> {
-        Ok(match self {
-            TransportOptions::File(options) => Some(Box::new(options.open(context))),
-            TransportOptions::Sftp(options) => Some(Box::new(options.look(context)?)),
-            TransportOptions::Smtp(_) => None,
-        })
-    }
 }
 
 /// A text of ew.toml that is not empty; `why` is what is said of one that is.

@@ -9,7 +9,7 @@ mod trial;
 pub use ew_net::ssh::{Fingerprint, Login};
 
 use crate::error::Fault;
-use crate::{Compression, Context, Probe, TransportError, file_path, filled};
+use crate::{Compression, Context, Look, Probe, Transport, TransportError, Transporter, file_path, filled};
 use connect::Access;
 use deliver::Sftp;
 use ew_core::SecretSource;
@@ -136,8 +136,40 @@ fn tidy(path: &str) -> String {
     }
 }
 
+impl Transport for SftpOptions {
+    fn destination(&self, _base: &Path) -> String {
+        self.url()
+    }
+
+    fn compress(&self) -> Option<Compression> {
+        self.compress
+    }
+
+    fn check(&self, base: &Path) -> Result<(), TransportError> {
+        let checked = self.ssh.check(self.host.as_str(), self.port, base);
+        checked.map_err(|e| Fault::from(e).at(&self.far_side(), None))
+    }
+
+    fn open(&self, context: &Context<'_>) -> Result<Box<dyn Transporter>, TransportError> {
+        let access = self.access(context).map_err(|fault| fault.at(&self.far_side(), None))?;
+        Ok(Box::new(Sftp::new(access, self.url(), self.directory.clone(), self.create_directory)))
+    }
+
+    fn look(&self, context: &Context<'_>) -> Result<Option<Box<dyn Look>>, TransportError> {
+        let access = self.access(context).map_err(|fault| fault.seen_at(&self.far_side(), None))?;
+        Ok(Some(Box::new(SftpLook::new(access, self.directory.clone()))))
+    }
+
+    fn probe(&self, context: &Context<'_>, name: &str) -> Probe {
+        let mut probe = Probe::default();
+        let tried = self.access(context).and_then(|access| trial::run(&access, self, name, &mut probe));
+        probe.error = tried.err().map(|fault| fault.at(&self.far_side(), None));
+        probe
+    }
+}
+
 impl SftpOptions {
-    pub(crate) fn destination(&self) -> String {
+    fn url(&self) -> String {
         let host = match self.host.as_str() {
             address if address.contains(':') => format!("[{address}]"),
             name => name.to_owned(),
@@ -152,28 +184,6 @@ impl SftpOptions {
 
     fn far_side(&self) -> String {
         format!("sftp {}@{}:{}", self.ssh.user, self.host.as_str(), self.port)
-    }
-
-    pub(crate) fn check(&self, base: &Path) -> Result<(), TransportError> {
-        let checked = self.ssh.check(self.host.as_str(), self.port, base);
-        checked.map_err(|e| Fault::from(e).at(&self.far_side(), None))
-    }
-
-    pub(crate) fn open(&self, context: &Context<'_>) -> Result<Sftp, TransportError> {
-        let access = self.access(context).map_err(|fault| fault.at(&self.far_side(), None))?;
-        Ok(Sftp::new(access, self.destination(), self.directory.clone(), self.create_directory))
-    }
-
-    pub(crate) fn look(&self, context: &Context<'_>) -> Result<SftpLook, TransportError> {
-        let access = self.access(context).map_err(|fault| fault.seen_at(&self.far_side(), None))?;
-        Ok(SftpLook::new(access, self.directory.clone()))
-    }
-
-    pub(crate) fn probe(&self, context: &Context<'_>, name: &str) -> Probe {
-        let mut probe = Probe::default();
-        let tried = self.access(context).and_then(|access| trial::run(&access, self, name, &mut probe));
-        probe.error = tried.err().map(|fault| fault.at(&self.far_side(), None));
-        probe
     }
 
     fn access(&self, context: &Context<'_>) -> Result<Access, Fault> {
@@ -201,7 +211,7 @@ mod tests {
     #[test]
     fn destinations() {
         let destination =
-            |more: &str| read(&format!("agent = true\nknown_hosts = \"k\"\n{more}")).unwrap().destination();
+            |more: &str| read(&format!("agent = true\nknown_hosts = \"k\"\n{more}")).unwrap().url();
         assert_eq!(destination(""), "sftp://ew@sftp.example.com:22/~");
         assert_eq!(destination("directory = \"incoming/\""), "sftp://ew@sftp.example.com:22/~/incoming");
         assert_eq!(

@@ -9,8 +9,8 @@ pub use address::MailAddress;
 
 use crate::error::{ErrorKind, Fault, plain};
 use crate::{
-    Checked, Compression, Context, HostName, How, Parcel, Probe, Receipt, TransportError, Transporter,
-    file_path, part_name,
+    Checked, Compression, Context, HostName, How, Look, Parcel, Probe, Receipt, Transport, TransportError,
+    Transporter, file_path, part_name,
 };
 use ew_core::{NameTemplate, Secret, SecretSource, Span};
 use lettre::transport::smtp::client::{Certificate, TlsParameters};
@@ -196,6 +196,41 @@ fn check_recipients<'a>(recipients: impl Iterator<Item = &'a MailAddress>) -> Re
     }
 }
 
+impl Transport for SmtpOptions {
+    fn destination(&self, _base: &Path) -> String {
+        self.url()
+    }
+
+    fn compress(&self) -> Option<Compression> {
+        self.compress
+    }
+
+    fn check(&self, base: &Path) -> Result<(), TransportError> {
+        self.tls(base).map(|_| ()).map_err(|fault| fault.at(&self.far_side(), None))
+    }
+
+    fn open(&self, context: &Context<'_>) -> Result<Box<dyn Transporter>, TransportError> {
+        let access = self.access(context).map_err(|fault| fault.at(&self.far_side(), None))?;
+        Ok(Box::new(Mailer { options: self.clone(), destination: self.url(), access }))
+    }
+
+    fn probe(&self, context: &Context<'_>, _name: &str) -> Probe {
+        let mut probe = Probe::default();
+        let recipients: Vec<&MailAddress> = self.recipients().collect();
+        let tried = self.access(context).and_then(|access| access.probe(&self.from, &recipients, &mut probe));
+        probe.error = tried.err().map(|fault| fault.at(&self.far_side(), None));
+        probe
+    }
+
+    fn look(&self, _context: &Context<'_>) -> Result<Option<Box<dyn Look>>, TransportError> {
+        Ok(None)
+    }
+
+    fn takes_manifests(&self) -> bool {
+        false
+    }
+}
+
 impl SmtpOptions {
     fn recipients(&self) -> impl Iterator<Item = &MailAddress> {
         self.to.iter().chain(&self.cc)
@@ -203,7 +238,7 @@ impl SmtpOptions {
 
     /// The mailboxes, not the way there alone: two jobs that mail to different people over one server
     /// have different destinations. Their order is of no meaning.
-    pub(crate) fn destination(&self) -> String {
+    fn url(&self) -> String {
         let mut mailboxes: Vec<String> =
             self.recipients().map(|recipient| recipient.address().to_lowercase()).collect();
         mailboxes.sort_unstable();
@@ -219,23 +254,6 @@ impl SmtpOptions {
 
     fn far_side(&self) -> String {
         format!("smtp {}", self.authority())
-    }
-
-    pub(crate) fn check(&self, base: &Path) -> Result<(), TransportError> {
-        self.tls(base).map(|_| ()).map_err(|fault| fault.at(&self.far_side(), None))
-    }
-
-    pub(crate) fn open(&self, context: &Context<'_>) -> Result<Mailer, TransportError> {
-        let access = self.access(context).map_err(|fault| fault.at(&self.far_side(), None))?;
-        Ok(Mailer { options: self.clone(), destination: self.destination(), access })
-    }
-
-    pub(crate) fn probe(&self, context: &Context<'_>) -> Probe {
-        let mut probe = Probe::default();
-        let recipients: Vec<&MailAddress> = self.recipients().collect();
-        let tried = self.access(context).and_then(|access| access.probe(&self.from, &recipients, &mut probe));
-        probe.error = tried.err().map(|fault| fault.at(&self.far_side(), None));
-        probe
     }
 
     fn access(&self, context: &Context<'_>) -> Result<Access, Fault> {
@@ -344,9 +362,9 @@ mod tests {
     fn ports_and_destinations() {
         let options = read("to = [\"B <b@Example.com>\"]\ncc = [\"a@example.com\"]").unwrap();
         assert_eq!(options.port, 587);
-        assert_eq!(options.destination(), "smtp://mail.example.com:587/a@example.com,b@example.com");
+        assert_eq!(options.url(), "smtp://mail.example.com:587/a@example.com,b@example.com");
         let swapped = read("cc = [\"b@example.com\"]\nto = [\"a@example.com\"]").unwrap();
-        assert_eq!(swapped.destination(), options.destination());
+        assert_eq!(swapped.url(), options.url());
         let port = |more: &str| read(&format!("to = [\"a@example.com\"]\n{more}")).unwrap().port;
         assert_eq!(port("security = \"tls\""), 465);
         assert_eq!(port("security = \"none\""), 25);
