@@ -211,8 +211,13 @@ fn what_differs_or_has_no_file_is_held_for_a_person() {
 fn what_the_log_no_longer_has_is_never_sent_in_its_place() {
     let mut site = lost("breakup_on_period = true");
     assert_eq!(json(&site, "rebuild u", 0)["bookmark"], "2026-03-01T00:45:00Z");
+    assert_eq!(json(&site, "audit", 0)["jobs"][0]["unmatched"], 3);
     append(&site, "02:30 a 7\n 46:00 a 1");
     site.now("2026-03-01T01:00:00Z");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.names("out").len(), 4);
+    assert_eq!(audit(&site), ["held 1", "placed 1"]);
+    run(&site, "ew-ledger", "release u").exit(0);
     run(&site, "ew-export", "").exit(0);
     assert_eq!(
         site.names("out")[1..],
@@ -226,6 +231,176 @@ fn what_the_log_no_longer_has_is_never_sent_in_its_place() {
     // The late row alone: the rest of the slice is at the receiver only.
     assert_eq!(site.read("out/u_20260301T000000Z_r1.csv"), "timestamp,a\n2026-03-01T00:02:30Z,7\n");
     assert_eq!(json(&site, "audit", 0)["jobs"][0]["balanced"], true);
+}
+
+/// Rows may come back after the rebuild, some now and some later: what they make is sent to nobody who has it.
+#[test]
+fn rows_that_come_back_later_are_what_the_receiver_has() {
+    for (there, then, half) in [
+        ("", "02:00 b 2", "- 00:00-15:00 r1 1 held"),
+        ("01:00 a 1\n 31:00 a 4", "", "- 00:00-15:00 r1 1 held"),
+    ] {
+        let mut site = lost("breakup_on_period = true");
+        append(&site, there);
+        json(&site, "rebuild u", i32::from(!there.is_empty()));
+        let before = contents(&site.file("out"));
+        append(&site, then);
+        run(&site, "ew-export", "").exit(0);
+        assert_eq!(ledger(&site)[..2], ["u_20260301T000000Z.csv 00:00-15:00 r0 0 placed", half]);
+        let status = json(&site, "status", 1);
+        assert_eq!(status["jobs"][0]["held"], 1);
+        let reason = status["jobs"][0]["last_error"].as_str().unwrap();
+        assert!(reason.contains("rebuil"), "{reason}");
+        let refused = run(&site, "ew-export", "u --from 2026-03-01 --to 2026-03-01T00:30:00").exit(74).stderr;
+        assert!(refused.contains("and the log does not give the file that the receiver has"), "{refused}");
+
+        append(&site, "01:00 a 1\n 02:00 b 2\n 31:00 a 4");
+        let ended = run(&site, "ew-export", "").exit(0);
+        let said = "u: the log has the 2 rows from 2026-03-01T00:00:00Z to 2026-03-01T00:15:00Z again that the \
+                    receiver has";
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+        append(&site, "16:00 a 3");
+        run(&site, "ew-export", "").exit(0);
+        assert_eq!(
+            ledger(&site),
+            [
+                "u_20260301T000000Z.csv 00:00-15:00 r0 2 placed",
+                "u_20260301T001500Z.csv 15:00-30:00 r0 1 placed",
+                "u_20260301T003000Z.csv 30:00-45:00 r0 1 placed"
+            ]
+        );
+        assert!(contents(&site.file("out")) == before, "something was sent");
+        assert_eq!(audit(&site), ["placed 4"]);
+        let now = json(&site, "audit", 0);
+        assert_eq!((&now["jobs"][0]["unmatched"], &now["jobs"][0]["trimmed"]), (&0.into(), &0.into()));
+        run(&site, "ew-ledger", "status").exit(0);
+        run(&site, "ew-ledger", "verify -q").exit(0).stdout("");
+        // From here on it is a slice as any other.
+        append(&site, "03:00 a 5");
+        site.now("2026-03-01T00:46:00Z");
+        run(&site, "ew-export", "").exit(0);
+        assert_eq!(
+            site.read("out/u_20260301T000000Z_r1.csv"),
+            "timestamp,a,b\n2026-03-01T00:01:00Z,1,\n2026-03-01T00:02:00Z,,2\n2026-03-01T00:03:00Z,5,\n"
+        );
+        run(&site, "ew-log", "check").exit(0);
+    }
+}
+
+/// What never becomes what the receiver has is for a person to decide, and by then the log may have it.
+#[test]
+fn what_was_released_is_still_not_sent_where_it_is_there() {
+    let site = lost("breakup_on_period = true");
+    append(&site, "01:00 a 1");
+    json(&site, "rebuild u", 1);
+    run(&site, "ew-ledger", "release u").exit(0);
+    let before = contents(&site.file("out"));
+    append(&site, "02:00 b 2");
+    run(&site, "ew-export", "").exit(0);
+    assert!(contents(&site.file("out")) == before, "something was sent");
+    assert_eq!(audit(&site), ["placed 2"]);
+}
+
+#[test]
+fn deltas_come_back_by_their_number() {
+    let mut site = Site::new(&config("breakup_on_period = true\nlate = \"delta\"\nmanifest = true", "csv]"));
+    site.now("2026-03-01T00:15:00Z");
+    append(&site, "01:00 a 1");
+    run(&site, "ew-export", "").exit(0);
+    append(&site, "02:00 a 2");
+    run(&site, "ew-export", "").exit(0);
+    lose(&site);
+    json(&site, "rebuild u", 0);
+    let before = contents(&site.file("out"));
+    append(&site, "02:00 a 2");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(audit(&site), ["held 1"]);
+    append(&site, "01:00 a 1");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(audit(&site), ["placed 2"]);
+    assert!(contents(&site.file("out")) == before, "something was sent");
+    append(&site, "03:00 a 3");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.read("out/u_20260301T000000Z_r2.csv"), "timestamp,a\n2026-03-01T00:03:00Z,3\n");
+}
+
+/// Of intervals, where the rows before a slice come back after those in it.
+#[test]
+fn intervals_come_back_with_the_rows_before_them() {
+    let mut site =
+        Site::new(&config("breakup_on_period = true\ninterval = \"15m\"\naggregate = \"delta\"", "csv]"));
+    site.now("2026-03-01T00:30:00Z");
+    append(&site, "10:00 a 100\n 20:00 a 130");
+    run(&site, "ew-export", "").exit(0);
+    lose(&site);
+    append(&site, "20:00 a 130");
+    json(&site, "rebuild u", 1);
+    assert_eq!(audit(&site), ["held 1"]);
+    append(&site, "10:00 a 100");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(audit(&site), ["placed 2"]);
+    assert_eq!(site.names("out").len(), 2);
+}
+
+/// The manifests are in the ledger again, and the next one follows the newest.
+#[test]
+fn the_chain_of_manifests_goes_on() {
+    let mut site = Site::new(&config("breakup_on_period = true\nmanifest = true", "csv]"));
+    site.now("2026-03-01T00:45:00Z");
+    append(&site, ROWS);
+    run(&site, "ew-export", "").exit(0);
+    // The newest is that of the oldest slice.
+    append(&site, "03:00 a 9");
+    run(&site, "ew-export", "").exit(0);
+    lose(&site);
+    append(&site, &format!("{ROWS}\n 03:00 a 9"));
+    // One that is not as it was delivered.
+    let text = site.read("out/u_20260301T001500Z.csv");
+    site.write("out/u_20260301T001500Z.csv", &text.replace(",3", ",7"));
+    let said = run(&site, "ew-ledger", "rebuild u").exit(0).stderr;
+    let warning = "u: u_20260301T001500Z.csv is not as its manifest says it was delivered";
+    assert!(said.contains(warning), "{said}");
+    let altered = run(&site, "ew-ledger", "verify -q").exit(1).stdout;
+    assert!(altered.contains("altered 1"), "{altered}");
+    // Sent again, with the manifest that it had.
+    for name in ["u_20260301T001500Z.csv", "u_20260301T001500Z.csv.manifest.json"] {
+        std::fs::remove_file(site.file("out").join(name)).unwrap();
+    }
+    run(&site, "ew-ledger", "resend u u_20260301T001500Z.csv").exit(0);
+    assert_eq!(site.read("out/u_20260301T001500Z.csv"), text);
+    append(&site, "46:00 a 1");
+    site.now("2026-03-01T01:00:00Z");
+    run(&site, "ew-export", "").exit(0);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/check_manifests.py");
+    site.run(script.to_str().unwrap(), "out").exit(0).stdout("5 manifests, 5 files\n");
+}
+
+#[test]
+fn files_of_an_earlier_name_are_the_jobs_own() {
+    for manifest in ["", "\nmanifest = true"] {
+        let mut site = lost(&format!("breakup_on_period = true{manifest}"));
+        let renamed = site.read("ew.toml").replace("name = \"u\"", "name = \"grid\"");
+        site.write("ew.toml", &renamed);
+        append(&site, ROWS);
+        run(&site, "ew-ledger", "rebuild grid").exit(66);
+        let found = json(&site, "rebuild grid --formerly other --formerly u", 0);
+        assert_eq!(found["unrecognised"], serde_json::json!([]));
+        append(&site, "46:00 a 1");
+        site.now("2026-03-01T01:00:00Z");
+        run(&site, "ew-export", "").exit(0);
+        let files = site.names("out").into_iter().filter(|name| !name.ends_with("json"));
+        let names: Vec<String> = files.collect();
+        assert_eq!(
+            names,
+            [
+                "grid_20260301T004500Z.csv",
+                "u_20260301T000000Z.csv",
+                "u_20260301T001500Z.csv",
+                "u_20260301T003000Z.csv"
+            ]
+        );
+        assert_eq!(audit(&site), ["placed 5"]);
+    }
 }
 
 #[test]

@@ -208,6 +208,7 @@ pub(crate) fn to_spool(
         name,
         ext,
         rows: rendered.rows,
+        intervals: options.resampling().map_or(0, |how| resample::intervals(&how, piece)),
         bytes: rendered.bytes,
         sha256: rendered.sha256,
         spool,

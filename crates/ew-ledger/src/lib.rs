@@ -197,6 +197,9 @@ pub enum Command {
     Rebuild {
         /// The job, of which the ledger has nothing
         job: String,
+        /// A name that the job had before: files under it are its own too
+        #[arg(long, value_name = "NAME")]
+        formerly: Vec<String>,
         /// Look for files of slots from here on [default: since, else the first row in the log or a year back]
         #[arg(long, value_name = "T")]
         from: Option<When>,
@@ -268,12 +271,12 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Command::Skip { job, slice, reason } => {
             decided(&decide::skip(&config, &mut log, job, slice, reason, report)?, json, out)
         }
-        Command::Rebuild { job, from, dry_run } => {
+        Command::Rebuild { job, formerly, from, dry_run } => {
             let zone = zone_of(&config, std::slice::from_ref(job), None);
             let anchors = Anchors { zone: &zone, now: clock::now(), rows: None };
             let from = from.map(|from| from.resolve(&anchors)).transpose();
             let from = from.map_err(|e| Failure::of(Exit::Usage, &e))?;
-            let request = rebuild::Request { job, from, dry_run: *dry_run };
+            let request = rebuild::Request { job, formerly, from, dry_run: *dry_run };
             rebuild::rebuild(&config, &mut log, &request, json, report, out)
         }
         Command::Rename { old, new } => {

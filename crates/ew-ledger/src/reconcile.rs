@@ -4,12 +4,9 @@ use crate::receiver;
 use ew_cli::{Failure, Report, clock};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, PartOutcome, Timestamp, Window};
-use ew_store::{Delivery, Log, Proof, Seen, SliceState};
+use ew_store::{Delivery, Log, MANIFEST_SUFFIX, Proof, Seen, SliceState};
 use ew_transport::{Answer, Entry, Look};
 use std::collections::{HashMap, HashSet};
-
-/// What the name of a file's manifest adds to its own.
-pub(crate) const MANIFEST: &str = ".manifest.json";
 
 /// What came of one slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -285,7 +282,7 @@ fn extra(
         on_their_way.extend(ledger.unfinished(&job)?.into_iter().filter_map(|slice| slice.name));
     }
     let is_extra = |name: &&String| {
-        let plain = name.strip_suffix(MANIFEST).unwrap_or(name);
+        let plain = name.strip_suffix(MANIFEST_SUFFIX).unwrap_or(name);
         match name.strip_prefix('.') {
             Some(hidden) => hidden.strip_suffix(".part").is_some_and(|part| !on_their_way.contains(part)),
             None => !known.contains(plain) && !known.contains(name.as_str()),
