@@ -301,6 +301,40 @@ fn what_was_released_is_still_not_sent_where_it_is_there() {
     assert_eq!(audit(&site), ["placed 2"]);
 }
 
+/// A server that lets nothing be read tells sizes, and that has to do.
+#[test]
+fn by_size_where_nothing_can_be_read_back() {
+    let whole = Sshd::start();
+    std::fs::create_dir(whole.root().join("in")).unwrap();
+    let reach = |site: &Site, server: &Sshd| {
+        let known_hosts = server.known_hosts(&["ed25519"], server.port());
+        let login = format!("key_file = {:?}", server.key());
+        site.write("ew.toml", &sftp(server.port(), server.user(), &login, &known_hosts));
+    };
+    let mut site = Site::new("");
+    reach(&site, &whole);
+    site.now("2026-03-01T00:45:00Z");
+    append(&site, ROWS);
+    run(&site, "ew-export", "").exit(0);
+    lose(&site);
+    let home = whole.root();
+    let blind = Sshd::start_with(&format!("ForceCommand internal-sftp -P open,read -d {}", home.display()));
+    reach(&site, &blind);
+    append(&site, "01:00 a 1\n 16:00 a 3");
+    let found = json(&site, "rebuild u", 1);
+    assert_eq!(found["slices"][0]["sha256"], Value::Null);
+    let unmatched: Vec<&Value> =
+        found["slices"].as_array().unwrap().iter().map(|slice| &slice["unmatched"]).collect();
+    assert_eq!(unmatched, [true, false, false, true]);
+    let before = contents(&home.join("in"));
+    append(&site, "02:00 b 2\n 31:00 a 4");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(audit(&site), ["placed 4"]);
+    assert!(contents(&home.join("in")) == before, "something was sent");
+    let verified = run(&site, "ew-ledger", "verify").exit(0).stdout;
+    assert!(verified.ends_with("u: slices 3: size 3\n"), "{verified}");
+}
+
 #[test]
 fn deltas_come_back_by_their_number() {
     let mut site = Site::new(&config("breakup_on_period = true\nlate = \"delta\"\nmanifest = true", "csv]"));

@@ -7,7 +7,7 @@ use ew_config::{Config, ExportOptions};
 use ew_core::{Columns, Exit, Span, Timestamp, Window};
 use ew_export::Rendering;
 use ew_store::{FoundThere, Log, Rebuilt, RebuiltFile, Scope, SliceState, Unmatched};
-use ew_transport::{Answer, Checked, How, Look, Receipt};
+use ew_transport::{Answer, Checked, How, Look, Receipt, Size};
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
 
@@ -257,8 +257,8 @@ impl<'a> Work<'a> {
         let bytes = match listed {
             Some(bytes) => Some(bytes),
             None => match self.look.size(name).map_err(receiver::failure)? {
-                Answer::Is(bytes) => bytes,
-                Answer::Absent | Answer::Unknown(_) => None,
+                Answer::Is(Size::Bytes(bytes)) => Some(bytes),
+                Answer::Is(Size::Untold | Size::Directory) | Answer::Absent | Answer::Unknown(_) => None,
             },
         };
         let bytes_max = bytes.unwrap_or(FILE_BYTES_MAX);
