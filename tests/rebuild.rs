@@ -12,6 +12,7 @@ mod sshd;
 
 use ew::Site;
 use export::{append, config, ledger, run};
+use fastrand::Rng;
 use proftpd::{PASSWORD, Proftpd, STRANGER};
 use serde_json::Value;
 use sshd::Sshd;
@@ -333,6 +334,72 @@ fn by_size_where_nothing_can_be_read_back() {
     assert!(contents(&home.join("in")) == before, "something was sent");
     let verified = run(&site, "ew-ledger", "verify").exit(0).stdout;
     assert!(verified.ends_with("u: slices 3: size 3\n"), "{verified}");
+}
+
+/// Whatever part of the rows is there when the ledger is rebuilt, and in whatever order the others come: when all are
+/// there, all count as delivered, and nothing was sent.
+#[test]
+fn rows_come_back_in_any_order() {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+    };
+    let (rounds, seed) = (number("EW_REBUILD_ROUNDS", 4), number("EW_REBUILD_SEED", 1));
+    for round in seed..seed + rounds {
+        let mut rng = Rng::with_seed(round);
+        let what = format!("EW_REBUILD_SEED={round} EW_REBUILD_ROUNDS=1");
+        let job = [
+            "",
+            "manifest = true\nlate = \"delta\"",
+            "interval = \"5m\"\naggregate = \"energy\"",
+            "interval = \"15m\"\naggregate = \"sum\"\nlate = \"hold\"",
+        ][round as usize % 4];
+        let mut site = Site::new(&config(&format!("breakup_on_period = true\n{job}"), "csv]"));
+        site.now("2026-03-01T00:45:00Z");
+        // Every quarter has a row, in the place of which none was passed over empty.
+        let mut rows: Vec<String> = ["01:00 a", "16:00 a", "31:00 a"].map(str::to_owned).to_vec();
+        rows.extend((0..rng.u32(3..9)).map(|_| {
+            let point = rng.choice(["a", "b"]).unwrap();
+            format!("{:02}:{:02} {point}", rng.u32(0..45), rng.u32(1..60))
+        }));
+        rows.sort();
+        rows.dedup();
+        // Each has a value of its own, so that a file tells whether it is there.
+        let text = |rows: &[String]| {
+            let one = |row: &String| {
+                let (time, point) = row.split_once(' ').unwrap();
+                let value: u32 = time.bytes().fold(1, |value, digit| value * 7 + u32::from(digit));
+                format!("2026-03-01T00:{time}Z,{point},{value},W\n")
+            };
+            rows.iter().map(one).fold("timestamp,point,value,unit\n".to_owned(), |all, row| all + &row)
+        };
+        // Some come late, so that there are revisions and deltas too.
+        let late = rng.usize(0..3);
+        load(&site, &text(&rows[..rows.len() - late]));
+        run(&site, "ew-export", "").exit(0);
+        load(&site, &text(&rows[rows.len() - late..]));
+        run(&site, "ew-export", "").exit(0);
+        run(&site, "ew-ledger", "release u");
+        run(&site, "ew-export", "").exit(0);
+        let before = contents(&site.file("out"));
+        lose(&site);
+
+        rng.shuffle(&mut rows);
+        let there = rng.usize(0..=rows.len());
+        load(&site, &text(&rows[..there]));
+        let code = run(&site, "ew-ledger", "rebuild u").code;
+        assert!(matches!(code, 0 | 1), "{what}: {code}");
+        let mut rest = &rows[there..];
+        while !rest.is_empty() {
+            let (next, later) = rest.split_at(rng.usize(1..=rest.len()));
+            load(&site, &text(next));
+            run(&site, "ew-export", "").exit(0);
+            assert!(contents(&site.file("out")) == before, "{what}: something was sent");
+            rest = later;
+        }
+        assert_eq!(audit(&site), [format!("placed {}", rows.len())], "{what}");
+        assert_eq!(json(&site, "audit", 0)["jobs"][0]["unmatched"], 0, "{what}");
+        run(&site, "ew-ledger", "status").exit(0);
+    }
 }
 
 #[test]

@@ -95,7 +95,8 @@ impl Claims {
     /// Whether a row counts in intervals of slices that keep their rows.
     fn is_lead_in(&self, time: Timestamp, point: i64, seq: i64, before: Timestamp) -> bool {
         self.jobs.iter().any(|claim| {
-            time.plus_micros(claim.lead_in.micros()) > before
+            claim.lead_in.micros() > 0
+                && time.plus_micros(claim.lead_in.micros()) >= before
                 && claim.coverage.standing(time, point, seq).is_some()
         })
     }
