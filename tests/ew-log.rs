@@ -206,6 +206,10 @@ fn all_or_nothing_naming_the_first_bad_row() {
         ("yesterday,a,1", "\"yesterday\" is neither RFC 3339"),
         ("2026-03-01T00:00:00,a,1", "\"2026-03-01T00:00:00\" is neither RFC 3339"),
         (",a,1", "\"\" is neither RFC 3339"),
+        (
+            "9999-12-31T23:59:59Z,a,1",
+            "\"9999-12-31T23:59:59Z\" is outside of what is kept, 0001-01-01T00:00:00Z to 9999-12-30T00:00:00Z",
+        ),
         ("2,a", "the row has 2 fields, the header 3"),
         ("2,a,1,W", "the row has 4 fields, the header 3"),
         ("2,\"a\tb\",1", "the point name \"a\\tb\" holds a control character"),

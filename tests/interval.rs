@@ -6,6 +6,7 @@ mod ew;
 
 use ew::{Ended, Site};
 use std::path::Path;
+use std::process::Command;
 
 const EW_EXPORT: &str = env!("CARGO_BIN_EXE_ew-export");
 
@@ -215,4 +216,170 @@ fn a_lost_spool_file_is_made_again() {
     let expect =
         golden("interval-long.csv").replace("T01:", "T00:").replace("T02:", "T01:").replace("+01:00", "Z");
     assert_eq!(site.read("missing/out/u_20260301T000000Z.csv"), expect);
+}
+
+/// Slices of a quarter each, from readings of which some may come later; the job does with late rows what `late` says.
+fn quarters(late: &str, aggregate: &str, rows: &str) -> Site {
+    let job = format!("interval = \"15m\"\naggregate = \"{aggregate}\"\nbreakup_on_period = true");
+    let text = config(&job, "csv]", "out").replace("1h", "15m").replace("hold", late);
+    let mut site = Site::new(&text);
+    append(&site, rows);
+    site.now("2026-03-01T00:45:00Z");
+    export(&site, "").exit(0);
+    site
+}
+
+fn ledger(site: &Site, arguments: &str) -> Ended {
+    site.run(ew::sibling(EW_EXPORT, "ew-ledger").to_str().unwrap(), arguments)
+}
+
+/// Start, revision and state of each slice.
+fn slices(site: &Site) -> Vec<String> {
+    let list: serde_json::Value = serde_json::from_str(&ledger(site, "list --json").exit(0).stdout).unwrap();
+    let one = |d: &serde_json::Value| {
+        format!("{} r{} {}", &d["start"].as_str().unwrap()[14..16], d["rev"], d["state"].as_str().unwrap())
+    };
+    list["deliveries"].as_array().unwrap().iter().map(one).collect()
+}
+
+const STEADY: &str = "00:00 a 100 W actual\n 10:00 a 100 W actual\n 20:00 a 100 W actual\n 25:00 a 100 W actual\n 35:00 a 100 W actual";
+
+/// A late row opens its own slice. The next one, which counts it too, is opened only where that changes it.
+#[test]
+fn late_rows_before_a_slice_open_it_only_where_they_change_it() {
+    for (row, expect) in [
+        // The reading at 10:00 is what the second quarter begins with, as before.
+        (
+            "05:00 a 400 W actual",
+            ["00 r0 superseded", "00 r1 placed", "15 r0 placed", "30 r0 placed"].to_vec(),
+        ),
+        // Now it is this one; the third begins with that of 25:00 as before.
+        (
+            "12:00 a 400 W actual",
+            ["00 r0 superseded", "00 r1 placed", "15 r0 superseded", "15 r1 placed", "30 r0 placed"].to_vec(),
+        ),
+    ] {
+        let site = quarters("replace", "energy", STEADY);
+        assert_eq!(slices(&site), ["00 r0 placed", "15 r0 placed", "30 r0 placed"]);
+        append(&site, row);
+        let planned = export(&site, "--dry-run --json").exit(0).stdout;
+        let planned: serde_json::Value = serde_json::from_str(&planned).unwrap();
+        assert_eq!(planned["jobs"][0]["slices"].as_array().unwrap().len(), expect.len() - 3, "{planned}");
+        assert_eq!(
+            planned.to_string().contains("1 rows before it came late and change it"),
+            expect.len() == 5
+        );
+        export(&site, "").exit(0);
+        assert_eq!(slices(&site), expect, "{row}");
+        export(&site, "").exit(0);
+        assert_eq!(slices(&site), expect, "{row}");
+        ledger(&site, "audit").exit(0);
+        ledger(&site, "verify -q").exit(0).stdout("");
+    }
+}
+
+/// A counter step is counted where it ends, so a row before the last reading of the slice before changes nothing.
+#[test]
+fn late_rows_before_a_slice_are_held_only_where_they_change_it() {
+    let rows =
+        "00:00 a 100 Wh actual\n 10:00 a 110 Wh actual\n 20:00 a 120 Wh actual\n 40:00 a 140 Wh actual";
+    let site = quarters("hold", "delta", rows);
+    append(&site, "05:00 a 104 Wh actual");
+    let ended = export(&site, "").exit(0);
+    assert_eq!(slices(&site), ["00 r0 placed", "00 r1 held", "15 r0 placed", "30 r0 placed"]);
+    assert!(ended.stderr.contains("1 rows from 2026-03-01T00:00:00Z to"), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("are held").count(), 1, "{}", ended.stderr);
+    // This one changes the second quarter too, and is not looked at twice.
+    append(&site, "14:00 a 111 Wh actual");
+    let ended = export(&site, "").exit(0);
+    let reason = "1 rows from 2026-03-01T00:15:00Z to 2026-03-01T00:30:00Z are held: late rows before it; late = \"hold\"";
+    assert!(ended.stderr.contains(reason), "{}", ended.stderr);
+    let held = ["00 r0 placed", "00 r1 held", "15 r0 placed", "15 r1 held", "30 r0 placed"];
+    assert_eq!(slices(&site), held);
+    let ended = export(&site, "").exit(0);
+    assert!(!ended.stderr.contains("held"), "{}", ended.stderr);
+    ledger(&site, "release u").exit(0);
+    export(&site, "").exit(0);
+    assert_eq!(
+        slices(&site),
+        ["00 r0 superseded", "00 r1 placed", "15 r0 superseded", "15 r1 placed", "30 r0 placed"]
+    );
+    assert_eq!(site.read("out/u_20260301T001500Z_r1.csv"), "timestamp,a\n2026-03-01T00:15:00Z,9\n");
+    ledger(&site, "audit").exit(0);
+}
+
+/// What a person passed over is nobody's business again, unless rows before it change it.
+#[test]
+fn late_rows_before_a_slice_that_was_dropped() {
+    let site = quarters("hold", "energy", STEADY);
+    append(&site, "22:00 a 500 W actual");
+    export(&site, "").exit(0);
+    ledger(&site, "release u --drop wrong").exit(0);
+    append(&site, "05:00 a 90 W actual");
+    export(&site, "").exit(0);
+    let expect = ["00 r0 placed", "00 r1 held", "15 r0 placed", "15 r1 skipped", "30 r0 placed"];
+    assert_eq!(slices(&site), expect);
+    append(&site, "13:00 a 90 W actual");
+    export(&site, "").exit(0);
+    assert_eq!(slices(&site)[4], "15 r2 held");
+    ledger(&site, "audit").exit(0);
+}
+
+/// A slice with a header only stays one, whatever comes before it.
+#[test]
+fn late_rows_before_an_empty_slice() {
+    let job = format!("{ENERGY}breakup_on_period = true\nalways_export = true");
+    let text = config(&job, "csv]", "out").replace("1h", "15m").replace("hold", "replace");
+    let mut site = Site::new(&text);
+    append(&site, "00:00 a 100 W actual");
+    site.now("2026-03-01T00:30:00Z");
+    export(&site, "").exit(0);
+    append(&site, "14:00 a 200 W actual");
+    export(&site, "").exit(0);
+    assert_eq!(slices(&site), ["00 r0 superseded", "00 r1 placed", "15 r0 placed"]);
+}
+
+/// Without the readings before it a slice would come out as less, so it is never made again.
+#[test]
+fn a_slice_whose_lead_in_was_forced_away_is_not_made_again() {
+    let site = quarters("replace", "energy", STEADY);
+    let log = ew::sibling(EW_EXPORT, "ew-log");
+    site.run(log.to_str().unwrap(), "trim --before 2026-03-01T00:10:00Z --force").exit(0);
+    append(&site, "29:00 a 400 W actual");
+    let ended = export(&site, "").exit(0);
+    assert!(
+        ended.stderr.contains("no delta: filename has no {rev}, or rows are intervals"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(
+        slices(&site),
+        ["00 r0 placed", "15 r0 placed", "15 r1 held", "30 r0 superseded", "30 r1 placed"]
+    );
+    ledger(&site, "audit").exit(0);
+    let ended = export(&site, "u --from 2026-03-01T00:15:00Z --to 2026-03-01T00:30:00Z").exit(74);
+    assert!(ended.stderr.contains("trimmed"), "{}", ended.stderr);
+}
+
+/// The ledger knows how many rows the points of the log make: a reading that is gone from under it is seen.
+#[test]
+fn the_audit_counts_intervals() {
+    for (columns, format, point) in [
+        ("", "jsonl]", "a"),
+        ("", "csv]\nlayout = \"long\"", "b"),
+        ("", "jsonl]", ""),
+        // With a column for a point that has no row.
+        ("columns = [\"a\", \"b\", \"c\", \"d\"]", "csv]", ""),
+    ] {
+        let site = site(&config(&format!("{ENERGY}{columns}"), format, "out"));
+        append(&site, "46:00 c 1 W actual");
+        export(&site, "").exit(0);
+        ledger(&site, "audit").exit(0);
+        let gone = format!("delete from sample where point = (select id from point where name = '{point}')");
+        let done = Command::new("sqlite3").arg(site.file("ew.db")).arg(gone).status().unwrap();
+        assert!(done.success());
+        let ended = ledger(&site, "audit").exit(i32::from(!point.is_empty()));
+        let says = ended.stdout.contains("was sent with 12 rows, and the log had 8");
+        assert_eq!(says, !point.is_empty(), "{}", ended.stdout);
+    }
 }

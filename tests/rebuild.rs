@@ -12,6 +12,7 @@ mod sshd;
 
 use ew::Site;
 use export::{append, config, ledger, run};
+use fastrand::Rng;
 use proftpd::{PASSWORD, Proftpd, STRANGER};
 use serde_json::Value;
 use sshd::Sshd;
@@ -211,8 +212,13 @@ fn what_differs_or_has_no_file_is_held_for_a_person() {
 fn what_the_log_no_longer_has_is_never_sent_in_its_place() {
     let mut site = lost("breakup_on_period = true");
     assert_eq!(json(&site, "rebuild u", 0)["bookmark"], "2026-03-01T00:45:00Z");
+    assert_eq!(json(&site, "audit", 0)["jobs"][0]["unmatched"], 3);
     append(&site, "02:30 a 7\n 46:00 a 1");
     site.now("2026-03-01T01:00:00Z");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.names("out").len(), 4);
+    assert_eq!(audit(&site), ["held 1", "placed 1"]);
+    run(&site, "ew-ledger", "release u").exit(0);
     run(&site, "ew-export", "").exit(0);
     assert_eq!(
         site.names("out")[1..],
@@ -226,6 +232,276 @@ fn what_the_log_no_longer_has_is_never_sent_in_its_place() {
     // The late row alone: the rest of the slice is at the receiver only.
     assert_eq!(site.read("out/u_20260301T000000Z_r1.csv"), "timestamp,a\n2026-03-01T00:02:30Z,7\n");
     assert_eq!(json(&site, "audit", 0)["jobs"][0]["balanced"], true);
+}
+
+/// Rows may come back after the rebuild, some now and some later: what they make is sent to nobody who has it.
+#[test]
+fn rows_that_come_back_later_are_what_the_receiver_has() {
+    for (there, then, half) in [
+        ("", "02:00 b 2", "- 00:00-15:00 r1 1 held"),
+        ("01:00 a 1\n 31:00 a 4", "", "- 00:00-15:00 r1 1 held"),
+    ] {
+        let mut site = lost("breakup_on_period = true");
+        append(&site, there);
+        json(&site, "rebuild u", i32::from(!there.is_empty()));
+        let before = contents(&site.file("out"));
+        append(&site, then);
+        run(&site, "ew-export", "").exit(0);
+        assert_eq!(ledger(&site)[..2], ["u_20260301T000000Z.csv 00:00-15:00 r0 0 placed", half]);
+        let status = json(&site, "status", 1);
+        assert_eq!(status["jobs"][0]["held"], 1);
+        let reason = status["jobs"][0]["last_error"].as_str().unwrap();
+        assert!(reason.contains("rebuil"), "{reason}");
+        let refused = run(&site, "ew-export", "u --from 2026-03-01 --to 2026-03-01T00:30:00").exit(74).stderr;
+        assert!(refused.contains("and the log does not give the file that the receiver has"), "{refused}");
+
+        append(&site, "01:00 a 1\n 02:00 b 2\n 31:00 a 4");
+        let ended = run(&site, "ew-export", "").exit(0);
+        let said = "u: the log has the 2 rows from 2026-03-01T00:00:00Z to 2026-03-01T00:15:00Z again that the \
+                    receiver has";
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+        append(&site, "16:00 a 3");
+        run(&site, "ew-export", "").exit(0);
+        assert_eq!(
+            ledger(&site),
+            [
+                "u_20260301T000000Z.csv 00:00-15:00 r0 2 placed",
+                "u_20260301T001500Z.csv 15:00-30:00 r0 1 placed",
+                "u_20260301T003000Z.csv 30:00-45:00 r0 1 placed"
+            ]
+        );
+        assert!(contents(&site.file("out")) == before, "something was sent");
+        assert_eq!(audit(&site), ["placed 4"]);
+        let now = json(&site, "audit", 0);
+        assert_eq!((&now["jobs"][0]["unmatched"], &now["jobs"][0]["trimmed"]), (&0.into(), &0.into()));
+        run(&site, "ew-ledger", "status").exit(0);
+        run(&site, "ew-ledger", "verify -q").exit(0).stdout("");
+        // From here on it is a slice as any other.
+        append(&site, "03:00 a 5");
+        site.now("2026-03-01T00:46:00Z");
+        run(&site, "ew-export", "").exit(0);
+        assert_eq!(
+            site.read("out/u_20260301T000000Z_r1.csv"),
+            "timestamp,a,b\n2026-03-01T00:01:00Z,1,\n2026-03-01T00:02:00Z,,2\n2026-03-01T00:03:00Z,5,\n"
+        );
+        run(&site, "ew-log", "check").exit(0);
+    }
+}
+
+/// What never becomes what the receiver has is for a person to decide, and by then the log may have it.
+#[test]
+fn what_was_released_is_still_not_sent_where_it_is_there() {
+    let site = lost("breakup_on_period = true");
+    append(&site, "01:00 a 1");
+    json(&site, "rebuild u", 1);
+    run(&site, "ew-ledger", "release u").exit(0);
+    let before = contents(&site.file("out"));
+    append(&site, "02:00 b 2");
+    run(&site, "ew-export", "").exit(0);
+    assert!(contents(&site.file("out")) == before, "something was sent");
+    assert_eq!(audit(&site), ["placed 2"]);
+}
+
+/// A server that lets nothing be read tells sizes, and that has to do.
+#[test]
+fn by_size_where_nothing_can_be_read_back() {
+    let whole = Sshd::start();
+    std::fs::create_dir(whole.root().join("in")).unwrap();
+    let reach = |site: &Site, server: &Sshd| {
+        let known_hosts = server.known_hosts(&["ed25519"], server.port());
+        let login = format!("key_file = {:?}", server.key());
+        site.write("ew.toml", &sftp(server.port(), server.user(), &login, &known_hosts));
+    };
+    let mut site = Site::new("");
+    reach(&site, &whole);
+    site.now("2026-03-01T00:45:00Z");
+    append(&site, ROWS);
+    run(&site, "ew-export", "").exit(0);
+    lose(&site);
+    let home = whole.root();
+    let blind = Sshd::start_with(&format!("ForceCommand internal-sftp -P open,read -d {}", home.display()));
+    reach(&site, &blind);
+    append(&site, "01:00 a 1\n 16:00 a 3");
+    let found = json(&site, "rebuild u", 1);
+    assert_eq!(found["slices"][0]["sha256"], Value::Null);
+    let unmatched: Vec<&Value> =
+        found["slices"].as_array().unwrap().iter().map(|slice| &slice["unmatched"]).collect();
+    assert_eq!(unmatched, [true, false, false, true]);
+    let before = contents(&home.join("in"));
+    append(&site, "02:00 b 2\n 31:00 a 4");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(audit(&site), ["placed 4"]);
+    assert!(contents(&home.join("in")) == before, "something was sent");
+    let verified = run(&site, "ew-ledger", "verify").exit(0).stdout;
+    assert!(verified.ends_with("u: slices 3: size 3\n"), "{verified}");
+}
+
+/// Whatever part of the rows is there when the ledger is rebuilt, and in whatever order the others come: when all are
+/// there, all count as delivered, and nothing was sent.
+#[test]
+fn rows_come_back_in_any_order() {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+    };
+    let (rounds, seed) = (number("EW_REBUILD_ROUNDS", 4), number("EW_REBUILD_SEED", 1));
+    for round in seed..seed + rounds {
+        let mut rng = Rng::with_seed(round);
+        let what = format!("EW_REBUILD_SEED={round} EW_REBUILD_ROUNDS=1");
+        let job = [
+            "",
+            "manifest = true\nlate = \"delta\"",
+            "interval = \"5m\"\naggregate = \"energy\"",
+            "interval = \"15m\"\naggregate = \"sum\"\nlate = \"hold\"",
+        ][round as usize % 4];
+        let mut site = Site::new(&config(&format!("breakup_on_period = true\n{job}"), "csv]"));
+        site.now("2026-03-01T00:45:00Z");
+        // Every quarter has a row, in the place of which none was passed over empty.
+        let mut rows: Vec<String> = ["01:00 a", "16:00 a", "31:00 a"].map(str::to_owned).to_vec();
+        rows.extend((0..rng.u32(3..9)).map(|_| {
+            let point = rng.choice(["a", "b"]).unwrap();
+            format!("{:02}:{:02} {point}", rng.u32(0..45), rng.u32(1..60))
+        }));
+        rows.sort();
+        rows.dedup();
+        // Each has a value of its own, so that a file tells whether it is there.
+        let text = |rows: &[String]| {
+            let one = |row: &String| {
+                let (time, point) = row.split_once(' ').unwrap();
+                let value: u32 = time.bytes().fold(1, |value, digit| value * 7 + u32::from(digit));
+                format!("2026-03-01T00:{time}Z,{point},{value},W\n")
+            };
+            rows.iter().map(one).fold("timestamp,point,value,unit\n".to_owned(), |all, row| all + &row)
+        };
+        // Some come late, so that there are revisions and deltas too.
+        let late = rng.usize(0..3);
+        load(&site, &text(&rows[..rows.len() - late]));
+        run(&site, "ew-export", "").exit(0);
+        load(&site, &text(&rows[rows.len() - late..]));
+        run(&site, "ew-export", "").exit(0);
+        run(&site, "ew-ledger", "release u");
+        run(&site, "ew-export", "").exit(0);
+        let before = contents(&site.file("out"));
+        lose(&site);
+
+        rng.shuffle(&mut rows);
+        let there = rng.usize(0..=rows.len());
+        load(&site, &text(&rows[..there]));
+        let code = run(&site, "ew-ledger", "rebuild u").code;
+        assert!(matches!(code, 0 | 1), "{what}: {code}");
+        let mut rest = &rows[there..];
+        while !rest.is_empty() {
+            let (next, later) = rest.split_at(rng.usize(1..=rest.len()));
+            load(&site, &text(next));
+            run(&site, "ew-export", "").exit(0);
+            assert!(contents(&site.file("out")) == before, "{what}: something was sent");
+            rest = later;
+        }
+        assert_eq!(audit(&site), [format!("placed {}", rows.len())], "{what}");
+        assert_eq!(json(&site, "audit", 0)["jobs"][0]["unmatched"], 0, "{what}");
+        run(&site, "ew-ledger", "status").exit(0);
+    }
+}
+
+#[test]
+fn deltas_come_back_by_their_number() {
+    let mut site = Site::new(&config("breakup_on_period = true\nlate = \"delta\"\nmanifest = true", "csv]"));
+    site.now("2026-03-01T00:15:00Z");
+    append(&site, "01:00 a 1");
+    run(&site, "ew-export", "").exit(0);
+    append(&site, "02:00 a 2");
+    run(&site, "ew-export", "").exit(0);
+    lose(&site);
+    json(&site, "rebuild u", 0);
+    let before = contents(&site.file("out"));
+    append(&site, "02:00 a 2");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(audit(&site), ["held 1"]);
+    append(&site, "01:00 a 1");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(audit(&site), ["placed 2"]);
+    assert!(contents(&site.file("out")) == before, "something was sent");
+    append(&site, "03:00 a 3");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.read("out/u_20260301T000000Z_r2.csv"), "timestamp,a\n2026-03-01T00:03:00Z,3\n");
+}
+
+/// Of intervals, where the rows before a slice come back after those in it.
+#[test]
+fn intervals_come_back_with_the_rows_before_them() {
+    let mut site =
+        Site::new(&config("breakup_on_period = true\ninterval = \"15m\"\naggregate = \"delta\"", "csv]"));
+    site.now("2026-03-01T00:30:00Z");
+    append(&site, "10:00 a 100\n 20:00 a 130");
+    run(&site, "ew-export", "").exit(0);
+    lose(&site);
+    append(&site, "20:00 a 130");
+    json(&site, "rebuild u", 1);
+    assert_eq!(audit(&site), ["held 1"]);
+    append(&site, "10:00 a 100");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(audit(&site), ["placed 2"]);
+    assert_eq!(site.names("out").len(), 2);
+}
+
+/// The manifests are in the ledger again, and the next one follows the newest.
+#[test]
+fn the_chain_of_manifests_goes_on() {
+    let mut site = Site::new(&config("breakup_on_period = true\nmanifest = true", "csv]"));
+    site.now("2026-03-01T00:45:00Z");
+    append(&site, ROWS);
+    run(&site, "ew-export", "").exit(0);
+    // The newest is that of the oldest slice.
+    append(&site, "03:00 a 9");
+    run(&site, "ew-export", "").exit(0);
+    lose(&site);
+    append(&site, &format!("{ROWS}\n 03:00 a 9"));
+    // One that is not as it was delivered.
+    let text = site.read("out/u_20260301T001500Z.csv");
+    site.write("out/u_20260301T001500Z.csv", &text.replace(",3", ",7"));
+    let said = run(&site, "ew-ledger", "rebuild u").exit(0).stderr;
+    let warning = "u: u_20260301T001500Z.csv is not as its manifest says it was delivered";
+    assert!(said.contains(warning), "{said}");
+    let altered = run(&site, "ew-ledger", "verify -q").exit(1).stdout;
+    assert!(altered.contains("altered 1"), "{altered}");
+    // Sent again, with the manifest that it had.
+    for name in ["u_20260301T001500Z.csv", "u_20260301T001500Z.csv.manifest.json"] {
+        std::fs::remove_file(site.file("out").join(name)).unwrap();
+    }
+    run(&site, "ew-ledger", "resend u u_20260301T001500Z.csv").exit(0);
+    assert_eq!(site.read("out/u_20260301T001500Z.csv"), text);
+    append(&site, "46:00 a 1");
+    site.now("2026-03-01T01:00:00Z");
+    run(&site, "ew-export", "").exit(0);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/check_manifests.py");
+    site.run(script.to_str().unwrap(), "out").exit(0).stdout("5 manifests, 5 files\n");
+}
+
+#[test]
+fn files_of_an_earlier_name_are_the_jobs_own() {
+    for manifest in ["", "\nmanifest = true"] {
+        let mut site = lost(&format!("breakup_on_period = true{manifest}"));
+        let renamed = site.read("ew.toml").replace("name = \"u\"", "name = \"grid\"");
+        site.write("ew.toml", &renamed);
+        append(&site, ROWS);
+        run(&site, "ew-ledger", "rebuild grid").exit(66);
+        let found = json(&site, "rebuild grid --formerly other --formerly u", 0);
+        assert_eq!(found["unrecognised"], serde_json::json!([]));
+        append(&site, "46:00 a 1");
+        site.now("2026-03-01T01:00:00Z");
+        run(&site, "ew-export", "").exit(0);
+        let files = site.names("out").into_iter().filter(|name| !name.ends_with("json"));
+        let names: Vec<String> = files.collect();
+        assert_eq!(
+            names,
+            [
+                "grid_20260301T004500Z.csv",
+                "u_20260301T000000Z.csv",
+                "u_20260301T001500Z.csv",
+                "u_20260301T003000Z.csv"
+            ]
+        );
+        assert_eq!(audit(&site), ["placed 5"]);
+    }
 }
 
 #[test]

@@ -141,6 +141,64 @@ fn a_folder_damaged_in_every_way() {
     damaged_in_every_way(&site, &site.file("out"));
 }
 
+/// A manifest goes with its file: what is wrong with it is told, kept, and put right by sending both again.
+#[test]
+fn manifests_are_looked_at_too() {
+    let site = in_folder("manifest = true");
+    let text = run(&site, "ew-ledger", "verify").exit(0).stdout;
+    assert!(text.ends_with("u: slices 3: hash 3; manifests 3: hash 3\n"), "{text}");
+    assert_eq!(states(&site), ["verified"; 3]);
+    let manifest = |nth: usize| site.file("out").join(format!("{}.manifest.json", FILES[nth]));
+    let text = std::fs::read_to_string(manifest(0)).unwrap();
+    std::fs::write(manifest(0), text.replace("\"rows\": 2", "\"rows\": 3")).unwrap();
+    std::fs::remove_file(manifest(1)).unwrap();
+    // Of the same size it shows only when read.
+    let of_size = run(&site, "ew-ledger", "verify -q --level size").exit(1).stdout;
+    assert!(of_size.ends_with("u: slices 3: size 3; manifests 3: size 2, missing 1\n"), "{of_size}");
+    let text = run(&site, "ew-ledger", "verify -q").exit(1).stdout;
+    for part in [
+        "u_20260301T000000Z.csv.manifest.json  2026-03-01T00:00:00Z  0    altered  its content is another",
+        "u_20260301T001500Z.csv.manifest.json  2026-03-01T00:15:00Z  0    missing  it is not there",
+        "u: slices 3: hash 3; manifests 3: hash 1, missing 1, altered 1",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(!text.contains(".csv  "), "{text}");
+    let ended = run(&site, "ew-ledger", "verify --json").exit(1).stdout;
+    let found: Value = serde_json::from_str(&ended).unwrap();
+    let second = &found["jobs"][0]["slices"][1];
+    assert_eq!((&second["outcome"], &second["manifest"]["outcome"]), (&"hash".into(), &"missing".into()));
+    assert_eq!(states(&site), ["placed", "placed", "verified"]);
+    let status = run(&site, "ew-ledger", "status --json").exit(1).stdout;
+    assert!(status.contains("its manifest is missing at the receiver: it is not there"), "{status}");
+
+    std::fs::remove_file(manifest(0)).unwrap();
+    run(&site, "ew-ledger", &format!("resend u {} {}", FILES[0], FILES[1])).exit(0);
+    run(&site, "ew-ledger", "verify -q").exit(0).stdout("");
+    run(&site, "ew-ledger", "status").exit(0);
+    // Taken away with its file.
+    site.write("ew.toml", &site.read("ew.toml").replace("manifest = true", "manifest = true\ntaken = true"));
+    std::fs::remove_file(manifest(2)).unwrap();
+    std::fs::remove_file(site.file("out").join(FILES[2])).unwrap();
+    let text = run(&site, "ew-ledger", "verify").exit(0).stdout;
+    assert!(text.ends_with("u: slices 3: hash 2, taken 1; manifests 3: hash 2, taken 1\n"), "{text}");
+}
+
+#[test]
+fn a_directory_in_the_place_of_a_file_is_told() {
+    let server = Sshd::start();
+    for (site, folder) in
+        [(over_ssh(&server), server.root().join("in")), (in_folder(""), Path::new("out").to_owned())]
+    {
+        let file = site.path().join(&folder).join(FILES[1]);
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        assert_eq!(verify(&site, "", 1).0, ["hash", "altered", "hash"]);
+        let text = run(&site, "ew-ledger", "verify -q --level listed").exit(1).stdout;
+        assert!(text.contains("altered  a directory stands there"), "{text}");
+    }
+}
+
 #[test]
 fn a_server_damaged_in_every_way() {
     let server = Sshd::start();

@@ -16,15 +16,24 @@ pub enum Late {
     Hold,
 }
 
-/// Rows that no revision of their slice has.
+/// Rows that no revision of a slice has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LateRows {
     /// The slice, or the slot that was passed over empty.
     pub window: Window,
-    /// How many.
+    /// How many are in it.
     pub rows: u64,
+    /// How many are shortly before it, where its intervals count those too.
+    pub lead_in: u64,
     /// What the ledger has of the slice; none for a slot that was passed over empty.
     pub before: Option<Before>,
+}
+
+impl LateRows {
+    /// How many open it: those in it, or where there is none those before it.
+    pub fn count(&self) -> u64 {
+        if self.rows == 0 { self.lead_in } else { self.rows }
+    }
 }
 
 /// A slice as the ledger has it.
@@ -38,6 +47,8 @@ pub struct Before {
     pub trimmed: bool,
     /// A person passed over it, so what follows is for a person to decide.
     pub skipped: bool,
+    /// It was rebuilt, and the log does not give the file that the receiver has.
+    pub unmatched: bool,
     /// Its newest revision has no file yet, so that these rows join it.
     pub waiting: bool,
 }
@@ -71,6 +82,8 @@ pub fn late_as(late: Late, can_delta: bool, rows: &LateRows) -> LateAs {
     match late {
         _ if before.waiting => LateAs::Joined,
         _ if before.skipped => LateAs::Held { reason: "late rows of a slice that was skipped" },
+        _ if before.unmatched => LateAs::Held { reason: UNMATCHED },
+        Late::Hold if rows.rows == 0 => LateAs::Held { reason: "late rows before it; late = \"hold\"" },
         Late::Hold => LateAs::Held { reason: "late rows; late = \"hold\"" },
         _ if before.trimmed && can_delta => delta,
         _ if before.trimmed => LateAs::Held { reason: TRIMMED_WITHOUT_DELTA },
@@ -79,8 +92,12 @@ pub fn late_as(late: Late, can_delta: bool, rows: &LateRows) -> LateAs {
     }
 }
 
+/// Why late rows of a rebuilt slice are held: what they make of it may be less than what the receiver has.
+const UNMATCHED: &str =
+    "late rows of a rebuilt slice, and the log does not give the file that the receiver has";
+
 /// Why late rows of a trimmed slice are held.
-pub const TRIMMED_WITHOUT_DELTA: &str = "late rows of a slice whose other rows are trimmed, and no delta: filename has no {rev}, or rows are intervals";
+pub const TRIMMED_WITHOUT_DELTA: &str = "late rows of a slice that lost rows to ew-log trim, and no delta: filename has no {rev}, or rows are intervals";
 
 #[cfg(test)]
 mod tests {
@@ -91,9 +108,11 @@ mod tests {
     fn by_policy_and_by_what_the_ledger_has() {
         let at = |before: Option<Before>, late, can_delta| {
             let window = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(900));
-            late_as(late, can_delta, &LateRows { window, rows: 1, before })
+            late_as(late, can_delta, &LateRows { window, rows: 1, lead_in: 0, before })
         };
-        let plain = Before { rev: 1, as_of_seq: 7, trimmed: false, skipped: false, waiting: false };
+        let plain =
+            Before { rev: 1, as_of_seq: 7, trimmed: false, skipped: false, unmatched: false, waiting: false };
+        let unmatched = Some(Before { unmatched: true, trimmed: true, ..plain });
         let trimmed = Some(Before { trimmed: true, ..plain });
         let skipped = Some(Before { skipped: true, ..plain });
         let waiting = Some(Before { waiting: true, trimmed: true, ..plain });
@@ -102,6 +121,7 @@ mod tests {
             assert_eq!(at(None, late, true), LateAs::First);
             assert!(matches!(at(skipped, late, true), LateAs::Held { .. }));
             assert_eq!(at(waiting, late, true), LateAs::Joined);
+            assert_eq!(at(unmatched, late, true), LateAs::Held { reason: UNMATCHED });
         }
         assert_eq!(at(Some(plain), Late::Replace, false), LateAs::Whole);
         assert_eq!(at(Some(plain), Late::Delta, true), delta);

@@ -60,15 +60,7 @@ impl Timestamp {
 
     /// From seconds since 1970 with decimals (`1700000000.25`); digits past the microsecond are cut.
     pub fn from_epoch_text(text: &str) -> Option<Timestamp> {
-        let (negative, digits) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text),
-        };
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-        let all_digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-        if !all_digits(whole) || !all_digits(fraction) {
-            return None;
-        }
+        let (negative, whole, fraction) = epoch_parts(text)?;
         let kept = &fraction[..fraction.len().min(6)];
         let micros = format!("{kept:0<6}").parse::<i64>().ok()?;
         let total = whole.parse::<i64>().ok()?.checked_mul(MICROS)?.checked_add(micros)?;
@@ -83,9 +75,26 @@ impl Timestamp {
         }
     }
 
+    /// Whether a text is a time, and one outside the years that can be kept.
+    pub(crate) fn is_out_of_range(text: &str) -> bool {
+        let is_time = DateTime::parse_from_rfc3339(text).is_ok() || epoch_parts(text).is_some();
+        is_time && Timestamp::from_rfc3339(text).or_else(|| Timestamp::from_epoch_text(text)).is_none()
+    }
+
     fn in_range(micros: i64) -> Option<Timestamp> {
         (Self::MIN.0..=Self::MAX.0).contains(&micros).then_some(Timestamp(micros))
     }
+}
+
+/// Sign, whole seconds and decimals of epoch seconds.
+fn epoch_parts(text: &str) -> Option<(bool, &str, &str)> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all_digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    (all_digits(whole) && all_digits(fraction)).then_some((negative, whole, fraction))
 }
 
 impl FromStr for Timestamp {
@@ -93,7 +102,14 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Timestamp, String> {
         Timestamp::from_rfc3339(text).or_else(|| Timestamp::from_epoch_text(text)).ok_or_else(|| {
-            format!("{text:?} is neither RFC 3339 with an offset (2026-01-31T00:00:00Z) nor epoch seconds")
+            match Timestamp::is_out_of_range(text) {
+                true => {
+                    format!("{text:?} is outside of what is kept, {} to {}", Timestamp::MIN, Timestamp::MAX)
+                }
+                false => format!(
+                    "{text:?} is neither RFC 3339 with an offset (2026-01-31T00:00:00Z) nor epoch seconds"
+                ),
+            }
         })
     }
 }
@@ -120,6 +136,17 @@ mod tests {
         assert_eq!(t("-1.5"), Ok(-1_500_000));
         for bad in ["", "1700000000.", "2023-11-14", "2023-11-14T22:13:20", "1e9", "99999999999999999999"] {
             assert!(t(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_out_of_range_is_told_from_what_is_no_time() {
+        for beyond in
+            ["9999-12-31T23:59:59Z", "0000-12-31T23:59:59Z", "99999999999999", "99999999999999999999", "-1e"]
+        {
+            let said = beyond.parse::<Timestamp>().unwrap_err();
+            let range = "is outside of what is kept, 0001-01-01T00:00:00Z to 9999-12-30T00:00:00Z";
+            assert_eq!(said.ends_with(range), beyond != "-1e", "{said}");
         }
     }
 

@@ -67,8 +67,10 @@ impl FromStr for When {
         if let Some(span) = text.strip_prefix("now-") {
             return span.parse().map(When::Ago);
         }
-        if let Ok(time) = text.parse() {
-            return Ok(When::At(time));
+        match text.parse::<Timestamp>() {
+            Ok(time) => return Ok(When::At(time)),
+            Err(beyond) if Timestamp::is_out_of_range(text) => return Err(beyond),
+            Err(_) => {}
         }
         let local = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
             .iter()

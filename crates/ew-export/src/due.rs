@@ -1,12 +1,11 @@
 //! What is due.
 
 use crate::job::JobRun;
+use crate::late;
 use crate::render::Piece;
 use ew_cli::Failure;
-use ew_core::{
-    Columns, Contents, Due, Exit, LateRows, PlanError, PlanRequest, Span, When, Window, late_as, plan,
-};
-use ew_store::{Job, LateSlice, Scope, Seqs};
+use ew_core::{Columns, Contents, Due, Exit, LateRows, PlanError, PlanRequest, Span, When, Window};
+use ew_store::{Job, LateSlice, Matched, Scope, Seqs};
 
 /// What the log holds for a job now.
 pub(crate) struct Plan {
@@ -16,6 +15,8 @@ pub(crate) struct Plan {
     pub(crate) due: Vec<Due>,
     /// What came late for slices before the window.
     pub(crate) late: Vec<LateSlice>,
+    /// Rebuilt slices that the log gives as the receiver has them.
+    pub(crate) matched: Vec<Matched>,
     /// The highest seq when they were planned.
     pub(crate) as_of_seq: i64,
     /// Why the pieces cannot be planned; what came late goes out all the same.
@@ -24,8 +25,17 @@ pub(crate) struct Plan {
     pub(crate) is_noop: bool,
 }
 
-/// Plans the due window on one snapshot of the log.
+/// Plans the due window, and what came late before it, as the log was at one moment.
 pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Failure> {
+    let (mut plan, found) = window(job, known)?;
+    if let Some(known) = known.filter(|_| !plan.is_noop) {
+        (plan.late, plan.matched) = late::decide(job, known, found, plan.as_of_seq)?;
+    }
+    Ok(plan)
+}
+
+/// The due window on one snapshot of the log, and the late rows in it.
+fn window(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<(Plan, Vec<LateRows>), Failure> {
     let options = job.options;
     let (grid, scope) = (options.grid(), job.scope());
     let Scope { selection, since } = &scope;
@@ -39,8 +49,17 @@ pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Fai
     // A reading also counts in the intervals that it holds into.
     let reach = options.resampling().map_or(Span::from_secs(0), |how| how.lead_in());
     let late = match known {
-        Some(known) => late(job, &snapshot.late(known, &scope, &grid, reach)?),
+        Some(known) => snapshot.late(known, &scope, &grid, reach)?,
         None => Vec::new(),
+    };
+    let plan = |window, due, refused| Plan {
+        window,
+        due,
+        late: Vec::new(),
+        matched: Vec::new(),
+        as_of_seq,
+        refused,
+        is_noop: false,
     };
     let bookmark = known.and_then(|job| job.bookmark);
     let first = match bookmark {
@@ -48,7 +67,7 @@ pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Fai
         None => snapshot.first_row(*since, selection)?,
     };
     let Some(start) = bookmark.or(first.map(|first| grid.slot(first).start)) else {
-        return Ok(Plan { window: None, due: Vec::new(), late, as_of_seq, refused: None, is_noop: false });
+        return Ok((plan(None, Vec::new(), None), late));
     };
     if end < start && bookmark.is_some() {
         // By itself an end lies before the bookmark after `--end` in mid-slot; that is no news.
@@ -77,7 +96,7 @@ pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Fai
         cut_on_columns: options.columns_follow_rows(),
         columns_before,
     };
-    let due = match plan(&request, &occupied) {
+    let due = match ew_core::plan(&request, &occupied) {
         Ok(due) => due,
         Err(error @ PlanError::TooManyEmpty) => {
             let text = |time: Option<ew_core::Timestamp>, none: &str| {
@@ -90,30 +109,11 @@ pub(crate) fn due(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<Plan, Fai
                     "from {start}, with the earliest row from there on: {earliest}, and since {since}"
                 ))
                 .hint("set since in the job to where its data begins, or always_export = false");
-            let refused = Some(refused);
-            return Ok(Plan {
-                window: Some(window),
-                due: Vec::new(),
-                late,
-                as_of_seq,
-                refused,
-                is_noop: false,
-            });
+            return Ok((plan(Some(window), Vec::new(), Some(refused)), late));
         }
     };
     let is_noop = job.end.is_some() && bookmark.is_some_and(|bookmark| end < bookmark);
-    let late = if is_noop { Vec::new() } else { late };
-    Ok(Plan { window: Some(window), due, late, as_of_seq, refused: None, is_noop })
-}
-
-/// How the late rows of each slice go out.
-fn late(job: &JobRun<'_>, found: &[LateRows]) -> Vec<LateSlice> {
-    let can_delta = job.options.can_delta();
-    let one = |rows: &LateRows| LateSlice {
-        rows: rows.clone(),
-        sent_as: late_as(job.options.late, can_delta, rows),
-    };
-    found.iter().map(one).collect()
+    Ok((Plan { is_noop, ..plan(Some(window), due, None) }, late))
 }
 
 /// The end of the window: `--end`, or that of the last closed slot.

@@ -1,23 +1,138 @@
-//! Late rows: recorded before anything else is planned, then sent as revisions, deltas or first deliveries.
+//! Late rows: what they change, recorded before anything else is planned, then sent as revisions, deltas or first
+//! deliveries.
 
 use crate::deliver::{self, Courier, Delivered};
 use crate::due::{self, Plan};
 use crate::job::JobRun;
 use crate::manifest;
-use crate::render::{self, Spooled};
+use crate::render::{self, Rendered, Spooled};
 use crate::report::{Outcome, SliceReport};
 use ew_cli::{Failure, crash};
-use ew_core::{Exit, LateAs, TRIMMED_WITHOUT_DELTA, Window};
-use ew_store::{Delivery, Job, NewSlice, Seqs};
+use ew_core::{Columns, Exit, LateAs, LateRows, TRIMMED_WITHOUT_DELTA, Window, late_as};
+use ew_store::{Delivery, Job, LateSlice, Matched, NewSlice, Seqs, Unmatched};
+
+/// How what came late for each slice goes out, and the rebuilt slices that the log gives with it as the receiver has
+/// them. A slice that only rows before it may change is left alone where it comes out the same.
+pub(crate) fn decide(
+    job: &mut JobRun<'_>,
+    known: &Job,
+    found: Vec<LateRows>,
+    as_of_seq: i64,
+) -> Result<(Vec<LateSlice>, Vec<Matched>), Failure> {
+    let (mut late, mut matched) = (Vec::new(), Vec::new());
+    for rows in found {
+        let Some(before) = rows.before else {
+            late.push(LateSlice { rows, sent_as: LateAs::First });
+            continue;
+        };
+        if before.unmatched
+            && let Some(found) = as_rebuilt(job, known, rows.window, as_of_seq)?
+        {
+            matched.push(found);
+            continue;
+        }
+        let is_beside = rows.rows == 0 && !before.waiting;
+        // What the log does not give is not made again for rows beside it, and what lost rows cannot be.
+        if is_beside
+            && (before.unmatched
+                || !before.trimmed && is_unchanged(job, known, rows.window, before.as_of_seq, as_of_seq)?)
+        {
+            continue;
+        }
+        let sent_as = late_as(job.options.late, job.options.can_delta(), &rows);
+        late.push(LateSlice { rows, sent_as });
+    }
+    Ok((late, matched))
+}
+
+/// A rebuilt slice, where the log gives the file that the receiver has.
+fn as_rebuilt(
+    job: &mut JobRun<'_>,
+    known: &Job,
+    window: Window,
+    as_of_seq: i64,
+) -> Result<Option<Matched>, Failure> {
+    let revisions = job.log.ledger().revisions(known, window)?;
+    let Some((file, told_by)) = revisions.iter().rev().find_map(|r| r.unmatched.map(|told_by| (r, told_by)))
+    else {
+        return Ok(None);
+    };
+    let Some((now, columns)) = look(job, known, window, as_of_seq, file.columns.as_ref())? else {
+        return Ok(None);
+    };
+    let is_same = match (told_by, &file.sha256, file.bytes) {
+        (Unmatched::Rows, ..) => file.rows == now.rows,
+        (Unmatched::File, Some(sha256), _) => *sha256 == now.sha256,
+        (Unmatched::File, None, bytes) => bytes == Some(now.bytes),
+    };
+    let is_whole = told_by == Unmatched::File;
+    Ok(is_same.then(|| Matched {
+        window,
+        rows: now.rows,
+        columns,
+        format: is_whole.then(|| job.options.format.name_and_version().to_owned()),
+        zone_data: job.options.zone.rules_version().filter(|_| is_whole).map(str::to_owned),
+    }))
+}
+
+/// Whether a slice is with the rows that came since the very file that was made of it last.
+fn is_unchanged(
+    job: &mut JobRun<'_>,
+    known: &Job,
+    window: Window,
+    before: i64,
+    as_of_seq: i64,
+) -> Result<bool, Failure> {
+    let revisions = job.log.ledger().revisions(known, window)?;
+    let header = revisions.iter().rev().find_map(|revision| revision.columns.clone());
+    let recorded = revisions.iter().rfind(|revision| revision.as_of_seq == before);
+    let then = match recorded.and_then(|revision| revision.sha256.clone()) {
+        Some(sha256) => Some(sha256),
+        // What was skipped has no file, and of a rebuilt one only its size may be known.
+        None => look(job, known, window, before, header.as_ref())?.map(|(then, _)| then.sha256),
+    };
+    let now = look(job, known, window, as_of_seq, header.as_ref())?.map(|(now, _)| now.sha256);
+    Ok(now.is_some() && now == then)
+}
+
+/// A slice as it would be sent, of which nothing is kept; none where its rows make no file, which whoever sends it
+/// will say.
+fn look(
+    job: &mut JobRun<'_>,
+    known: &Job,
+    window: Window,
+    as_of_seq: i64,
+    header: Option<&Columns>,
+) -> Result<Option<(Rendered, Option<Columns>)>, Failure> {
+    job.stage(&format!("looking at late rows of the slice from {}", window.start));
+    let seqs = Seqs { up_to: as_of_seq, ..Seqs::ALL };
+    let content = due::content(job, known, window, seqs, header)?;
+    match job.renderer().write(&content.piece(window, seqs), std::io::sink()).map_err(Failure::from) {
+        Ok(rendered) => Ok(Some((rendered, content.columns))),
+        Err(failure) if is_of_slice(&failure) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Of one slice alone: a unit that cannot be added up, a point without a column.
+fn is_of_slice(failure: &Failure) -> bool {
+    failure.exit == Exit::Data || failure.exit == Exit::Config
+}
 
 /// Commits what came late, and says what waits for a person.
 pub(crate) fn record(job: &mut JobRun<'_>, known: &Job, plan: &Plan) -> Result<(), Failure> {
-    job.log.ledger().record_late(known, plan.as_of_seq, &plan.late)?;
+    job.log.ledger().record_late(known, plan.as_of_seq, &plan.late, &plan.matched)?;
     crash::boundary("planned");
     for slice in &plan.late {
         if let LateAs::Held { reason } = &slice.sent_as {
-            held(job, slice.rows.window, slice.rev(), slice.rows.rows, reason);
+            held(job, slice.rows.window, slice.rev(), slice.rows.count(), reason);
         }
+    }
+    for Matched { window, rows, .. } in &plan.matched {
+        job.report.note(format_args!(
+            "{}: the log has the {rows} rows from {} to {} again that the receiver has",
+            job.options.name, window.start, window.end
+        ));
     }
     Ok(())
 }
@@ -46,15 +161,15 @@ pub(crate) fn send(job: &mut JobRun<'_>, courier: &mut Courier, known: &Job) -> 
             continue;
         }
         job.stage(&format!("rendering late rows of the slice from {}", slice.window.start));
-        let Some(after) = after_seq(job, known, &slice)? else {
+        let revisions = job.log.ledger().revisions(known, slice.window)?;
+        let Some(after) = after_seq(job, &revisions, &slice) else {
             job.log.ledger().hold(&slice, TRIMMED_WITHOUT_DELTA)?;
             held(job, slice.window, slice.rev, slice.rows, TRIMMED_WITHOUT_DELTA);
             continue;
         };
         let known = job.known()?.unwrap_or_else(|| known.clone());
-        let rendered = match render(job, &known, &slice, after) {
-            // Of this slice alone: a unit that cannot be added up, a point without a column.
-            Err(failure) if failure.exit == Exit::Data || failure.exit == Exit::Config => {
+        let rendered = match render(job, &known, &revisions, &slice, after) {
+            Err(failure) if is_of_slice(&failure) => {
                 not_rendered(job, &slice, failure)?;
                 continue;
             }
@@ -85,22 +200,26 @@ fn not_rendered(job: &mut JobRun<'_>, slice: &Delivery, failure: Failure) -> Res
 
 /// The seq that a planned slice begins after: as planned, unless its other rows were trimmed meanwhile. Then
 /// only a delta is left, where the job can make one.
-fn after_seq(job: &mut JobRun<'_>, known: &Job, slice: &Delivery) -> Result<Option<i64>, Failure> {
+fn after_seq(job: &JobRun<'_>, revisions: &[Delivery], slice: &Delivery) -> Option<i64> {
     let after = slice.after_seq.unwrap_or(0);
-    let revisions = job.log.ledger().revisions(known, slice.window)?;
     // What was never delivered goes out with the rows that are left.
     if after > 0 || slice.rev == 0 || !revisions.iter().any(|revision| revision.trimmed) {
-        return Ok(Some(after));
+        return Some(after);
     }
     let before = revisions.iter().filter(|r| r.rev < slice.rev).map(|r| r.as_of_seq).max();
-    Ok(before.filter(|_| job.options.can_delta()))
+    before.filter(|_| job.options.can_delta())
 }
 
 /// Renders a planned slice.
-fn render(job: &mut JobRun<'_>, known: &Job, slice: &Delivery, after: i64) -> Result<Spooled, Failure> {
+fn render(
+    job: &mut JobRun<'_>,
+    known: &Job,
+    revisions: &[Delivery],
+    slice: &Delivery,
+    after: i64,
+) -> Result<Spooled, Failure> {
     let seqs = Seqs { after, up_to: slice.as_of_seq };
     let content = due::content(job, known, slice.window, seqs, None)?;
-    let revisions = job.log.ledger().revisions(known, slice.window)?;
     let count = revisions.iter().find_map(|revision| revision.count).unwrap_or(known.slices + 1);
     let piece = content.piece(slice.window, seqs);
     let rendered = render::to_spool(job, &piece, content.columns.clone(), slice.rev, count)?;

@@ -33,6 +33,7 @@ use job::JobRun;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+pub use manifest::sha256_of;
 pub use present::{Rendering, kept_file, present};
 pub use report::{JobReport, Outcome, RunReport, SliceReport};
 pub use resend::resend;

@@ -145,6 +145,6 @@ fn text(
 }
 
 /// Of the bytes of a manifest, as the ledger writes hashes.
-pub(crate) fn sha256_of(text: &str) -> String {
+pub fn sha256_of(text: &str) -> String {
     hex(&Sha256::digest(text))
 }

@@ -87,6 +87,16 @@ fn touched(job: &mut JobRun<'_>, known: &Job, range: Window) -> Result<Vec<Deliv
             last.window.end.max(range.end)
         ));
     }
+    if let Some(rebuilt) = touched.iter().find(|slice| slice.unmatched.is_some()) {
+        let text = format!(
+            "the slice from {} to {} was rebuilt, and the log does not give the file that the receiver has",
+            rebuilt.window.start, rebuilt.window.end
+        );
+        return Err(Failure::new(Exit::Io, text).hint(format!(
+            "ew-log append brings its rows back; else ew-ledger release {} sends what the log has",
+            job.options.name
+        )));
+    }
     if let Some(trimmed) = touched.iter().find(|slice| slice.trimmed) {
         let text = format!(
             "rows of the slice from {} to {} were trimmed, so it cannot be rendered again",

@@ -86,9 +86,12 @@ fn late(
     as_of_seq: i64,
     next_count: i64,
 ) -> Result<(), Failure> {
-    let (window, late_rows) = (slice.rows.window, slice.rows.rows);
+    let (window, late_rows) = (slice.rows.window, slice.rows.count());
     let (after, why) = match &slice.sent_as {
         LateAs::First => (0, format!("{late_rows} rows came late for a slot that was passed over empty")),
+        LateAs::Whole if slice.rows.rows == 0 => {
+            (0, format!("{late_rows} rows before it came late and change it; the slice is sent again"))
+        }
         LateAs::Whole => (0, format!("{late_rows} rows came late; the slice is sent again")),
         LateAs::Delta { after_seq } => {
             (*after_seq, format!("{late_rows} rows came late; only they are sent"))

@@ -256,6 +256,7 @@ pub(crate) fn describe(
         name,
         ext,
         rows: rendered.rows,
+        intervals: options.resampling().map_or(0, |how| resample::intervals(&how, piece)),
         bytes: rendered.bytes,
         sha256: rendered.sha256,
         spool,

@@ -14,9 +14,8 @@ pub(crate) fn for_each_row(
     each: &mut dyn FnMut(Row<'_>) -> Result<(), RenderError>,
 ) -> Result<(), RenderError> {
     let (window, since, selection) = (piece.window, piece.scope.since, &piece.scope.selection);
-    // The intervals that are wholly before `since` are none of this job's.
-    let first = window.start.max(how.intervals.slot(since).start);
-    let mut resampler = Resampler::new(how, Window::new(first, window.end));
+    let covered = covered(how, piece);
+    let mut resampler = Resampler::new(how, covered);
     if is_wide {
         piece.columns.iter().for_each(|point| resampler.name(point.as_str(), ""));
     } else {
@@ -26,8 +25,19 @@ pub(crate) fn for_each_row(
             Ok(())
         })?;
     }
-    let lead_in = first.plus_micros(-how.lead_in().micros());
+    let lead_in = covered.start.plus_micros(-how.lead_in().micros());
     let readings = Window::new(lead_in.max(since), window.end);
     snapshot.for_each_row(readings, selection, piece.seqs, &mut |row| resampler.row(row, each))?;
     resampler.finish(each)
+}
+
+/// How many intervals a piece with rows has.
+pub(crate) fn intervals(how: &Resampling, piece: &Piece<'_>) -> u64 {
+    how.intervals.slots(covered(how, piece)).count() as u64
+}
+
+/// The intervals that are wholly before `since` are none of this job's.
+fn covered(how: &Resampling, piece: &Piece<'_>) -> Window {
+    let first = how.intervals.slot(piece.scope.since).start;
+    Window::new(piece.window.start.max(first), piece.window.end)
 }

@@ -43,12 +43,9 @@ pub(crate) fn audit(
 
 fn of_job(log: &mut Log, options: &ExportOptions) -> Result<Audit, Failure> {
     let snapshot = log.snapshot()?;
-    // A job that never ran has delivered nothing.
-    let never = Job { id: -1, name: options.name.clone(), bookmark: None, slices: 0, looked_seq: 0 };
-    let job = snapshot.job(&options.name)?.unwrap_or(never);
+    let job = snapshot.job(&options.name)?.unwrap_or_else(|| Job::never_ran(&options.name));
     let scope = Scope { selection: options.selection(), since: options.since() };
-    // Rows of intervals are not the log's.
-    Ok(snapshot.audit(&job, &scope, options.interval.is_none())?)
+    Ok(snapshot.audit(&job, &scope, options.interval.is_some())?)
 }
 
 fn table(audits: &[(String, Audit)], out: &mut Output) -> Result<(), Failure> {
@@ -71,6 +68,10 @@ fn table(audits: &[(String, Audit)], out: &mut Output) -> Result<(), Failure> {
         for fault in &audit.faults {
             out.line(format_args!("{job}: {fault}"))?;
         }
+        if audit.unmatched > 0 {
+            let slices = audit.unmatched;
+            out.line(format_args!("{job}: the log does not give the files of {slices} rebuilt slices"))?;
+        }
         if audit.fault_count > audit.faults.len() as u64 {
             out.line(format_args!("{job}: … and {} more", audit.fault_count - audit.faults.len() as u64))?;
         }
@@ -90,6 +91,7 @@ fn audit_json(job: &str, audit: &Audit) -> serde_json::Value {
         "balanced": audit.fault_count == 0,
         "rows": counts,
         "trimmed": audit.trimmed,
+        "unmatched": audit.unmatched,
         "trimmed_by_force": audit.forced,
         "fault_count": audit.fault_count,
         "faults": audit.faults.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -34,20 +34,30 @@ const VERIFY: &str = "\
 Look at the receiver: is every file there, as it was delivered, and no other?
 
 Each slice is hash (read back, byte for byte), size or listed, as far as that could be proved; or missing, altered,
-taken (gone, and the job has taken = true), or unverifiable: the receiver lets nothing be seen of it. Nothing there is
-changed. What is proved by size or hash is verified from then on, and what turns out missing or altered is so no longer;
+taken (gone, and the job has taken = true), or unverifiable: the receiver lets nothing be seen of it. A manifest beside it
+is held to the same, and named where it is not well. Nothing there is changed. What is proved by size or hash is verified from then on, and what turns out missing or altered is so no longer;
 ew-ledger resend sends it again. 1 where a file is missing, altered, unverifiable, less proved than --level asks for, or
 extra: no slice has its name.";
 
 const REBUILD: &str = "\
 The database was lost: make slices and bookmark anew from what is at the receiver, so that nothing is sent twice.
 
-First bring back the rows, from a backup or with ew-log append: each file is held against what the log has now. Files are
-recognised by their manifests, else by the names of the job's slots. A file that is what the log makes of its slot is
-placed; late rows are its next revision. Where the two differ, and where the log has rows of a slot without a file, the
-log's rows are held (1): ew-ledger release sends them, --drop REASON passes over them. A file whose rows the log does not have is
-placed and never made again. Other slots are passed over empty: rows that come for them are their first delivery. Names
-that are not recognised are told. A job without breakup_on_period, or with {seq} or {count} in filename, needs manifests.";
+Bring back the rows, from a backup or with ew-log append: each file is held against what the log has. Files are recognised
+by their manifests, else by the names of the job's slots. A file that is what the log makes of its slot is placed; late
+rows are its next revision. Where the two differ, and where the log has rows of a slot without a file, the log's rows are
+held (1): ew-ledger release sends them, --drop REASON passes over them. Rows that come later for a file that the log does
+not give are held too, until it does: then they count as delivered by it. Other slots are passed over empty: rows that
+come for them are their first delivery. Names that are not recognised are told. A job without breakup_on_period, or with
+{seq} or {count} in filename, needs manifests.";
+
+const AUDIT: &str = "\
+Account for every row of the log: placed, on its way, late, open, held, skipped, or lost
+
+Each row of a job's points stands in one place; one that is lost, two slices that overlap, and a delivered slice that does
+not hold as many rows as the log had for it are faults (1). Of a slice of intervals the log's points times its intervals
+are compared with its rows; their values are not: ew-export JOB --from T --to T --dry-run tells whether it would come out
+the same. Nothing is compared where rows were trimmed, for rebuilt slices whose file the log does not give, which are
+counted, and for slices of intervals from before the ledger kept how many they have.";
 
 /// The delivery ledger of ew: what was sent, when, where and with which hash
 #[derive(Debug, Parser)]
@@ -102,7 +112,10 @@ pub enum Command {
         slice: String,
     },
     /// Account for every row of the log: placed, on its way, late, open, held, skipped, or lost
-    #[command(after_help = format!("Example:\n  ew-ledger audit utility || mail -s 'ew: rows are missing' ops\n\n{}", Exit::HELP))]
+    #[command(
+        after_help = format!("Example:\n  ew-ledger audit utility || mail -s 'ew: rows are missing' ops\n\n{}", Exit::HELP),
+        long_about = AUDIT
+    )]
     Audit {
         /// Only these jobs [default: all]
         #[arg(value_name = "JOB")]
@@ -197,6 +210,9 @@ pub enum Command {
     Rebuild {
         /// The job, of which the ledger has nothing
         job: String,
+        /// A name that the job had before: files under it are its own too
+        #[arg(long, value_name = "NAME")]
+        formerly: Vec<String>,
         /// Look for files of slots from here on [default: since, else the first row in the log or a year back]
         #[arg(long, value_name = "T")]
         from: Option<When>,
@@ -268,12 +284,12 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Command::Skip { job, slice, reason } => {
             decided(&decide::skip(&config, &mut log, job, slice, reason, report)?, json, out)
         }
-        Command::Rebuild { job, from, dry_run } => {
+        Command::Rebuild { job, formerly, from, dry_run } => {
             let zone = zone_of(&config, std::slice::from_ref(job), None);
             let anchors = Anchors { zone: &zone, now: clock::now(), rows: None };
             let from = from.map(|from| from.resolve(&anchors)).transpose();
             let from = from.map_err(|e| Failure::of(Exit::Usage, &e))?;
-            let request = rebuild::Request { job, from, dry_run: *dry_run };
+            let request = rebuild::Request { job, formerly, from, dry_run: *dry_run };
             rebuild::rebuild(&config, &mut log, &request, json, report, out)
         }
         Command::Rename { old, new } => {

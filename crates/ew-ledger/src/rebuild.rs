@@ -1,19 +1,19 @@
 //! `ew-ledger rebuild`: the ledger and the bookmark of a job from what is at its receiver, after the database was lost.
 
-use crate::recognise::{self, Recognised};
-use crate::reconcile::MANIFEST;
+use crate::recognise::{self, Recognised, Told, Wanted};
 use crate::{find, receiver};
 use ew_cli::{Failure, Lock, Output, Report, clock};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Columns, Exit, Span, Timestamp, Window};
 use ew_export::Rendering;
-use ew_store::{Log, Rebuilt, RebuiltFile, Scope, SliceState};
-use ew_transport::{Answer, Checked, How, Look, Receipt};
+use ew_store::{FoundThere, Log, Rebuilt, RebuiltFile, Scope, SliceState, Unmatched};
+use ew_transport::{Answer, Checked, How, Look, Receipt, Size};
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
 
 const DIFFERS: &str = "rebuilt: the file at the receiver is not what the log has now";
 const UNSEEN: &str = "rebuilt: it cannot be seen whether the file at the receiver is what the log has now";
+const UNMATCHED: &str = "the log does not give this file: rows that come for it are held until it does";
 const NO_FILE: &str = "rebuilt: the log has these rows, and no file of them is at the receiver";
 
 /// How long to wait for a running export.
@@ -28,6 +28,8 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 /// What is asked for.
 pub(crate) struct Request<'a> {
     pub(crate) job: &'a str,
+    /// Names that the job had before.
+    pub(crate) formerly: &'a [String],
     /// Where the search for names begins.
     pub(crate) from: Option<Timestamp>,
     pub(crate) dry_run: bool,
@@ -54,12 +56,13 @@ pub(crate) fn rebuild(
             .hint("it is rebuilt only where it has none; ew-ledger verify holds it against the receiver"));
     }
     let mut work = Work::begin(config, options, log, report)?;
-    let within = work.within(request.from);
+    let wanted = Wanted { formerly: request.formerly, within: work.within(request.from) };
     let names: BTreeSet<String> = work.entries.keys().cloned().collect();
     let (files, mut unrecognised) =
-        recognise::recognise(config, options, work.look.as_mut(), &names, within, report)?;
+        recognise::recognise(config, options, work.look.as_mut(), &names, &wanted, report)?;
     let others = work.log.ledger().names_at(&work.destination)?;
     unrecognised.retain(|name| !others.contains(name));
+    let newest_manifest = recognise::newest_manifest(&files);
     let slices = work.slices(files)?;
     let Some(bookmark) = bookmark(&slices) else {
         let text = format!("no file of {} is at {}", request.job, work.destination);
@@ -67,9 +70,14 @@ pub(crate) fn rebuild(
             .hint("set since to where the next export is to begin, so that nothing is sent twice"));
     };
     if !request.dry_run {
-        let (scope, seq) = (work.scope.clone(), work.as_of_seq);
-        let at = clock::now();
-        work.log.ledger().rebuild(request.job, &scope, &work.destination, seq, &slices, at)?;
+        let found = FoundThere {
+            destination: &work.destination,
+            as_of_seq: work.as_of_seq,
+            slices: &slices,
+            newest_manifest: newest_manifest.as_deref(),
+            at: clock::now(),
+        };
+        work.log.ledger().rebuild(request.job, &work.scope, &found)?;
     }
     if as_json {
         out.json(&json!({
@@ -91,10 +99,12 @@ fn bookmark(slices: &[Rebuilt]) -> Option<Timestamp> {
     placed.map(|slice| slice.window.end).max()
 }
 
-/// A file as it was found at the receiver.
+/// A file as it was delivered, as far as that is known: its manifest knows it, else what lies at the receiver tells.
 struct Found {
     bytes: Option<u64>,
     sha256: Option<String>,
+    /// What was seen of it.
+    checked: Checked,
 }
 
 struct Work<'a> {
@@ -177,16 +187,16 @@ impl<'a> Work<'a> {
         if let Some(columns) = now.columns.as_ref().filter(|_| !now.is_empty) {
             *header = columns.clone();
         }
-        let told = |slice: &Recognised| slice.manifest.map(|(rows, _)| rows);
+        let told = |slice: &Recognised| slice.manifest.as_ref().map(|told| told.rows);
         for slice in before {
-            let found = self.found(&slice.name)?;
+            let found = self.found(slice)?;
             let rows = told(slice).unwrap_or(0);
             let file = Some(self.file(slice, &found, None));
             slices.push(Rebuilt { rows, file, ..self.rebuilt(slice, SliceState::Superseded, count) });
         }
-        let found = self.found(&newest.name)?;
+        let found = self.found(newest)?;
         // New rows alone are no file of the whole slice: what their manifests count has to do.
-        let is_delta = newest.manifest.is_some_and(|(_, is_delta)| is_delta);
+        let is_delta = newest.manifest.as_ref().is_some_and(|told| told.is_delta);
         let union: Option<u64> = revisions.iter().map(told).sum();
         let is_same = match (&found, is_delta) {
             (_, true) => union.map(|rows| rows == now.rows),
@@ -197,17 +207,22 @@ impl<'a> Work<'a> {
         let same = (is_same == Some(true)).then_some(&now);
         let file = Some(self.file(newest, &found, same.filter(|_| !is_delta)));
         let placed = Rebuilt { file, ..self.rebuilt(newest, SliceState::Placed, count) };
+        let (unmatched, rows) = match is_delta {
+            true => (Some(Unmatched::Rows), union),
+            false => (Some(Unmatched::File), told(newest)),
+        };
+        let unmatched = Rebuilt { unmatched, rows: rows.unwrap_or(0), ..placed.clone() };
         let placed = match (same, now.is_empty) {
             (Some(now), _) => Rebuilt { columns: now.columns.clone(), rows: now.rows, ..placed },
             // The receiver has rows that the log has not: it must never get less in their place.
-            (None, true) => Rebuilt { trimmed: true, rows: told(newest).unwrap_or(0), ..placed },
+            (None, true) => Rebuilt { trimmed: true, ..unmatched },
             (None, false) => {
                 let reason = if is_same.is_none() { UNSEEN } else { DIFFERS };
                 let next = Recognised { rev: newest.rev + 1, ..newest.clone() };
                 let held = self.rebuilt(&next, SliceState::Held, count);
                 slices.push(Rebuilt { reason: Some(reason.to_owned()), rows: now.rows, ..held });
                 // Which of the log's rows it has is not known: none, until a person decides on those that are held.
-                Rebuilt { as_of_seq: 0, ..placed }
+                Rebuilt { as_of_seq: 0, ..unmatched }
             }
         };
         slices.push(placed);
@@ -227,6 +242,7 @@ impl<'a> Work<'a> {
             as_of_seq: self.as_of_seq,
             reason: None,
             trimmed: false,
+            unmatched: None,
             columns: None,
             count: Some(count),
             rows: 0,
@@ -234,14 +250,15 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn found(&mut self, name: &str) -> Result<Found, Failure> {
+    fn found(&mut self, slice: &Recognised) -> Result<Found, Failure> {
+        let name = &slice.name;
         self.report.detail(format_args!("{}: reading {name} back", self.options.name));
         let listed = self.entries.get(name).copied().flatten();
         let bytes = match listed {
             Some(bytes) => Some(bytes),
             None => match self.look.size(name).map_err(receiver::failure)? {
-                Answer::Is(bytes) => bytes,
-                Answer::Absent | Answer::Unknown(_) => None,
+                Answer::Is(Size::Bytes(bytes)) => Some(bytes),
+                Answer::Is(Size::Untold | Size::Directory) | Answer::Absent | Answer::Unknown(_) => None,
             },
         };
         let bytes_max = bytes.unwrap_or(FILE_BYTES_MAX);
@@ -249,10 +266,21 @@ impl<'a> Work<'a> {
             Answer::Is(content) if content.bytes <= bytes_max => Some(content),
             _ => None,
         };
-        Ok(Found {
-            bytes: content.as_ref().map(|content| content.bytes).or(bytes),
-            sha256: content.map(|content| content.sha256),
-        })
+        let bytes = content.as_ref().map(|content| content.bytes).or(bytes);
+        let sha256 = content.map(|content| content.sha256);
+        let checked = match (bytes, &sha256) {
+            (_, Some(_)) => Checked::Sha256,
+            (Some(_), None) => Checked::Size,
+            (None, None) => Checked::Reply,
+        };
+        let Some(Told { file: Some((told_bytes, told)), .. }) = &slice.manifest else {
+            return Ok(Found { bytes, sha256, checked });
+        };
+        if sha256.as_ref().is_some_and(|seen| seen != told) {
+            let job = &self.options.name;
+            self.report.warning(format_args!("{job}: {name} is not as its manifest says it was delivered"));
+        }
+        Ok(Found { bytes: Some(*told_bytes), sha256: Some(told.clone()), checked })
     }
 
     /// The file of a slice, where it is the very same with how it is rendered.
@@ -262,16 +290,12 @@ impl<'a> Work<'a> {
             path: slice.name.clone(),
             bytes: found.bytes.unwrap_or(0),
             how: How::Rebuilt,
-            checked: match found {
-                Found { sha256: Some(_), .. } => Checked::Sha256,
-                Found { bytes: Some(_), .. } => Checked::Size,
-                Found { .. } => Checked::Reply,
-            },
+            checked: found.checked,
             recipients: Vec::new(),
         };
         RebuiltFile {
             name: slice.name.clone(),
-            beside: slice.manifest.map(|_| format!("{}{MANIFEST}", slice.name)),
+            manifest: slice.manifest.as_ref().map(|told| told.text.clone()),
             bytes: found.bytes,
             sha256: found.sha256.clone(),
             format: same.map(|now| now.format.clone()),
@@ -301,6 +325,7 @@ impl<'a> Work<'a> {
                 as_of_seq,
                 reason: None,
                 trimmed: false,
+                unmatched: None,
                 columns: None,
                 count: None,
                 rows,
@@ -338,6 +363,7 @@ fn slice_json(slice: &Rebuilt) -> serde_json::Value {
         "bytes": file.and_then(|file| file.bytes),
         "sha256": file.and_then(|file| file.sha256.as_ref()),
         "state": slice.state.as_str(),
+        "unmatched": slice.unmatched.is_some(),
         "error": slice.reason,
     })
 }
@@ -363,7 +389,10 @@ fn table(
             slice.rows.to_string(),
             or_dash(file.and_then(|file| file.bytes).map(|bytes| bytes.to_string())),
             or_dash(file.and_then(|file| file.sha256.as_ref()).map(|hash| hash.chars().take(12).collect())),
-            slice.reason.clone().unwrap_or_default(),
+            match slice.unmatched {
+                Some(_) => UNMATCHED.to_owned(),
+                None => slice.reason.clone().unwrap_or_default(),
+            },
         ]);
     }
     out.table(&table)?;

@@ -1,16 +1,19 @@
 //! Which slice a file is: by its manifest, else by the name that the job's template gives to a slot.
 
 use crate::receiver;
-use crate::reconcile::MANIFEST;
 use ew_cli::{Failure, Report};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, NameFields, Timestamp, Window, insert_before_extension};
+use ew_store::MANIFEST_SUFFIX;
 use ew_transport::{Answer, Look};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The longest manifest, bytes.
 const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+
+/// In lower-case hexadecimal.
+const SHA256_DIGITS: usize = 64;
 
 /// So many revisions in a row that are not there end the search: the one before may have been taken away.
 const REVISIONS_ABSENT: u32 = 4;
@@ -21,8 +24,24 @@ pub(crate) struct Recognised {
     pub(crate) name: String,
     pub(crate) window: Window,
     pub(crate) rev: u32,
-    /// What its manifest says, where it has one: samples, and whether they are new rows alone.
-    pub(crate) manifest: Option<(u64, bool)>,
+    /// What its manifest says, where it has one.
+    pub(crate) manifest: Option<Told>,
+}
+
+/// What a manifest says of its file.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Told {
+    /// Samples.
+    pub(crate) rows: u64,
+    /// They are new rows alone.
+    pub(crate) is_delta: bool,
+    /// The size of the file, bytes, and its SHA-256, lower-case hex, as it was delivered.
+    pub(crate) file: Option<(u64, String)>,
+    /// The manifest that was recorded before it.
+    previous: Option<String>,
+    as_of_seq: Option<i64>,
+    /// All of it.
+    pub(crate) text: String,
 }
 
 /// The keys of a manifest that are read.
@@ -35,6 +54,15 @@ struct Manifest {
     rev: u32,
     rows: u64,
     after_seq: Option<i64>,
+    as_of_seq: Option<i64>,
+    bytes: Option<u64>,
+    sha256: Option<String>,
+    previous: Option<Previous>,
+}
+
+#[derive(Deserialize)]
+struct Previous {
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -49,25 +77,34 @@ impl TryFrom<String> for Stamp {
     }
 }
 
+/// Which files are looked for.
+pub(crate) struct Wanted<'a> {
+    /// Names that the job had before.
+    pub(crate) formerly: &'a [String],
+    /// The slots whose names are looked for.
+    pub(crate) within: Window,
+}
+
 /// The files of the job in order of time, and the names of those that are not recognised.
 pub(crate) fn recognise(
     config: &Config,
     options: &ExportOptions,
     look: &mut dyn Look,
     names: &BTreeSet<String>,
-    within: Window,
+    wanted: &Wanted<'_>,
     report: Report,
 ) -> Result<(Vec<Recognised>, Vec<String>), Failure> {
     let mut found: HashMap<String, Recognised> = HashMap::new();
     let mut others = BTreeSet::new();
     for name in names {
-        let Some(manifest) = Some(format!("{name}{MANIFEST}")).filter(|manifest| names.contains(manifest))
+        let Some(manifest) =
+            Some(format!("{name}{MANIFEST_SUFFIX}")).filter(|manifest| names.contains(manifest))
         else {
             continue;
         };
         match look.read(&manifest, MANIFEST_BYTES_MAX).map_err(receiver::failure)? {
             Answer::Is(text) => match of_manifest(&text, name) {
-                Ok((job, slice)) if job == options.name => {
+                Ok((job, slice)) if job == options.name || wanted.formerly.contains(&job) => {
                     found.insert(name.clone(), slice);
                 }
                 Ok(_) => {
@@ -83,7 +120,10 @@ pub(crate) fn recognise(
     }
     if options.breakup_on_period && options.filename.needs_no_ledger() {
         let free = |name: &str| names.contains(name) && !found.contains_key(name) && !others.contains(name);
-        let by_name = by_template(config, options, &free, within)?;
+        let mut by_name = by_template(config, options, &options.name, &free, wanted.within)?;
+        for former in wanted.formerly {
+            by_name.extend(by_template(config, options, former, &free, wanted.within)?);
+        }
         found.extend(by_name.into_iter().map(|slice| (slice.name.clone(), slice)));
     } else if found.is_empty() {
         let text = format!(
@@ -95,7 +135,7 @@ pub(crate) fn recognise(
             .hint("set since to where the next export is to begin, so that nothing is sent twice"));
     }
     let is_other = |name: &&String| {
-        let plain = name.strip_suffix(MANIFEST).unwrap_or(name);
+        let plain = name.strip_suffix(MANIFEST_SUFFIX).unwrap_or(name);
         !found.contains_key(plain) && !name.starts_with('.')
     };
     let unrecognised = names.iter().filter(is_other).cloned().collect();
@@ -105,18 +145,34 @@ pub(crate) fn recognise(
 }
 
 fn of_manifest(text: &[u8], name: &str) -> Result<(String, Recognised), String> {
-    let manifest: Manifest = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+    let text = std::str::from_utf8(text).map_err(|e| e.to_string())?;
+    let manifest: Manifest = serde_json::from_str(text).map_err(|e| e.to_string())?;
     let (start, end) = (manifest.start.0, manifest.end.0);
     if manifest.name != name || start >= end {
         return Err(format!("it tells of {} from {start} to {end}", manifest.name));
     }
-    let slice = Recognised {
-        name: name.to_owned(),
-        window: Window::new(start, end),
-        rev: manifest.rev,
-        manifest: Some((manifest.rows, manifest.after_seq.is_some())),
+    let told = Told {
+        rows: manifest.rows,
+        is_delta: manifest.after_seq.is_some(),
+        file: manifest.bytes.zip(manifest.sha256.filter(|hash| hash.len() == SHA256_DIGITS)),
+        previous: manifest.previous.map(|previous| previous.name),
+        as_of_seq: manifest.as_of_seq,
+        text: text.to_owned(),
     };
+    let window = Window::new(start, end);
+    let slice = Recognised { name: name.to_owned(), window, rev: manifest.rev, manifest: Some(told) };
     Ok((manifest.job, slice))
+}
+
+/// The file whose manifest was recorded last: no other follows it. Where some are missing there may be several, of
+/// which the one that knew most of the log counts.
+pub(crate) fn newest_manifest(files: &[Recognised]) -> Option<String> {
+    let told = || files.iter().filter_map(|slice| slice.manifest.as_ref().map(|told| (slice, told)));
+    let followed: BTreeSet<&str> = told().filter_map(|(_, told)| told.previous.as_deref()).collect();
+    told()
+        .filter(|(slice, _)| !followed.contains(format!("{}{MANIFEST_SUFFIX}", slice.name).as_str()))
+        .max_by_key(|(slice, told)| (told.as_of_seq, slice.window, slice.rev))
+        .map(|(slice, _)| slice.name.clone())
 }
 
 /// Names cannot be read backwards in general, so each slot's are made and looked for. Where several slots have one
@@ -124,6 +180,7 @@ fn of_manifest(text: &[u8], name: &str) -> Result<(String, Recognised), String> 
 fn by_template(
     config: &Config,
     options: &ExportOptions,
+    job: &str,
     is_there: &dyn Fn(&str) -> bool,
     within: Window,
 ) -> Result<Vec<Recognised>, Failure> {
@@ -133,7 +190,7 @@ fn by_template(
         let mut absent = 0;
         for rev in 0.. {
             let fields = NameFields {
-                job: &options.name,
+                job,
                 site: &config.site,
                 zone: &options.zone,
                 window,

@@ -4,12 +4,9 @@ use crate::receiver;
 use ew_cli::{Failure, Report, clock};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, PartOutcome, Timestamp, Window};
-use ew_store::{Delivery, Log, Proof, Seen, SliceState};
-use ew_transport::{Answer, Entry, Look};
+use ew_store::{Delivery, Log, MANIFEST_SUFFIX, Proof, Seen, SliceState};
+use ew_transport::{Answer, Entry, Look, Size};
 use std::collections::{HashMap, HashSet};
-
-/// What the name of a file's manifest adds to its own.
-pub(crate) const MANIFEST: &str = ".manifest.json";
 
 /// What came of one slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +27,11 @@ impl Outcome {
     pub(crate) const WORDS: [&str; 7] =
         ["hash", "size", "listed", "taken", "missing", "altered", "unverifiable"];
 
+    /// The file is not there as it was delivered.
+    fn is_doubted(self) -> bool {
+        matches!(self, Outcome::Missing | Outcome::Altered)
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Outcome::There(proof) => proof.as_str(),
@@ -47,6 +49,19 @@ pub(crate) struct Checked {
     pub(crate) outcome: Outcome,
     /// What was seen, where that is not all well.
     pub(crate) reason: Option<String>,
+    /// The same of its manifest, where it has one.
+    pub(crate) manifest: Option<(Outcome, Option<String>)>,
+}
+
+impl Checked {
+    /// What came of its file and of its manifest.
+    pub(crate) fn outcomes(&self) -> impl Iterator<Item = Outcome> {
+        std::iter::once(self.outcome).chain(self.manifest.iter().map(|(outcome, _)| *outcome))
+    }
+
+    fn is_doubted(&self) -> bool {
+        self.outcomes().any(Outcome::is_doubted)
+    }
 }
 
 /// What is asked for.
@@ -72,21 +87,26 @@ pub(crate) struct JobCheck {
 impl JobCheck {
     /// Whether something of the slice is not as it should be, or not proved.
     pub(crate) fn is_open(&self, slice: &Checked) -> bool {
-        match slice.outcome {
+        slice.outcomes().any(|outcome| self.is_open_file(outcome))
+    }
+
+    /// The same of one file of it.
+    pub(crate) fn is_open_file(&self, outcome: Outcome) -> bool {
+        match outcome {
             Outcome::There(proof) => self.level.is_some_and(|level| proof < level),
             Outcome::Taken => false,
             Outcome::Missing | Outcome::Altered | Outcome::Unverifiable => true,
         }
     }
 
-    /// What every slice that is there is proved at least to be; none where one is not.
+    /// What every file that is there is proved at least to be; none where one is not.
     pub(crate) fn proved(&self) -> Option<Proof> {
-        let proof = |slice: &Checked| match slice.outcome {
+        let proof = |outcome: Outcome| match outcome {
             Outcome::There(proof) => Some(Some(proof)),
             Outcome::Unverifiable => Some(None),
             _ => None,
         };
-        self.slices.iter().filter_map(proof).min().flatten()
+        self.slices.iter().flat_map(Checked::outcomes).filter_map(proof).min().flatten()
     }
 
     pub(crate) fn part(&self) -> PartOutcome {
@@ -136,18 +156,27 @@ pub(crate) fn job(
     }
     for slice in due {
         report.detail(format_args!("{}: looking for {}", options.name, name(&slice)));
-        let (outcome, reason) = if is_here(&slice) {
-            let seen = eyes.look_for(&slice, wanted.level.unwrap_or(Proof::Hash), options.taken);
+        let mut look_for = |file: &File<'_>| {
+            if !is_here(&slice) {
+                let to = slice.destination.as_deref().unwrap_or("?");
+                let reason = format!("it went to {to}, no longer the receiver of this job");
+                return (Outcome::Unverifiable, Some(reason));
+            }
+            let seen = eyes.look_for(file, wanted.level.unwrap_or(Proof::Hash), options.taken);
             seen.unwrap_or_else(|failure| {
                 let reason = failure.message.clone();
                 eyes = check.give_up(failure);
                 (Outcome::Unverifiable, Some(reason))
             })
-        } else {
-            let to = slice.destination.as_deref().unwrap_or("?");
-            (Outcome::Unverifiable, Some(format!("it went to {to}, no longer the receiver of this job")))
         };
-        check.slices.push(Checked { slice, outcome, reason });
+        let file = File { name: name(&slice), bytes: slice.bytes, sha256: slice.sha256.as_deref() };
+        let (outcome, reason) = look_for(&file);
+        let manifest = log.ledger().manifest(&slice)?.map(|text| {
+            let (bytes, sha256) = (Some(text.len() as u64), ew_export::sha256_of(&text));
+            let name = format!("{}{MANIFEST_SUFFIX}", name(&slice));
+            look_for(&File { name: &name, bytes, sha256: Some(&sha256) })
+        });
+        check.slices.push(Checked { slice, outcome, reason, manifest });
     }
     spare_what_moved(log, &options.name, &mut check.slices)?;
     log.ledger().note_seen(&seen(&check.slices), clock::now())?;
@@ -167,6 +196,13 @@ fn delivered(all: Vec<Delivery>) -> Vec<Delivery> {
     let newest: HashMap<_, i64> = found.iter().map(|slice| (place(slice), slice.id)).collect();
     found.retain(|slice| newest.get(&place(slice)) == Some(&slice.id));
     found
+}
+
+/// A file as it was delivered, as far as that is known: of one that was rebuilt maybe not all.
+struct File<'a> {
+    name: &'a str,
+    bytes: Option<u64>,
+    sha256: Option<&'a str>,
 }
 
 fn name(slice: &Delivery) -> &str {
@@ -203,10 +239,10 @@ impl Eyes {
         Ok(Eyes::Open { look, listing })
     }
 
-    /// What is seen of one slice, as far as is wanted and the receiver allows.
+    /// What is seen of one file, as far as is wanted and the receiver allows.
     fn look_for(
         &mut self,
-        slice: &Delivery,
+        file: &File<'_>,
         wanted: Proof,
         taken: bool,
     ) -> Result<(Outcome, Option<String>), Failure> {
@@ -214,7 +250,7 @@ impl Eyes {
             Eyes::Open { look, listing } => (look, listing),
             Eyes::Shut(reason) => return Ok((Outcome::Unverifiable, Some(reason.clone()))),
         };
-        let name = name(slice);
+        let name = file.name;
         let gone = || match taken {
             true => (Outcome::Taken, None),
             false => (Outcome::Missing, Some("it is not there".to_owned())),
@@ -231,7 +267,11 @@ impl Eyes {
         }
         if proof.is_none() || (size.is_none() && wanted > Proof::Listed) {
             match look.size(name).map_err(receiver::failure)? {
-                Answer::Is(bytes) => (proof, size) = (Some(Proof::Listed), bytes),
+                Answer::Is(Size::Bytes(bytes)) => (proof, size) = (Some(Proof::Listed), Some(bytes)),
+                Answer::Is(Size::Untold) => proof = Some(Proof::Listed),
+                Answer::Is(Size::Directory) => {
+                    return Ok((Outcome::Altered, Some("a directory stands there".to_owned())));
+                }
                 Answer::Absent => return Ok(gone()),
                 // A listing without it is an answer, too.
                 Answer::Unknown(_) if proof.is_none() && matches!(listing, Answer::Is(_)) => {
@@ -240,7 +280,10 @@ impl Eyes {
                 Answer::Unknown(reason) => unseen = Some(reason),
             }
         }
-        let bytes = slice.bytes.unwrap_or(0);
+        let Some(bytes) = file.bytes else {
+            let seen = proof.map_or(Outcome::Unverifiable, Outcome::There);
+            return Ok((seen, Some("its size was not known when the ledger was rebuilt".to_owned())));
+        };
         if let Some(size) = size {
             if size != bytes {
                 return Ok((
@@ -253,8 +296,12 @@ impl Eyes {
         // Read back, a file shows its size where nothing else does.
         if wanted == Proof::Hash || (wanted == Proof::Size && proof != Some(Proof::Size)) {
             match look.hash(name, bytes).map_err(receiver::failure)? {
-                Answer::Is(content) if Some(&content.sha256) == slice.sha256.as_ref() => {
+                Answer::Is(content) if Some(content.sha256.as_str()) == file.sha256 => {
                     return Ok((Outcome::There(Proof::Hash), None));
+                }
+                Answer::Is(content) if content.bytes == bytes && file.sha256.is_none() => {
+                    proof = Some(Proof::Size);
+                    unseen = Some("its hash was not known when the ledger was rebuilt".to_owned());
                 }
                 Answer::Is(content) if content.bytes == bytes => {
                     let reason = format!("its content is another, with sha256 {}", content.sha256);
@@ -285,7 +332,7 @@ fn extra(
         on_their_way.extend(ledger.unfinished(&job)?.into_iter().filter_map(|slice| slice.name));
     }
     let is_extra = |name: &&String| {
-        let plain = name.strip_suffix(MANIFEST).unwrap_or(name);
+        let plain = name.strip_suffix(MANIFEST_SUFFIX).unwrap_or(name);
         match name.strip_prefix('.') {
             Some(hidden) => hidden.strip_suffix(".part").is_some_and(|part| !on_their_way.contains(part)),
             None => !known.contains(plain) && !known.contains(name.as_str()),
@@ -298,8 +345,8 @@ fn extra(
 
 /// What is not as it should be may have been touched by an export since the ledger was read: that is not judged.
 fn spare_what_moved(log: &mut Log, job: &str, slices: &mut [Checked]) -> Result<(), Failure> {
-    let is_doubted = |checked: &Checked| matches!(checked.outcome, Outcome::Missing | Outcome::Altered);
-    let Some(known) = log.ledger().job(job)?.filter(|_| slices.iter().any(is_doubted)) else { return Ok(()) };
+    let is_any = slices.iter().any(Checked::is_doubted);
+    let Some(known) = log.ledger().job(job)?.filter(|_| is_any) else { return Ok(()) };
     let now: HashMap<i64, Delivery> = log
         .ledger()
         .list(Some(job), Window::new(Timestamp::MIN, Timestamp::MAX))?
@@ -307,14 +354,15 @@ fn spare_what_moved(log: &mut Log, job: &str, slices: &mut [Checked]) -> Result<
         .map(|slice| (slice.id, slice))
         .collect();
     let unfinished = log.ledger().unfinished(&known)?;
-    for checked in slices.iter_mut().filter(|checked| is_doubted(checked)) {
+    for checked in slices.iter_mut().filter(|checked| checked.is_doubted()) {
         let same = now.get(&checked.slice.id).is_some_and(|now| {
             (now.state, now.attempts, now.delivered_at)
                 == (checked.slice.state, checked.slice.attempts, checked.slice.delivered_at)
         });
         if !same || unfinished.iter().any(|slice| slice.name == checked.slice.name) {
-            checked.outcome = Outcome::Unverifiable;
-            checked.reason = Some("an export is at work on it".to_owned());
+            let at_work = || (Outcome::Unverifiable, Some("an export is at work on it".to_owned()));
+            (checked.outcome, checked.reason) = at_work();
+            checked.manifest = checked.manifest.as_ref().map(|_| at_work());
         }
     }
     Ok(())
@@ -323,13 +371,15 @@ fn spare_what_moved(log: &mut Log, job: &str, slices: &mut [Checked]) -> Result<
 /// What the ledger is to keep of it.
 fn seen(slices: &[Checked]) -> Vec<(Delivery, Seen)> {
     let one = |checked: &Checked| {
-        let seen = match checked.outcome {
-            Outcome::There(proof) => Seen::There(proof),
-            Outcome::Missing | Outcome::Altered => {
-                let reason = checked.reason.as_deref().unwrap_or_default();
-                Seen::Not(format!("{} at the receiver: {reason}", checked.outcome.as_str()))
-            }
-            Outcome::Unverifiable | Outcome::Taken => return None,
+        let not = |what: &str, outcome: Outcome, reason: &Option<String>| {
+            let reason = reason.as_deref().unwrap_or_default();
+            Seen::Not(format!("{what}{} at the receiver: {reason}", outcome.as_str()))
+        };
+        let seen = match (checked.outcome, &checked.manifest) {
+            (outcome, _) if outcome.is_doubted() => not("", outcome, &checked.reason),
+            (_, Some((outcome, reason))) if outcome.is_doubted() => not("its manifest is ", *outcome, reason),
+            (Outcome::There(proof), _) => Seen::There(proof),
+            _ => return None,
         };
         Some((checked.slice.clone(), seen))
     };

@@ -4,7 +4,7 @@ use crate::reconcile::{self, Checked, JobCheck, Outcome, Wanted};
 use ew_cli::{Failure, Output, Report};
 use ew_config::Config;
 use ew_core::{Exit, PartOutcome};
-use ew_store::Log;
+use ew_store::{Log, MANIFEST_SUFFIX};
 use serde_json::json;
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -59,6 +59,9 @@ fn check_json(check: &JobCheck) -> serde_json::Value {
             "sha256": slice.sha256,
             "outcome": checked.outcome.as_str(),
             "error": checked.reason,
+            "manifest": checked.manifest.as_ref().map(|(outcome, error)| {
+                json!({ "outcome": outcome.as_str(), "error": error })
+            }),
         })
     };
     json!({
@@ -76,14 +79,26 @@ fn table(checks: &[JobCheck], quiet: bool, out: &mut Output) -> Result<(), Failu
     for check in checks.iter().filter(|check| !quiet || matches!(check.part(), PartOutcome::Failed(_))) {
         for checked in check.slices.iter().filter(|checked| !quiet || check.is_open(checked)) {
             let slice = &checked.slice;
-            table.push(vec![
-                check.job.clone(),
-                slice.name.clone().unwrap_or_default(),
-                slice.window.start.to_string(),
-                slice.rev.to_string(),
-                checked.outcome.as_str().to_owned(),
-                checked.reason.clone().unwrap_or_default(),
-            ]);
+            let name = slice.name.clone().unwrap_or_default();
+            let mut line = |name: String, outcome: Outcome, reason: &Option<String>| {
+                table.push(vec![
+                    check.job.clone(),
+                    name,
+                    slice.window.start.to_string(),
+                    slice.rev.to_string(),
+                    outcome.as_str().to_owned(),
+                    reason.clone().unwrap_or_default(),
+                ]);
+            };
+            if !quiet || check.is_open_file(checked.outcome) {
+                line(name.clone(), checked.outcome, &checked.reason);
+            }
+            // A manifest is named where something is wrong with it.
+            if let Some((outcome, reason)) = &checked.manifest
+                && check.is_open_file(*outcome)
+            {
+                line(format!("{name}{MANIFEST_SUFFIX}"), *outcome, reason);
+            }
         }
         for name in &check.extra {
             let cells = [&check.job, name, "-", "-", "extra", "no slice of the ledger has this name"];
@@ -100,17 +115,32 @@ fn table(checks: &[JobCheck], quiet: bool, out: &mut Output) -> Result<(), Failu
     Ok(())
 }
 
-/// `u: 20 slices: hash 18, missing 2; extra files 1`.
+/// `u: slices 20: hash 18, missing 2; manifests 20: hash 20; extra files 1`.
 fn total(check: &JobCheck) -> String {
-    let mut text = format!("{}: slices {}", check.job, check.slices.len());
-    let counts = Outcome::WORDS
-        .map(|word| (word, check.slices.iter().filter(|checked| checked.outcome.as_str() == word).count()));
-    for (index, (word, count)) in counts.into_iter().filter(|(_, count)| *count > 0).enumerate() {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{} {word} {count}", if index == 0 { ":" } else { "," });
+    let files: Vec<Outcome> = check.slices.iter().map(|checked| checked.outcome).collect();
+    let manifests = check.slices.iter().filter_map(|checked| checked.manifest.as_ref());
+    let manifests: Vec<Outcome> = manifests.map(|(outcome, _)| *outcome).collect();
+    let mut text = format!("{}: slices {}", check.job, counts(&files));
+    // Writing to a String cannot fail.
+    if !manifests.is_empty() {
+        let _ = write!(text, "; manifests {}", counts(&manifests));
     }
     if !check.extra.is_empty() {
         let _ = write!(text, "; extra files {}", check.extra.len());
     }
     text
+}
+
+/// `20: hash 18, missing 2`.
+fn counts(outcomes: &[Outcome]) -> String {
+    let count = |word: &&str| outcomes.iter().filter(|outcome| outcome.as_str() == *word).count();
+    let words: Vec<String> = Outcome::WORDS
+        .iter()
+        .filter(|word| count(word) > 0)
+        .map(|word| format!("{word} {}", count(word)))
+        .collect();
+    match words.is_empty() {
+        true => outcomes.len().to_string(),
+        false => format!("{}: {}", outcomes.len(), words.join(", ")),
+    }
 }

@@ -7,7 +7,7 @@ use crate::ledger::Job;
 use crate::read::{Seqs, sql_error};
 use crate::selection::Scope;
 use ew_core::{Timestamp, Window};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 /// How many faults are named at most.
@@ -20,6 +20,8 @@ pub struct Audit {
     pub rows: BTreeMap<Standing, u64>,
     /// Rows that were delivered and are trimmed from the log.
     pub trimmed: u64,
+    /// Rebuilt slices whose file the log does not give.
+    pub unmatched: u64,
     /// Rows that were trimmed by force before they were delivered, of whichever job.
     pub forced: u64,
     /// What does not balance; the first of them.
@@ -38,13 +40,13 @@ pub enum Fault {
         /// Its point.
         point: String,
     },
-    /// A slice holds another number of rows than the log had when it was planned.
+    /// A slice holds another number of rows than the log gives for it as it was when it was planned.
     Count {
         /// The slice.
         window: Window,
         /// Rows by the ledger.
         ledger: u64,
-        /// Rows by the log.
+        /// Rows that the log gives.
         log: u64,
     },
     /// Two slices share a stretch of time, so a row can be in both.
@@ -79,6 +81,21 @@ impl Audit {
     }
 }
 
+impl Sent {
+    fn is_resampled(&self) -> bool {
+        self.intervals.is_some_and(|intervals| intervals > 0)
+    }
+
+    /// The rows of the file by what the log had for it: so many rows, or points of which each has one an interval. A
+    /// wide file has a column also for a point without a row.
+    fn rows_of(&self, held: u64) -> u64 {
+        match self.intervals {
+            Some(intervals) if intervals > 0 && held > 0 => held.max(self.columns.unwrap_or(0)) * intervals,
+            _ => held,
+        }
+    }
+}
+
 /// One of the values that a reading had.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Version {
@@ -107,9 +124,9 @@ impl Snapshot<'_> {
         found.map_err(&sql)
     }
 
-    /// Accounts for every row of the log that a job selects. `counts` says that slices hold the log's rows as
-    /// they are, so that their numbers can be compared.
-    pub fn audit(&self, job: &Job, present: &Scope, counts: bool) -> Result<Audit, StoreError> {
+    /// Accounts for every row of the log that a job selects. Where rows were trimmed, numbers are not compared;
+    /// nor, for a job that is `resampled`, those of a slice from before its intervals were kept.
+    pub fn audit(&self, job: &Job, present: &Scope, resampled: bool) -> Result<Audit, StoreError> {
         let sql = sql_error(self.path, "audit");
         let all = Window::new(Timestamp::MIN, Timestamp::MAX);
         let coverage = Coverage::load(self, job, present, all)?;
@@ -117,9 +134,11 @@ impl Snapshot<'_> {
         for window in &coverage.overlaps {
             audit.fault(Fault::Overlap { window: *window });
         }
-        // Rows of the log in each file as it was planned, by the place of its slice in the coverage.
+        // Rows of the log in each file as it was planned, by the place of its slice in the coverage; of a file of
+        // intervals its points.
         let mut held: Vec<Vec<u64>> =
             coverage.stretches.iter().map(|slice| vec![0; slice.sent.len()]).collect();
+        let (mut present, mut points) = (None, HashSet::new());
         let mut select =
             self.tx.prepare_cached("select time, point, seq from sample order by time").map_err(&sql)?;
         let mut rows = select.query([]).map_err(&sql)?;
@@ -134,17 +153,25 @@ impl Snapshot<'_> {
             if standing != Standing::BeforeSince
                 && let Some((index, stretch)) = coverage.slice(time)
             {
-                for (sent, held) in stretch.sent.iter().zip(&mut held[index]) {
-                    *held += u64::from(self.was_there(sent, time, point, seq)?);
+                if present.replace(index) != Some(index) {
+                    points.clear();
+                }
+                for (file, (sent, held)) in stretch.sent.iter().zip(&mut held[index]).enumerate() {
+                    let is_there = self.was_there(sent, time, point, seq)?;
+                    *held += u64::from(is_there && (!sent.is_resampled() || points.insert((file, point))));
                 }
             }
         }
         for (stretch, held) in coverage.stretches.iter().zip(held) {
+            audit.unmatched += u64::from(stretch.is_unmatched());
             for (sent, held) in stretch.sent.iter().zip(held) {
+                let is_unknown = resampled && sent.intervals.is_none();
+                let log = sent.rows_of(held);
                 if stretch.is_trimmed() {
-                    audit.trimmed += sent.rows.saturating_sub(held);
-                } else if counts && sent.rows != held {
-                    audit.fault(Fault::Count { window: stretch.window, ledger: sent.rows, log: held });
+                    let is_of_log = !sent.is_resampled() && !is_unknown;
+                    audit.trimmed += if is_of_log { sent.rows.saturating_sub(log) } else { 0 };
+                } else if !stretch.is_unmatched() && !is_unknown && sent.rows != log {
+                    audit.fault(Fault::Count { window: stretch.window, ledger: sent.rows, log });
                 }
             }
         }

@@ -44,6 +44,8 @@ pub(crate) struct Stretch {
     /// The newest revision has no file yet; the seq up to which those before it were planned.
     waiting: Option<i64>,
     trimmed: bool,
+    /// It was rebuilt, and the log does not give what is placed.
+    unmatched: bool,
     /// What is placed: the newest whole revision, and the deltas after it.
     pub(crate) sent: Vec<Sent>,
 }
@@ -59,6 +61,7 @@ impl Stretch {
             skipped: -1,
             waiting: None,
             trimmed: false,
+            unmatched: false,
             sent: Vec::new(),
         }
     }
@@ -78,7 +81,9 @@ impl Stretch {
         *of = (*of).max(seq);
         if matches!(revision.state, S::Placed | S::Verified) {
             let seqs = Seqs { after: revision.after_seq.unwrap_or(0), up_to: seq };
-            self.sent.push(Sent { seqs, rows: revision.rows });
+            let (intervals, columns) = (revision.intervals, revision.columns);
+            self.sent.push(Sent { seqs, rows: revision.rows, intervals, columns });
+            self.unmatched |= revision.unmatched;
         }
         self.waiting = matches!(revision.state, S::Planned | S::Held).then_some(before);
         self.rev = self.rev.max(revision.rev);
@@ -97,6 +102,7 @@ impl Stretch {
             as_of_seq,
             trimmed: self.trimmed,
             skipped: self.skipped >= as_of_seq.max(0),
+            unmatched: self.unmatched,
             waiting: self.waiting.is_some(),
         }
     }
@@ -106,9 +112,19 @@ impl Stretch {
         self.waiting.is_none() && self.recorded <= self.placed
     }
 
+    /// Whether a file of it is placed or on its way.
+    fn has_file(&self) -> bool {
+        self.placed.max(self.recorded) >= 0 && self.waiting.is_none_or(|before| before >= 0)
+    }
+
     /// Whether rows of it are gone from the log.
     pub(crate) fn is_trimmed(&self) -> bool {
         self.trimmed
+    }
+
+    /// Whether the log does not give what a rebuild found at the receiver.
+    pub(crate) fn is_unmatched(&self) -> bool {
+        self.unmatched
     }
 
     /// What is placed is placed; else the first revision that was planned with the row counts.
@@ -130,6 +146,10 @@ pub(crate) struct Sent {
     /// Which commits it holds.
     pub(crate) seqs: Seqs,
     pub(crate) rows: u64,
+    /// How many its rows are of; 0: they are the log's own; none: that was not kept.
+    pub(crate) intervals: Option<u64>,
+    /// Of a wide layout.
+    pub(crate) columns: Option<u64>,
 }
 
 struct Revision {
@@ -139,6 +159,9 @@ struct Revision {
     rows: u64,
     after_seq: Option<i64>,
     trimmed: bool,
+    unmatched: bool,
+    intervals: Option<u64>,
+    columns: Option<u64>,
 }
 
 /// The slices of one job in order of time, and what it selected when.
@@ -163,7 +186,8 @@ impl Coverage {
         let mut select = snapshot
             .tx
             .prepare_cached(
-                "select start_time, end_time, rev, as_of_seq, state, rows, after_seq, trimmed from slice
+                "select start_time, end_time, rev, as_of_seq, state, rows, after_seq, trimmed, unmatched is not null,
+                     intervals, json_array_length(columns) from slice
                  where job = ?1 and state <> 'empty' and end_time > ?2 and start_time < ?3
                  order by start_time, end_time, rev",
             )
@@ -182,6 +206,9 @@ impl Coverage {
                 rows: row.get(5).map_err(&sql)?,
                 after_seq: row.get(6).map_err(&sql)?,
                 trimmed: row.get(7).map_err(&sql)?,
+                unmatched: row.get(8).map_err(&sql)?,
+                intervals: row.get(9).map_err(&sql)?,
+                columns: row.get(10).map_err(&sql)?,
             };
             if stretches.last().is_none_or(|last| last.window != window) {
                 if stretches.last().is_some_and(|last| window.start < last.window.end) {
@@ -226,10 +253,10 @@ impl Coverage {
         self.slice(time).map(|(_, slice)| slice)
     }
 
-    /// The delivered slices that start after one time and by another.
+    /// The slices with a file that start after one time and by another.
     pub(crate) fn after(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Stretch> {
         let first = self.stretches.partition_point(|stretch| stretch.window.start <= from);
-        self.stretches[first..].iter().take_while(move |s| s.window.start <= to).filter(|s| s.placed >= 0)
+        self.stretches[first..].iter().take_while(move |s| s.window.start <= to).filter(|s| s.has_file())
     }
 
     /// The stretch without a slice around an instant that no slice holds, up to where the selection changed.

@@ -4,6 +4,7 @@ use crate::coverage::{Coverage, Standing};
 use crate::error::StoreError;
 use crate::ledger::{Job, Ledger};
 use crate::read;
+use crate::rebuild::Matched;
 use crate::selection::Scope;
 use crate::{Delivery, SliceState, Snapshot};
 use ew_core::{Grid, LateAs, LateRows, Span, Timestamp, Window};
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 
 impl Snapshot<'_> {
     /// The rows before the job's bookmark that none of its slices has, by slice or by slot; and the slices within
-    /// `reach` after such a row, which it counts in too.
+    /// `reach` after such a row, whose intervals may count it too.
     ///
     /// Reads only what was committed since the job last looked, so it costs nothing where nothing came late.
     pub fn late(
@@ -48,10 +49,11 @@ impl Snapshot<'_> {
                     Some(slice) => (slice.window, Some(slice.before())),
                     None => (grid.slot(time).intersect(&coverage.gap(time)), None),
                 };
-                found.entry(window).or_insert(LateRows { window, rows: 0, before }).rows += 1;
+                found.entry(window).or_insert(LateRows { window, rows: 0, lead_in: 0, before }).rows += 1;
                 for slice in coverage.after(time, time.plus_micros(reach.micros())) {
                     let (window, before) = (slice.window, Some(slice.before()));
-                    found.entry(window).or_insert(LateRows { window, rows: 0, before });
+                    let none = LateRows { window, rows: 0, lead_in: 0, before };
+                    found.entry(window).or_insert(none).lead_in += 1;
                 }
             }
         }
@@ -104,14 +106,24 @@ impl LateSlice {
 }
 
 impl Ledger<'_> {
-    /// Commits what was found late as slices that are planned or held, and with it the seq up to which the job
-    /// has looked: from here on none of these rows can be forgotten.
-    pub fn record_late(&mut self, job: &Job, as_of_seq: i64, late: &[LateSlice]) -> Result<(), StoreError> {
+    /// Commits what was found late as slices that are planned or held, the rebuilt slices that turned out to be what
+    /// the log gives, and with both the seq up to which the job has looked: from here on none of these rows can be
+    /// forgotten, and none is looked at again.
+    pub fn record_late(
+        &mut self,
+        job: &Job,
+        as_of_seq: i64,
+        late: &[LateSlice],
+        matched: &[Matched],
+    ) -> Result<(), StoreError> {
         if late.is_empty() && self.nothing_written_since(job)? {
             return Ok(());
         }
         let sql = self.sql("record late rows");
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
+        for matched in matched {
+            matched.record(&tx, job, as_of_seq).map_err(&sql)?;
+        }
         for slice in late {
             let window = slice.rows.window;
             let (start, end) = (window.start.micros(), window.end.micros());
@@ -141,7 +153,7 @@ impl Ledger<'_> {
                     state.as_str(),
                     after_seq,
                     reason,
-                    slice.rows.rows
+                    slice.rows.count()
                 ],
             )
             .map_err(&sql)?;

@@ -2,10 +2,12 @@
 
 use crate::error::StoreError;
 use crate::ledger::{Job, Ledger, columns_json};
+use crate::manifest::MANIFEST_SUFFIX;
 use crate::selection::Scope;
 use crate::state::SliceState;
 use ew_core::{Columns, Timestamp, Window};
-use rusqlite::{TransactionBehavior, params};
+use rusqlite::{Transaction, TransactionBehavior, params};
+use std::str::FromStr;
 
 /// One row of a rebuilt ledger.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +24,8 @@ pub struct Rebuilt {
     pub reason: Option<String>,
     /// The log does not have its rows, so it can never be rendered again.
     pub trimmed: bool,
+    /// The log does not give its file.
+    pub unmatched: Option<Unmatched>,
     /// The columns of a wide layout.
     pub columns: Option<Columns>,
     /// Its number within the job.
@@ -37,8 +41,8 @@ pub struct Rebuilt {
 pub struct RebuiltFile {
     /// Its name at the receiver.
     pub name: String,
-    /// Further names there that are its own, as that of its manifest.
-    pub beside: Option<String>,
+    /// The manifest beside it, as it was read back.
+    pub manifest: Option<String>,
     /// Its size, where that is told.
     pub bytes: Option<u64>,
     /// Its SHA-256, lower-case hex, where it could be read back.
@@ -53,28 +57,99 @@ pub struct RebuiltFile {
     pub kept: Option<String>,
 }
 
+/// All that was found of a job.
+#[derive(Debug)]
+pub struct FoundThere<'a> {
+    /// At this receiver.
+    pub destination: &'a str,
+    /// Rows up to this seq were looked at.
+    pub as_of_seq: i64,
+    /// In order of time.
+    pub slices: &'a [Rebuilt],
+    /// The file whose manifest the next one follows.
+    pub newest_manifest: Option<&'a str>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What tells that the log gives the file of a rebuilt slice after all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmatched {
+    /// The hash of the file, or its size where that is all that is known.
+    File,
+    /// The number of its rows: the file holds only some of them, and earlier files the others.
+    Rows,
+}
+
+impl Unmatched {
+    fn as_str(self) -> &'static str {
+        match self {
+            Unmatched::File => "file",
+            Unmatched::Rows => "rows",
+        }
+    }
+}
+
+impl FromStr for Unmatched {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Unmatched, String> {
+        let known = [Unmatched::File, Unmatched::Rows].into_iter().find(|known| known.as_str() == text);
+        known.ok_or_else(|| format!("what tells the file of a slice: {text:?}"))
+    }
+}
+
+/// A rebuilt slice whose rows came back: the log gives the file that the receiver has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matched {
+    /// The slice.
+    pub window: Window,
+    /// Samples in it.
+    pub rows: u64,
+    /// The columns of a wide layout.
+    pub columns: Option<Columns>,
+    /// The formatter and its version, where it gives the very file.
+    pub format: Option<String>,
+    /// Version of the zone rules of that rendering.
+    pub zone_data: Option<String>,
+}
+
+impl Matched {
+    /// What was held for it is at the receiver.
+    pub(crate) fn record(&self, tx: &Transaction<'_>, job: &Job, as_of_seq: i64) -> rusqlite::Result<()> {
+        let (start, end) = (self.window.start.micros(), self.window.end.micros());
+        let columns = self.columns.as_ref().map(|columns| columns_json(columns));
+        tx.execute(
+            "update slice set unmatched = null, trimmed = 0, as_of_seq = ?4, rows = ?5, columns = ?6, format = ?7,
+                 zone_data = ?8
+             where job = ?1 and start_time = ?2 and end_time = ?3 and unmatched is not null
+                 and state in ('placed', 'verified')",
+            params![job.id, start, end, as_of_seq, self.rows, columns, self.format, self.zone_data],
+        )?;
+        tx.execute(
+            "delete from slice where job = ?1 and start_time = ?2 and end_time = ?3 and state in ('planned', 'held')",
+            params![job.id, start, end],
+        )?;
+        Ok(())
+    }
+}
+
 impl Ledger<'_> {
     /// Commits all that was found of a job at its receiver: slices, names, and the bookmark, which is the latest
     /// end of them. The job has no slice yet.
-    pub fn rebuild(
-        &mut self,
-        job: &str,
-        scope: &Scope,
-        destination: &str,
-        as_of_seq: i64,
-        slices: &[Rebuilt],
-        at: Timestamp,
-    ) -> Result<Job, StoreError> {
+    pub fn rebuild(&mut self, job: &str, scope: &Scope, found: &FoundThere<'_>) -> Result<Job, StoreError> {
+        let FoundThere { destination, as_of_seq, slices, newest_manifest, at } = *found;
         let known = self.make_job(job)?;
         self.note_scope(&known, scope)?;
         let sql = self.sql("rebuild the ledger");
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
+        let mut manifests = Vec::new();
         for slice in slices {
             let (start, end) = (slice.window.start.micros(), slice.window.end.micros());
             let columns = slice.columns.as_ref().map(|columns| columns_json(columns));
             tx.prepare_cached(
-                "insert into slice (job, start_time, end_time, rev, as_of_seq, state, reason, trimmed, columns, count, rows)
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                "insert into slice (job, start_time, end_time, rev, as_of_seq, state, reason, trimmed, columns, count, rows, unmatched)
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )
             .and_then(|mut insert| {
                 insert.execute(params![
@@ -88,7 +163,8 @@ impl Ledger<'_> {
                     slice.trimmed,
                     columns,
                     slice.count,
-                    slice.rows
+                    slice.rows,
+                    slice.unmatched.map(Unmatched::as_str)
                 ])
             })
             .map_err(&sql)?;
@@ -113,11 +189,22 @@ impl Ledger<'_> {
                 ])
             })
             .map_err(&sql)?;
-            for name in std::iter::once(&file.name).chain(&file.beside) {
+            let beside = file.manifest.as_ref().map(|_| format!("{}{MANIFEST_SUFFIX}", file.name));
+            for name in std::iter::once(&file.name).chain(&beside) {
                 tx.prepare_cached("insert into file_name values (?1, ?2, ?3, ?4, ?5) on conflict do nothing")
                     .and_then(|mut insert| insert.execute(params![destination, name, known.id, start, end]))
                     .map_err(&sql)?;
             }
+            if let Some(text) = &file.manifest {
+                manifests.push((newest_manifest == Some(file.name.as_str()), id, text));
+            }
+        }
+        // The order of their ids is that in which they follow each other, so the newest is the last.
+        manifests.sort_by_key(|(is_newest, ..)| *is_newest);
+        for (_, slice, text) in manifests {
+            tx.prepare_cached("insert into manifest (slice, text) values (?1, ?2)")
+                .and_then(|mut insert| insert.execute(params![slice, text]))
+                .map_err(&sql)?;
         }
         let placed = slices.iter().filter(|slice| slice.state == SliceState::Placed);
         let bookmark = placed.map(|slice| slice.window.end.micros()).max();

@@ -34,6 +34,8 @@ pub struct NewSlice {
     pub ext: String,
     /// Samples in it.
     pub rows: u64,
+    /// How many intervals they are of; 0: they are the log's own.
+    pub intervals: u64,
     /// Size of the file, bytes.
     pub bytes: u64,
     /// Of the file, lower-case hex.
@@ -98,7 +100,7 @@ impl Ledger<'_> {
         tx.execute(
             "update slice set state = 'rendered', as_of_seq = ?2, after_seq = ?3, columns = ?4, format = ?5,
                  count = ?6, name = ?7, rows = ?8, bytes = ?9, sha256 = ?10, spool = ?11, destination = ?12,
-                 zone_data = ?13, reason = null
+                 zone_data = ?13, intervals = ?14, reason = null
              where id = ?1",
             params![
                 id,
@@ -113,7 +115,8 @@ impl Ledger<'_> {
                 slice.sha256,
                 slice.spool,
                 slice.destination,
-                slice.zone_data
+                slice.zone_data,
+                slice.intervals
             ],
         )
         .map_err(&sql)?;
@@ -302,6 +305,7 @@ mod tests {
             name: name.into(),
             ext: "csv".into(),
             rows: 3,
+            intervals: 0,
             bytes: 40,
             sha256: "00".into(),
             spool: "u/x.csv".into(),

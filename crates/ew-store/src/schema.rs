@@ -1,7 +1,7 @@
 //! The schema and its migrations, one step per `user_version`.
 
 /// Step n brings a log from `user_version` n to n + 1. A step, once released, is never edited.
-pub(crate) const STEPS: &[&str] = &[STEP_0, STEP_1, STEP_2];
+pub(crate) const STEPS: &[&str] = &[STEP_0, STEP_1, STEP_2, STEP_3];
 
 /// Times are microseconds since 1970-01-01T00:00:00Z.
 ///
@@ -157,6 +157,13 @@ create table run (                          -- the last run of each job, also on
     message text,                           -- why it failed
     good_at integer                         -- the last run in which nothing failed
 ) strict;
+";
+
+/// A rebuilt slice may have a file that the log does not give, until its rows come back. And how many intervals a file
+/// has tells how many rows the log's points make in it.
+const STEP_3: &str = "
+alter table slice add column unmatched text;        -- the log does not give its file; what tells that it does: 'file', 'rows'
+alter table slice add column intervals integer;     -- how many its rows are of; 0: they are the log's own; null: not kept then
 ";
 
 #[cfg(test)]

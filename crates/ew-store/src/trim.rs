@@ -65,9 +65,7 @@ impl Claims {
     fn load(snapshot: &Snapshot<'_>, owed: &[Owed]) -> Result<Claims, StoreError> {
         let all = Window::new(Timestamp::MIN, Timestamp::MAX);
         let one = |owed: &Owed| {
-            // A job that never ran has delivered nothing.
-            let never = Job { id: -1, name: owed.name.clone(), bookmark: None, slices: 0, looked_seq: 0 };
-            let job = snapshot.job(&owed.name)?.unwrap_or(never);
+            let job = snapshot.job(&owed.name)?.unwrap_or_else(|| Job::never_ran(&owed.name));
             let coverage = Coverage::load(snapshot, &job, &owed.scope, all)?;
             let late = snapshot.late(&job, &owed.scope, &owed.grid, owed.lead_in)?;
             Ok(Claim {
@@ -97,7 +95,8 @@ impl Claims {
     /// Whether a row counts in intervals of slices that keep their rows.
     fn is_lead_in(&self, time: Timestamp, point: i64, seq: i64, before: Timestamp) -> bool {
         self.jobs.iter().any(|claim| {
-            time.plus_micros(claim.lead_in.micros()) > before
+            claim.lead_in.micros() > 0
+                && time.plus_micros(claim.lead_in.micros()) >= before
                 && claim.coverage.standing(time, point, seq).is_some()
         })
     }
@@ -135,7 +134,8 @@ impl Snapshot<'_> {
 
 impl Log {
     /// Removes the rows before a time, with their history, except those that a job has not delivered; with
-    /// `force` those too. A slice that lost rows is marked, and is never rendered again.
+    /// `force` those too. A slice that lost rows, or rows before it that its intervals count, is marked, and is never
+    /// rendered again.
     ///
     /// The jobs' locks must be held: a slice that is being rendered would lose rows.
     pub fn trim(
@@ -225,12 +225,15 @@ impl Chunk<'_> {
                 continue;
             }
             forced += u64::from(is_owed);
-            for Claim { job, coverage, .. } in &self.claims.jobs {
-                let standing = coverage.standing(time, point, seq);
-                if standing.is_some_and(|standing| standing != Standing::BeforeSince)
-                    && let Some(slice) = coverage.at(time)
-                {
-                    cut.insert((*job, slice.window));
+            for Claim { job, coverage, lead_in, .. } in &self.claims.jobs {
+                if matches!(coverage.standing(time, point, seq), None | Some(Standing::BeforeSince)) {
+                    continue;
+                }
+                cut.extend(coverage.at(time).map(|slice| (*job, slice.window)));
+                if lead_in.micros() > 0 {
+                    // Rendered again, their first interval would begin without it.
+                    let after = coverage.after(time, time.plus_micros(lead_in.micros()));
+                    cut.extend(after.map(|slice| (*job, slice.window)));
                 }
             }
         }

@@ -5,7 +5,7 @@ use crate::look::{Hashed, NAMES_MAX, Sink, answer, drain, too_many};
 use crate::probe::CONTENT;
 use crate::source::{PIECE_BYTES, Source, sha256_of};
 use crate::{
-    Ability, Answer, Checked, Compression, Content, Context, Entry, How, Look, Parcel, Probe, Receipt,
+    Ability, Answer, Checked, Compression, Content, Context, Entry, How, Look, Parcel, Probe, Receipt, Size,
     Transport, TransportError, Transporter, filled, part_name,
 };
 use serde::{Deserialize, Deserializer};
@@ -117,13 +117,10 @@ impl Look for Directory {
         }
     }
 
-    fn size(&mut self, name: &str) -> Result<Answer<Option<u64>>, TransportError> {
+    fn size(&mut self, name: &str) -> Result<Answer<Size>, TransportError> {
         self.ask(name, |path| {
             let meta = fs::metadata(path).map_err(|e| far("look for", path, &e))?;
-            match meta.is_dir() {
-                true => Err(Fault::new(ErrorKind::Missing, format!("{} is a directory", path.display()))),
-                false => Ok(Some(meta.len())),
-            }
+            Ok(if meta.is_dir() { Size::Directory } else { Size::Bytes(meta.len()) })
         })
     }
 

@@ -17,7 +17,7 @@ mod source;
 pub use compress::{Compression, Compressor};
 pub use error::{ErrorKind, TransportError};
 pub use file::FileOptions;
-pub use look::{Answer, Content, Entry, Look};
+pub use look::{Answer, Content, Entry, Look, Size};
 pub use probe::{Ability, Can, Finding, Probe};
 pub use sftp::{Fingerprint, HostName, Login, SftpOptions};
 pub use smtp::{MailAddress, MailLogin, Security, SmtpOptions};

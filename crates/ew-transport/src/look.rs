@@ -29,6 +29,24 @@ pub struct Entry {
     pub bytes: Option<u64>,
 }
 
+/// What stands under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// A file of so many bytes.
+    Bytes(u64),
+    /// A file whose size is not told.
+    Untold,
+    /// A directory.
+    Directory,
+}
+
+impl Size {
+    /// Of a file as it is told.
+    pub(crate) fn of_file(bytes: Option<u64>) -> Size {
+        bytes.map_or(Size::Untold, Size::Bytes)
+    }
+}
+
 /// What a file read back holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
@@ -44,8 +62,8 @@ pub trait Look {
     /// The files in its directory, without folders, in no order. [`Answer::Absent`] is never the answer.
     fn list(&mut self) -> Result<Answer<Vec<Entry>>, TransportError>;
 
-    /// The size of a file, bytes; none where it is there and its size is not told.
-    fn size(&mut self, name: &str) -> Result<Answer<Option<u64>>, TransportError>;
+    /// What stands under a name.
+    fn size(&mut self, name: &str) -> Result<Answer<Size>, TransportError>;
 
     /// Reads a file back, at most little more than `bytes_max` bytes of it, and hashes it.
     fn hash(&mut self, name: &str, bytes_max: u64) -> Result<Answer<Content>, TransportError>;

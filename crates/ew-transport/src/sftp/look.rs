@@ -5,7 +5,7 @@ use super::deliver::beside;
 use super::fault::{fault, io_fault, is_absent, is_denied, is_end, is_failure, is_unsupported};
 use crate::error::{ErrorKind, Fault};
 use crate::look::{Hashed, NAMES_MAX, Sink, answer, drain, too_many};
-use crate::{Answer, Content, Entry, Look, TransportError, part_name};
+use crate::{Answer, Content, Entry, Look, Size, TransportError, part_name};
 use std::path::Path;
 
 /// Asks one server, over one connection as long as it lasts.
@@ -30,13 +30,10 @@ impl Look for SftpLook {
         listed.map_err(|fault| fault.seen_at(&self.access.far_side, None))
     }
 
-    fn size(&mut self, name: &str) -> Result<Answer<Option<u64>>, TransportError> {
+    fn size(&mut self, name: &str) -> Result<Answer<Size>, TransportError> {
         self.ask_of(name, |link, path| {
             let stat = link.sftp.stat(Path::new(path)).map_err(|e| said(link, "look for", path, &e))?;
-            match stat.is_dir() {
-                true => Err(Fault::new(ErrorKind::Missing, format!("{path} is a directory"))),
-                false => Ok(stat.size),
-            }
+            Ok(if stat.is_dir() { Size::Directory } else { Size::of_file(stat.size) })
         })
     }
 
