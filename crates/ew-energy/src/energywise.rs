@@ -1,8 +1,7 @@
 //! The profile of CISCO-ENERGYWISE-MIB: what the entities of a switch use.
 
 use crate::sum::watts;
-use crate::walk::walk;
-use crate::{Agent, EnergyError, EntityReading, Oid, Sum, Value};
+use crate::{Agent, EnergyError, EntityReading, Oid, Sum, Value, Walk};
 use ew_core::{Quality, point_part};
 use std::collections::HashMap;
 
@@ -44,12 +43,16 @@ pub struct Usage {
 ///
 /// `cewDeviceTotalUsage` is never read: it is the same power once more. So are meters.
 pub fn read(agent: &mut dyn Agent, query: &Query<'_>) -> Result<Usage, EnergyError> {
-    if let Some(domain) = query.domain {
-        check_domain(agent, domain)?;
-    }
     let entry = Oid::new(ENT_ENTRY);
     let columns = COLUMNS.map(|column| entry.child(column));
-    let table: Vec<Row> = walk(agent, &columns, query.repetitions, "cewEntTable")?
+    let mut walk = Walk::new(&columns, query.repetitions, "cewEntTable");
+    if let Some(domain) = query.domain {
+        let object = "cewDomainName.0";
+        let found = walk.start(agent, &[Oid::new(DOMAIN_NAME)], object)?.pop().unwrap_or(Value::Absent);
+        check_domain(agent.peer(), found, domain, object)?;
+    }
+    let table: Vec<Row> = walk
+        .finish(agent)?
         .into_iter()
         .filter_map(|(index, cells)| match index[..] {
             [index] => Row::new(index, &cells),
@@ -92,17 +95,16 @@ pub fn read(agent: &mut dyn Agent, query: &Query<'_>) -> Result<Usage, EnergyErr
     }
 }
 
-fn check_domain(agent: &mut dyn Agent, expected: &str) -> Result<(), EnergyError> {
-    let object = "cewDomainName.0";
-    match agent.get(&Oid::new(DOMAIN_NAME), object)? {
+fn check_domain(peer: &str, found: Value, expected: &str, object: &str) -> Result<(), EnergyError> {
+    match found {
         Value::Text(found) if found == expected.as_bytes() => Ok(()),
         Value::Text(found) => Err(EnergyError::WrongDomain {
-            peer: agent.peer().to_owned(),
+            peer: peer.to_owned(),
             found: String::from_utf8_lossy(&found).into_owned(),
             expected: expected.to_owned(),
         }),
         other => Err(EnergyError::Breach {
-            peer: agent.peer().to_owned(),
+            peer: peer.to_owned(),
             object: object.to_owned(),
             cause: match other {
                 Value::Absent => "it has no such object, so EnergyWise is off or not to be seen".into(),
