@@ -1,6 +1,8 @@
 //! Energy domains against a real SNMP agent.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/peer.rs"]
+mod peer;
 #[path = "support/snmpd.rs"]
 mod snmpd;
 
@@ -9,10 +11,14 @@ use ew_energy::{
     CachedTotal, Domain, DomainOptions, DomainReading, Failure, Importance, PollOptions, SnmpOptions,
     SwitchReading, Total, TreeReading, check, poll, trees,
 };
+use peer::Peer;
 use serde::Deserialize;
 use snmpd::{Relay, Silent, Snmpd};
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const START: i64 = 1_700_000_000;
 
@@ -55,17 +61,25 @@ impl Poll {
 
     /// The trees in the order they came.
     fn run(&self) -> Vec<TreeReading> {
-        self.run_with(&|source| match source {
-            SecretSource::Plain(secret) => Ok(secret.clone()),
-            other => Err(format!("{other:?} is not for tests")),
-        })
+        self.run_on(&plain, &mut |_| {})
     }
 
     fn run_with(&self, secret: &dyn Fn(&SecretSource) -> Result<Secret, String>) -> Vec<TreeReading> {
+        self.run_on(secret, &mut |_| {})
+    }
+
+    /// Each tree is shown to `see` when it comes.
+    fn run_on(
+        &self,
+        secret: &dyn Fn(&SecretSource) -> Result<Secret, String>,
+        see: &mut dyn FnMut(&TreeReading),
+    ) -> Vec<TreeReading> {
         let mut came = Vec::new();
         let trees: Vec<&Domain> = self.trees.iter().collect();
-        let start = Timestamp::from_secs(START);
-        poll(&trees, self.options, start, &self.cached, secret, &mut |tree| came.push(tree));
+        poll(&trees, self.options, Timestamp::from_secs(START), &self.cached, secret, &mut |tree| {
+            see(&tree);
+            came.push(tree);
+        });
         came
     }
 
@@ -81,6 +95,13 @@ impl Poll {
         let switch = self.switch();
         assert_eq!((switch.value, switch.quality), (None, Quality::Missing));
         switch.failure.unwrap()
+    }
+}
+
+fn plain(source: &SecretSource) -> Result<Secret, String> {
+    match source {
+        SecretSource::Plain(secret) => Ok(secret.clone()),
+        other => Err(format!("{other:?} is not for tests")),
     }
 }
 
@@ -448,6 +469,49 @@ fn a_silent_switch_delays_only_its_own_tree() {
     assert_eq!(order, ["com.empty", "com.cisco.bldg19", "com.cisco.dead"]);
     // One after the other every tree comes, too.
     assert_eq!(Poll::new(&config.replace("retries = 1", "retries = 0\nparallel = 1")).run().len(), 3);
+}
+
+/// It answers only once the tree of all others was handed over, so it cannot have held them up.
+#[test]
+fn one_dead_of_two_hundred_holds_up_none() {
+    let addresses: Vec<String> = (1..200).map(|n| format!("127.0.1.{n}")).collect();
+    let agent = Snmpd::start_on("switch", &addresses.iter().map(String::as_str).collect::<Vec<_>>());
+    let committed = Arc::new(AtomicBool::new(false));
+    let (revived, objects) = (Arc::clone(&committed), peer::table("com.dead", 1));
+    let dead = Peer::start(move |asked| match revived.load(Ordering::Relaxed) {
+        true => vec![peer::response(asked.pdu.request_id, &peer::honest(asked, &objects))],
+        false => Vec::new(),
+    });
+    let mut config = "[snmp]\nretries = 10\ndeadline = \"60s\"\n".to_owned();
+    config += &(domain("com.dead") + &switch("dead", "127.0.0.1", dead.port()) + "timeout = \"100ms\"\n");
+    config += &domain("com.cisco.bldg19");
+    for (n, address) in addresses.iter().enumerate() {
+        config += &switch(&format!("sw{n}"), address, agent.port());
+    }
+    let came = Poll::new(&config).run_on(&plain, &mut |_| committed.store(true, Ordering::Relaxed));
+    let totals: Vec<_> = came.iter().map(|t| (t.root(), t.domains[0].total.answered)).collect();
+    assert_eq!(totals, [("com.cisco.bldg19", 199), ("com.dead", 1)]);
+}
+
+/// The same columns and the name by net-snmp, counted on the way to the agent.
+#[test]
+fn fewer_datagrams_than_snmpbulkwalk() {
+    let agent = Snmpd::start("switch");
+    let line = Relay::start(&agent, 0, 1);
+    let reading = one("com.cisco.bldg19", line.port(), "").switch();
+    let ours = line.heard();
+    assert_eq!((reading.value, reading.requests as usize), (Some(145.1), ours));
+    for object in ["3", "6.1.4", "6.1.7", "6.1.8", "6.1.9", "6.1.12", "6.1.20"] {
+        let asked = Command::new("snmpbulkwalk")
+            .env("MIBS", "")
+            .args(["-v2c", "-cpublic", "-Cr25", &format!("127.0.0.1:{}", line.port())])
+            .arg(format!("1.3.6.1.4.1.9.9.683.1.{object}"))
+            .stdout(Stdio::null())
+            .status();
+        assert!(asked.unwrap().success());
+    }
+    let theirs = line.heard() - ours;
+    assert!(ours * 5 < theirs, "{ours} and {theirs}");
 }
 
 /// com.cisco has a good switch, and below it one domain with a good one and one with a dead one.

@@ -110,7 +110,9 @@ impl Line {
             let length = match self.0.recv(buffer) {
                 Ok(length) => length,
                 Err(e) => match e.kind() {
-                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => continue,
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {
+                        continue;
+                    }
                     _ => return Err(closed(e)),
                 },
             };
@@ -127,7 +129,7 @@ impl Line {
             (Some(error), _) => Miss::Garbled(error.0),
             (None, 0) => Miss::Silent(format!("silence for {}", Span(wait))),
             (None, _) => Miss::Silent(format!(
-                "silence for {}, but for {strays} answers to other requests",
+                "silence for {}, but for answers to other requests: {strays}",
                 Span(wait)
             )),
         })

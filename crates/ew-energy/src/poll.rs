@@ -3,7 +3,8 @@
 use crate::energywise::{self, Query, Usage};
 use crate::reading::{Parts, Points};
 use crate::{
-    Agent, PROFILE_BUILT, Protocol, SnmpAgent, SnmpOptions, Switch, SwitchReading, Total, TreeReading, Weather,
+    Agent, PROFILE_BUILT, Protocol, SnmpAgent, SnmpOptions, Switch, SwitchReading, Total, TreeReading,
+    Weather,
 };
 use crate::{CachedTotal, Credentials, Domain, DomainReading, EnergyError, Failure, Importance};
 use ew_core::{Quality, Secret, SecretSource, Timestamp};
@@ -70,7 +71,8 @@ pub fn poll(
     resolve_secret: &dyn Fn(&SecretSource) -> Result<Secret, String>,
     on_tree: &mut dyn FnMut(TreeReading),
 ) {
-    let secrets = Secrets { resolve: resolve_secret, known: Default::default(), credentials: Default::default() };
+    let secrets =
+        Secrets { resolve: resolve_secret, known: Default::default(), credentials: Default::default() };
     let mut pending: Vec<Pending<'_>> = Vec::new();
     let mut jobs: Vec<Job<'_>> = Vec::new();
     for (tree, root) in trees.iter().enumerate() {

@@ -261,7 +261,9 @@ impl Agent for SnmpAgent {
     fn get_many(&mut self, oids: &[Oid], object: &str) -> Result<Vec<Value>, EnergyError> {
         let found = match &self.credentials {
             Credentials::V1(_) => self.ask_one_by_one(Kind::Get, oids, &Value::Absent, object),
-            _ => self.ask(object, Pdu::request(Kind::Get, 0, oids.iter().cloned())).map(Result::unwrap_or_default),
+            _ => self
+                .ask(object, Pdu::request(Kind::Get, 0, oids.iter().cloned()))
+                .map(Result::unwrap_or_default),
         };
         let found = match found {
             Err(EnergyError::Device { status: "tooBig", .. }) if oids.len() > 1 => {

@@ -104,8 +104,7 @@ impl Engine {
     /// A signed answer says what time it is there; whether it is not an old one.
     fn is_fresh(&mut self, header: &Header) -> bool {
         let (theirs, ours) = (i64::from(header.time), i64::from(self.time()));
-        let fresh =
-            header.boots > self.boots || (header.boots == self.boots && theirs >= ours - TIME_WINDOW);
+        let fresh = header.boots > self.boots || (header.boots == self.boots && theirs >= ours - TIME_WINDOW);
         if fresh {
             (self.boots, self.time, self.heard) = (header.boots, header.time, Instant::now());
         }

@@ -175,9 +175,9 @@ impl Writer {
     pub fn integer(&mut self, number: i64) {
         let bytes = number.to_be_bytes();
         // A leading byte goes where it says no more than the first bit behind it.
-        let idle = bytes.windows(2).take_while(|pair| {
-            matches!((pair[0], pair[1] & 0x80), (0x00, 0x00) | (0xff, 0x80))
-        });
+        let idle = bytes
+            .windows(2)
+            .take_while(|pair| matches!((pair[0], pair[1] & 0x80), (0x00, 0x00) | (0xff, 0x80)));
         self.element(INTEGER, bytes.get(idle.count()..).unwrap_or_default());
     }
 
