@@ -124,9 +124,7 @@ fn one_silent_switch_of_many_costs_only_its_own_deadline() {
 #[test]
 fn on_a_lossy_net_none_is_missed_but_the_dead() {
     let mut arguments: Vec<String> =
-        ["--switches", "60", "--domain", "com.a", "--entities", "48", "--seed", "3"]
-            .map(str::to_owned)
-            .into();
+        ["--switches", "60", "--domain", "com.a", "--seed", "1"].map(str::to_owned).into();
     for fault in ["lossy=all:20", "slow=all:20ms", "silent=sw0007", "silent=sw0008", "silent=sw0060"] {
         arguments.extend(["--fault".to_owned(), fault.to_owned()]);
     }
@@ -138,11 +136,9 @@ fn on_a_lossy_net_none_is_missed_but_the_dead() {
     let ended = site.run(EW_POLL, "--json").exit(1);
     let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     let switches = report["domains"][0]["switches"].as_array().unwrap();
-    let (missed, read): (Vec<_>, Vec<_>) = switches.iter().partition(|switch| switch["value"].is_null());
-    let names: Vec<_> = missed.iter().map(|switch| switch["name"].as_str().unwrap()).collect();
+    let missed = switches.iter().filter(|switch| switch["value"].is_null());
+    let names: Vec<_> = missed.map(|switch| switch["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["sw0007", "sw0008", "sw0060"], "{report:#}");
-    let most = read.iter().map(|switch| switch["requests"].as_u64().unwrap()).max();
-    println!("{most:?}");
 }
 
 #[test]

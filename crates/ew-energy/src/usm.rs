@@ -235,3 +235,70 @@ fn mac<D: Digest + sha2::digest::core_api::BlockSizeUser>(key: &[u8], parts: &[&
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().to_vec()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Credentials, SnmpOptions};
+    use ew_core::SecretSource;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    fn user(keys: &str) -> Arc<User> {
+        let options: SnmpOptions = toml::from_str(&format!("version = \"3\"\nuser = \"u\"\n{keys}")).unwrap();
+        let secret = |source: &SecretSource| match source {
+            SecretSource::Plain(secret) => Ok(secret.clone()),
+            other => Err(format!("{other:?} is not for tests")),
+        };
+        match Credentials::resolve(&options, &secret).unwrap() {
+            Credentials::V3(user) => user,
+            _ => panic!(),
+        }
+    }
+
+    fn hex(text: &str) -> Vec<u8> {
+        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    }
+
+    /// RFC 3414, A.3.1 and A.3.2: "maplesyrup" for the engine 00 … 02.
+    #[test]
+    fn keys_of_the_rfc() {
+        let engine_id = hex("000000000000000000000002");
+        for (auth, master, localised) in [
+            ("md5", "9faf3283884e92834ebc9847d8edd963", "526f5eed9fcce26f8964c2930787d82b"),
+            ("sha", "9fb5cc0381497b3793528939ff788d5d79145211", "6695febc9288e36282235fc7151f128497b38f3f"),
+        ] {
+            let user = user(&format!("auth = \"{auth}\"\nauth_password = \"maplesyrup\""));
+            let keys = MasterKeys::new(&user);
+            assert_eq!(keys.auth.as_ref().unwrap().1, hex(master), "{auth}");
+            assert_eq!(keys.localised(&engine_id).auth.unwrap().1, hex(localised), "{auth}");
+            assert!(!format!("{keys:?} {user:?}").contains("maple"));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+        #[test]
+        fn what_is_encrypted_comes_back_and_noise_does_no_harm(
+            data in prop::collection::vec(any::<u8>(), 0..500),
+            salt: Vec<u8>,
+            number: u64,
+            numbers in (0..=i32::MAX, 0..=i32::MAX),
+            signature in 0..600_usize,
+        ) {
+            for cipher in [PrivProtocol::Des, PrivProtocol::Aes, PrivProtocol::Aes192, PrivProtocol::Aes256] {
+                let keys = Keys {
+                    auth: Some((AuthProtocol::Sha256, vec![7; 32])),
+                    privacy: Some((cipher, vec![9; cipher_key_bytes(cipher)])),
+                };
+                let mut header = Header { boots: numbers.0, time: numbers.1, ..Header::default() };
+                let sent = keys.encrypt(&mut header, number, data.clone());
+                prop_assert!(data.len() < 8 || sent != data);
+                let came = keys.decrypt(&header, &sent).unwrap();
+                prop_assert_eq!(&came[..data.len()], data.as_slice());
+                let _ = keys.decrypt(&Header { salt: salt.clone(), ..header }, &data);
+                prop_assert!(!keys.verifies(&data, &(signature..signature + 24)));
+            }
+        }
+    }
+}

@@ -29,3 +29,29 @@ pub fn open(version: i64, datagram: &[u8]) -> Result<Pdu, Malformed> {
     message.contents(OCTETS, "the community")?;
     Pdu::decode(&mut message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::pdu::tests::{damage, damaged, request};
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn messages_round_trip(pdu in request(), version in V1..=V2C, community: Vec<u8>) {
+            let datagram = seal(version, &community, &pdu);
+            prop_assert_eq!(open(version, &datagram), Ok(pdu));
+            prop_assert!(open(1 - version, &datagram).is_err());
+        }
+
+        #[test]
+        fn damaged_ones_are_read_or_refused(pdu in request(), (changes, kept) in damage()) {
+            let _ = open(V2C, &damaged(seal(V2C, b"public", &pdu), &changes, kept));
+        }
+
+        #[test]
+        fn whatever_comes_is_read_or_refused(bytes: Vec<u8>) {
+            let _ = open(V1, &bytes);
+        }
+    }
+}

@@ -144,3 +144,98 @@ fn value(reader: &mut Reader<'_>, oid: &Oid) -> Result<Value, Malformed> {
         _ => return Err(Malformed::new(format!("{oid} has a value of the unknown tag {tag:#04x}"))),
     })
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    prop_compose! {
+        /// Object identifiers that SNMP allows.
+        fn oid()(first in 0..3_u32, second in 0..40_u32, rest in prop::collection::vec(any::<u32>(), 0..126)) -> Oid {
+            Oid::new(&[&[first, second], rest.as_slice()].concat())
+        }
+    }
+
+    prop_compose! {
+        /// Requests of every kind.
+        pub(crate) fn request()(
+            kind in prop::sample::select(Kind::ALL.map(|(kind, _)| kind).to_vec()),
+            numbers: (i32, i32, i32),
+            oids in prop::collection::vec(oid(), 0..20),
+        ) -> Pdu {
+            Pdu { status: numbers.1, index: numbers.2, ..Pdu::request(kind, numbers.0, oids) }
+        }
+    }
+
+    pub(crate) fn encoded(pdu: &Pdu) -> Vec<u8> {
+        let mut out = Writer::default();
+        pdu.encode(&mut out);
+        out.finish()
+    }
+
+    /// A datagram of some bytes changed, and perhaps cut short.
+    pub(crate) fn damaged(mut datagram: Vec<u8>, changes: &[(usize, u8)], kept: usize) -> Vec<u8> {
+        for (place, byte) in changes {
+            let place = place % datagram.len();
+            datagram[place] = *byte;
+        }
+        datagram.truncate(kept);
+        datagram
+    }
+
+    /// Where a datagram is damaged.
+    pub(crate) fn damage() -> impl Strategy<Value = (Vec<(usize, u8)>, usize)> {
+        (prop::collection::vec(any::<(usize, u8)>(), 0..6), 0..3000_usize)
+    }
+
+    proptest! {
+        #[test]
+        fn requests_round_trip(pdu in request()) {
+            let bytes = encoded(&pdu);
+            prop_assert_eq!(Pdu::decode(&mut Reader::new(&bytes)), Ok(pdu));
+        }
+
+        #[test]
+        fn damaged_ones_are_read_or_refused(pdu in request(), (changes, kept) in damage()) {
+            let bytes = damaged(encoded(&pdu), &changes, kept);
+            if let Ok(read) = Pdu::decode(&mut Reader::new(&bytes)) {
+                // An object with its value takes four bytes at least.
+                prop_assert!(read.varbinds.len() <= bytes.len() / 4);
+            }
+        }
+
+        #[test]
+        fn any_value_is_read_or_refused(tag: u8, contents in prop::collection::vec(any::<u8>(), 0..1200)) {
+            let mut out = Writer::default();
+            out.element(tag, &contents);
+            match value(&mut Reader::new(&out.finish()), &Oid::new(&[1, 3])) {
+                Ok(Value::Text(text)) => prop_assert!(text == contents && text.len() <= TEXT_BYTES_MAX),
+                Ok(_) => {}
+                Err(error) => prop_assert!(error.0.len() < 100),
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_of_every_type() {
+        for (tag, bytes, expect) in [
+            (INTEGER, &[0xff][..], Value::Integer(-1)),
+            (GAUGE32, &[0, 0xff, 0xff, 0xff, 0xff], Value::Integer(0xffff_ffff)),
+            // Without its zero byte.
+            (GAUGE32, &[0xff, 0xff, 0xff, 0xff], Value::Integer(0xffff_ffff)),
+            (COUNTER32, &[7], Value::Integer(7)),
+            (COUNTER64, &[1, 0, 0, 0, 0], Value::Integer(1 << 32)),
+            (COUNTER64, &[0, 0xff, 0, 0, 0, 0, 0, 0, 0], Value::Other),
+            (COUNTER64, &[0xff, 0, 0, 0, 0, 0, 0, 0], Value::Other),
+            (IP_ADDRESS, &[1, 2, 3, 4], Value::Other),
+            (NO_SUCH_INSTANCE, &[], Value::Absent),
+            (END_OF_MIB_VIEW, &[], Value::EndOfView),
+        ] {
+            let mut out = Writer::default();
+            out.element(tag, bytes);
+            let read = value(&mut Reader::new(&out.finish()), &Oid::new(&[1, 3]));
+            assert_eq!(read, Ok(expect), "{tag:#x} {bytes:x?}");
+        }
+    }
+}

@@ -150,3 +150,48 @@ fn unscope(reader: &mut Reader<'_>) -> Result<Pdu, Malformed> {
     scoped.contents(OCTETS, "the context's name")?;
     Pdu::decode(&mut scoped)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::pdu::tests::{damage, damaged, request};
+    use super::*;
+    use proptest::prelude::*;
+
+    prop_compose! {
+        fn header()(
+            numbers in (0..=i32::MAX, 0..=i32::MAX, 0..=i32::MAX),
+            flags in 0..8_u8,
+            engine_id in prop::collection::vec(any::<u8>(), 0..=ENGINE_ID_BYTES_MAX),
+            user: Vec<u8>,
+            salt: Vec<u8>,
+        ) -> Header {
+            Header { id: numbers.0, flags, engine_id, boots: numbers.1, time: numbers.2, user, salt }
+        }
+    }
+
+    proptest! {
+        /// The cipher stands for itself here: what was encrypted comes out as it went in.
+        #[test]
+        fn messages_round_trip(header in header(), pdu in request(), signature_bytes in 0..64_usize) {
+            let datagram = seal(&header, signature_bytes, &scoped(&header.engine_id, "ctx", &pdu));
+            let envelope = open(&datagram).unwrap();
+            prop_assert_eq!(&envelope.header, &header);
+            prop_assert_eq!(&datagram[envelope.signature.clone()], vec![0; signature_bytes]);
+            prop_assert_eq!(envelope.pdu(|_, data| Ok(data.to_vec())), Ok(pdu));
+        }
+
+        #[test]
+        fn damaged_ones_are_read_or_refused(header in header(), pdu in request(), (changes, kept) in damage()) {
+            let datagram = damaged(seal(&header, 12, &scoped(b"engine", "", &pdu)), &changes, kept);
+            if let Ok(envelope) = open(&datagram) {
+                prop_assert!(envelope.signature.end <= datagram.len());
+                let _ = envelope.pdu(|_, data| Ok(data.to_vec()));
+            }
+        }
+
+        #[test]
+        fn whatever_comes_is_read_or_refused(bytes: Vec<u8>) {
+            prop_assert!(open(&bytes).is_err());
+        }
+    }
+}
