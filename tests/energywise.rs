@@ -128,12 +128,19 @@ const QUICK: &str = "[snmp]\ntimeout = \"200ms\"\nretries = 1\n";
 #[test]
 fn a_switch_of_eleven_entities_in_one_request() {
     let agent = Snmpd::start("switch");
-    let reading = one("com.cisco.bldg19", agent.port(), "").switch();
+    let named = format!("{}entities = true\n", domain("com.cisco.bldg19"));
+    let reading = Poll::new(&(named + &switch("sw", "127.0.0.1", agent.port()))).switch();
     assert_eq!((reading.value, reading.quality), (Some(145.1), Quality::Presumed));
     assert_eq!((reading.requests, reading.failure), (1, None));
     let watts: Vec<_> = reading.entities.iter().map(|e| (e.index, e.part.as_str(), e.watts)).collect();
     assert_eq!(watts.len(), 11);
     assert_eq!(watts[..3], [(1001, "sw0001", 76.0), (1002, "sw0001-p01", 6.4), (1003, "sw0001-p02", 8.0)]);
+    // What is not logged needs no name.
+    let reading = one("com.cisco.bldg19", agent.port(), "").switch();
+    assert_eq!(
+        (reading.value, reading.requests, reading.entities[1].part.as_str()),
+        (Some(145.1), 1, "#1002")
+    );
     assert!(reading.entity_points.is_empty());
 
     let narrow = one("com.cisco.bldg19", agent.port(), "max_repetitions = 5").switch();
@@ -501,10 +508,10 @@ fn fewer_datagrams_than_snmpbulkwalk() {
     let reading = one("com.cisco.bldg19", line.port(), "").switch();
     let ours = line.heard();
     assert_eq!((reading.value, reading.requests as usize), (Some(145.1), ours));
-    for object in ["3", "6.1.4", "6.1.7", "6.1.8", "6.1.9", "6.1.12", "6.1.20"] {
+    for object in ["3", "6.1.7", "6.1.8", "6.1.9", "6.1.20"] {
         let asked = Command::new("snmpbulkwalk")
             .env("MIBS", "")
-            .args(["-v2c", "-cpublic", "-Cr25", &format!("127.0.0.1:{}", line.port())])
+            .args(["-v2c", "-cpublic", &format!("127.0.0.1:{}", line.port())])
             .arg(format!("1.3.6.1.4.1.9.9.683.1.{object}"))
             .stdout(Stdio::null())
             .status();

@@ -11,7 +11,13 @@ const DOMAIN_NAME: &[u32] = &[1, 3, 6, 1, 4, 1, 9, 9, 683, 1, 3, 0];
 const ENT_ENTRY: &[u32] = &[1, 3, 6, 1, 4, 1, 9, 9, 683, 1, 6, 1];
 /// The columns read, in order of [`Row::new`]: `cewEntName`, `cewEntEnergyUnits`, `cewEntEnergyUsage`,
 /// `cewEntEnergyUsageCaliber`, `cewEntImportanceInt`, `cewEntEnergyUsageCategory` (since 2009-10).
-const COLUMNS: [u32; 6] = [4, 7, 8, 9, 12, 20];
+const COLUMNS: [u32; 6] = [NAME, 7, 8, 9, IMPORTANCE, 20];
+/// `cewEntName`.
+const NAME: u32 = 4;
+/// `cewEntImportanceInt`.
+const IMPORTANCE: u32 = 12;
+/// No entity may be more important.
+const IMPORTANCE_MAX: u32 = 100;
 /// The MIB's bound of `cewEntEnergyUsage`; above it lies what agents make of "I do not know".
 const USAGE_MAX: i64 = 0x7fff_ffff;
 
@@ -22,8 +28,10 @@ pub struct Query<'a> {
     pub domain: Option<&'a str>,
     /// Only entities whose `cewEntImportanceInt` is not above it count.
     pub importance: u32,
-    /// Rows asked for by one request.
+    /// Rows asked for by one request, at most.
     pub repetitions: u32,
+    /// Whether the entities' names are wanted; without, they are called by their index.
+    pub names: bool,
 }
 
 /// What a switch uses.
@@ -44,7 +52,8 @@ pub struct Usage {
 /// `cewDeviceTotalUsage` is never read: it is the same power once more. So are meters.
 pub fn read(agent: &mut dyn Agent, query: &Query<'_>) -> Result<Usage, EnergyError> {
     let entry = Oid::new(ENT_ENTRY);
-    let columns = COLUMNS.map(|column| entry.child(column));
+    let places = query.places();
+    let columns: Vec<Oid> = places.iter().map(|place| entry.child(COLUMNS[*place])).collect();
     let mut walk = Walk::new(&columns, query.repetitions, "cewEntTable");
     if let Some(domain) = query.domain {
         let object = "cewDomainName.0";
@@ -55,7 +64,7 @@ pub fn read(agent: &mut dyn Agent, query: &Query<'_>) -> Result<Usage, EnergyErr
         .finish(agent)?
         .into_iter()
         .filter_map(|(index, cells)| match index[..] {
-            [index] => Row::new(index, &cells),
+            [index] => Row::new(index, &spread(cells, &places)),
             _ => None,
         })
         .collect();
@@ -93,6 +102,28 @@ pub fn read(agent: &mut dyn Agent, query: &Query<'_>) -> Result<Usage, EnergyErr
         Some(_) => Ok(Usage { quality: Quality::Partial, ..usage }),
         None => Ok(usage),
     }
+}
+
+impl Query<'_> {
+    /// The places in [`COLUMNS`] of those needed: each costs agent and net as much as the usage itself.
+    fn places(&self) -> Vec<usize> {
+        let needed = |column| match column {
+            NAME => self.names,
+            // With the highest there is, every row counts.
+            IMPORTANCE => self.importance < IMPORTANCE_MAX,
+            _ => true,
+        };
+        (0..COLUMNS.len()).filter(|place| needed(COLUMNS[*place])).collect()
+    }
+}
+
+/// Cells of the columns at these places as a row of all columns.
+fn spread(cells: Vec<Option<Value>>, places: &[usize]) -> [Option<Value>; COLUMNS.len()] {
+    let mut row = [const { None }; COLUMNS.len()];
+    for (cell, place) in cells.into_iter().zip(places) {
+        row[*place] = cell;
+    }
+    row
 }
 
 fn check_domain(peer: &str, found: Value, expected: &str, object: &str) -> Result<(), EnergyError> {
@@ -217,7 +248,7 @@ mod tests {
         Fake::new(objects)
     }
 
-    const QUERY: Query<'_> = Query { domain: Some("com.a"), importance: 100, repetitions: 25 };
+    const QUERY: Query<'_> = Query { domain: Some("com.a"), importance: 100, repetitions: 25, names: true };
 
     fn usage(rows: &[(u32, [&str; 6])]) -> Usage {
         read(&mut agent(rows), &QUERY).unwrap()

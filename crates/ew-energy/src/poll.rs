@@ -44,6 +44,8 @@ struct Job<'a> {
     /// `cewDomainName` must be this.
     domain_name: Option<&'a str>,
     importance: u32,
+    /// Its entities are logged by name.
+    entities: bool,
 }
 
 /// What came of asking, with the requests that it took.
@@ -90,6 +92,7 @@ pub fn poll(
                 credentials: secrets.credentials(switch),
                 domain_name: domain.check_domain_name.then_some(domain.name.as_str()),
                 importance: options.importance.unwrap_or(domain.importance).get(),
+                entities: domain.entities,
             }));
         }
         pending.push(Pending { domains, outcomes, open: jobs.len() - before });
@@ -205,6 +208,7 @@ fn ask_switch(job: &Job<'_>, weather: &Weather) -> Outcome {
                 domain: job.domain_name,
                 importance: job.importance,
                 repetitions: snmp.max_repetitions.get(),
+                names: job.entities,
             };
             let usage = energywise::read(&mut agent, &query);
             (usage, agent.requests())

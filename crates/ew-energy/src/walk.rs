@@ -6,13 +6,16 @@ use std::collections::BTreeMap;
 /// The most rows that a table may have: beyond it an agent is held to be out of order.
 pub const ROWS_MAX: usize = 20_000;
 
+/// Rows asked for first, if `repetitions` allows: most tables end within them, and the answer fits a frame.
+const FIRST_ROWS: u32 = 12;
 /// The most text that a table may have, bytes.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// The rows of a table by their index; a row has one place per column that was asked for.
 pub type Rows = BTreeMap<Vec<u32>, Vec<Option<Value>>>;
 
-/// Reads the columns of a table, `repetitions` rows a request, fewer where the agent says `tooBig`.
+/// Reads the columns of a table, up to `repetitions` rows a request: few by the first, and fewer where the
+/// agent says `tooBig`.
 ///
 /// A column that the agent does not have is empty. `object` names the table in messages.
 pub fn walk(
@@ -29,6 +32,7 @@ pub fn walk(
 pub struct Walk<'a> {
     columns: &'a [Oid],
     repetitions: u32,
+    asked_before: bool,
     object: &'a str,
     /// Where each column stands; none when it is read to its end.
     cursors: Vec<Option<Oid>>,
@@ -40,7 +44,8 @@ impl<'a> Walk<'a> {
     /// Nothing is asked yet.
     pub fn new(columns: &'a [Oid], repetitions: u32, object: &'a str) -> Walk<'a> {
         let cursors = columns.iter().cloned().map(Some).collect();
-        Walk { columns, repetitions: repetitions.max(1), object, cursors, rows: Rows::new(), text_bytes: 0 }
+        let repetitions = repetitions.max(1);
+        Walk { columns, repetitions, asked_before: false, object, cursors, rows: Rows::new(), text_bytes: 0 }
     }
 
     /// The first rows, and with them a value for each of these scalars, which are instances `.0`. `object` is
@@ -71,17 +76,20 @@ impl<'a> Walk<'a> {
         let open: Vec<usize> = (0..self.columns.len()).filter(|c| self.cursors[*c].is_some()).collect();
         let after: Vec<Oid> = self.cursors.iter().flatten().cloned().collect();
         let (values, varbinds) = loop {
+            let repetitions =
+                if self.asked_before { self.repetitions } else { self.repetitions.min(FIRST_ROWS) };
             let answer = match scalars.is_empty() {
-                true => agent.get_bulk(&after, self.repetitions, object).map(|rows| (Vec::new(), rows)),
-                false => agent.get_with_bulk(scalars, &after, self.repetitions, object),
+                true => agent.get_bulk(&after, repetitions, object).map(|rows| (Vec::new(), rows)),
+                false => agent.get_with_bulk(scalars, &after, repetitions, object),
             };
             match answer {
-                Err(EnergyError::Device { status: "tooBig", .. }) if self.repetitions > 1 => {
-                    self.repetitions /= 2;
+                Err(EnergyError::Device { status: "tooBig", .. }) if repetitions > 1 => {
+                    self.repetitions = repetitions / 2;
                 }
                 answer => break answer?,
             }
         };
+        self.asked_before = true;
         for (varbind, column) in varbinds.into_iter().zip(open.into_iter().cycle()) {
             self.take(varbind, column).map_err(|cause| EnergyError::Breach {
                 peer: agent.peer().to_owned(),
