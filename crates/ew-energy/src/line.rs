@@ -40,8 +40,10 @@ impl Weather {
 /// Why one attempt came to nothing.
 #[derive(Debug)]
 pub(crate) enum Miss {
-    /// Silence, or the way is closed.
+    /// Silence: whatever was sent, or came back, may be lost.
     Silent(String),
+    /// The way there is closed.
+    Closed(String),
     /// The agent said no to who we are.
     Refused(String),
     /// Something came back that is no answer.
@@ -64,7 +66,7 @@ impl Line {
             io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::HostUnreachable
             | io::ErrorKind::AddrNotAvailable
-            | io::ErrorKind::PermissionDenied => Miss::Silent(e.to_string()),
+            | io::ErrorKind::PermissionDenied => Miss::Closed(e.to_string()),
             _ => Miss::Local(e),
         })?;
         Ok(Line(socket))
@@ -139,7 +141,7 @@ impl Line {
 /// Why a socket does not go on.
 fn closed(error: io::Error) -> Miss {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => Miss::Silent("its port is closed".into()),
-        _ => Miss::Silent(format!("it cannot be reached: {error}")),
+        io::ErrorKind::ConnectionRefused => Miss::Closed("its port is closed".into()),
+        _ => Miss::Closed(format!("it cannot be reached: {error}")),
     }
 }

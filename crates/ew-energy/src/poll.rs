@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-/// Twice what a worker was seen to need of its stack in a debug build.
+/// Datagrams and tables are on the heap.
 const STACK_BYTES: usize = 256 * 1024;
 
 /// How to poll.

@@ -92,8 +92,9 @@ impl SnmpAgent {
     }
 
     /// How often a request may be sent. What was lost once elsewhere may have been lost here each time.
-    fn attempts_max(&self) -> u32 {
-        let own = match self.weather.is_lossy() && self.retries > 0 {
+    fn attempts_max(&self, miss: &Miss) -> u32 {
+        let lost = matches!(miss, Miss::Silent(_)) && self.weather.is_lossy();
+        let own = match lost && self.retries > 0 {
             true => LOSSY_FACTOR * (1 + self.retries),
             false => 1 + self.retries,
         };
@@ -105,7 +106,7 @@ impl SnmpAgent {
     fn request(&mut self, object: &str, pdu: Pdu) -> Result<Pdu, EnergyError> {
         self.request_id = self.request_id.checked_add(1).unwrap_or(1);
         let pdu = Pdu { request_id: self.request_id, ..pdu };
-        let mut refused_before = false;
+        let (mut refused_before, mut silent_before) = (false, false);
         let mut attempt = 1;
         loop {
             let wait = self.timeout.min(self.left());
@@ -114,7 +115,7 @@ impl SnmpAgent {
             }
             let miss = match self.attempt(wait, &pdu) {
                 Ok(answer) => {
-                    if attempt > 1 {
+                    if silent_before {
                         self.weather.set_lossy();
                     }
                     return Ok(answer);
@@ -128,11 +129,12 @@ impl SnmpAgent {
             self.address += 1;
             // A refusal is final, but an old unsigned report looks like one: hear it twice.
             let refused = matches!(miss, Miss::Refused(_));
-            let last = attempt >= self.attempts_max() || (refused && refused_before);
+            let last = attempt >= self.attempts_max(&miss) || (refused && refused_before);
             if last || matches!(miss, Miss::Local(_)) {
                 return Err(self.error(object, attempt, miss));
             }
             refused_before = refused;
+            silent_before |= matches!(miss, Miss::Silent(_));
             if self.left().is_zero() {
                 return Err(self.late(object));
             }
@@ -147,7 +149,7 @@ impl SnmpAgent {
             Some(line) => line,
             None => {
                 let address = self.addresses.get(self.address % self.addresses.len().max(1));
-                Line::to(*address.ok_or_else(|| Miss::Silent("it has no address".into()))?)?
+                Line::to(*address.ok_or_else(|| Miss::Closed("it has no address".into()))?)?
             }
         };
         let answer = line.ask(&mut self.speaker, pdu, wait, &mut self.requests);
@@ -214,7 +216,7 @@ impl SnmpAgent {
     fn error(&self, object: &str, attempts: u32, miss: Miss) -> EnergyError {
         let (peer, object) = (self.peer.clone(), object.to_owned());
         match miss {
-            Miss::Silent(cause) => {
+            Miss::Silent(cause) | Miss::Closed(cause) => {
                 let privacy = matches!(&self.credentials, Credentials::V3(user) if user.privacy.is_some());
                 EnergyError::NoAnswer { peer, object, attempts, cause, privacy }
             }
