@@ -6,13 +6,12 @@ mod snmpd;
 
 use ew_core::{Exit, Quality, Sample, Secret, SecretSource, Timestamp};
 use ew_energy::{
-    CachedTotal, Domain, DomainOptions, DomainReading, Failure, Importance, PollOptions, SnmpOptions,
-    SwitchReading, Total, TreeReading, check, poll, trees,
+    CachedTotal, Domain, DomainOptions, DomainReading, Failure, Importance, Known, PollOptions, Profiles,
+    SnmpOptions, SwitchReading, Total, TreeReading, check, poll, trees,
 };
 use serde::Deserialize;
 use snmpd::{Relay, Silent, Snmpd};
 use std::cell::Cell;
-use std::collections::HashMap;
 
 const START: i64 = 1_700_000_000;
 
@@ -29,17 +28,17 @@ struct File {
 struct Poll {
     trees: Vec<Domain>,
     options: PollOptions,
-    cached: HashMap<String, CachedTotal>,
+    known: Known,
 }
 
 impl Poll {
     fn new(config: &str) -> Poll {
         let file: File = toml::from_str(config).unwrap();
-        check(&file.snmp, &file.domain).unwrap();
+        check(&file.snmp, &file.domain, &Profiles::default()).unwrap();
         Poll {
             trees: trees(&file.domain, &file.snmp),
             options: PollOptions::new(&file.snmp),
-            cached: HashMap::new(),
+            known: Known::default(),
         }
     }
 
@@ -49,7 +48,7 @@ impl Poll {
     }
 
     fn cached(mut self, domain: &str, cached: CachedTotal) -> Poll {
-        self.cached.insert(domain.to_owned(), cached);
+        self.known.totals.insert(domain.to_owned(), cached);
         self
     }
 
@@ -65,7 +64,7 @@ impl Poll {
         let mut came = Vec::new();
         let trees: Vec<&Domain> = self.trees.iter().collect();
         let start = Timestamp::from_secs(START);
-        poll(&trees, self.options, start, &self.cached, secret, &mut |tree| came.push(tree));
+        poll(&trees, &self.options, start, &self.known, secret, &mut |tree| came.push(tree));
         came
     }
 
@@ -497,7 +496,7 @@ fn protocol_in_any_letters() {
         toml::from_str::<File>(&format!("{config}protocol = {protocol:?}\n"))
     };
     let file = read("NATIVE").unwrap();
-    let refused = check(&file.snmp, &file.domain).unwrap_err().to_string();
+    let refused = check(&file.snmp, &file.domain, &Profiles::default()).unwrap_err().to_string();
     assert_eq!(refused, r#"switch "sw" of com.cisco: protocol = "native" is not built yet"#);
     let unknown = read("bogus").err().unwrap().to_string();
     assert!(unknown.contains("unknown variant `bogus`, expected `snmp` or `native`"), "{unknown}");

@@ -1,18 +1,32 @@
 //! What no single key can tell.
 
-use crate::error::ConfigError;
+use crate::error::{ConfigError, nearest};
 use crate::options::{ExportOptions, Tables, base};
 use ew_core::{Aggregate, Grid, Late, NameFields, Period, Stamp, Timestamp, Window, Zone, point_part};
-use ew_energy::EnergyConfigError;
+use ew_energy::{EnergyConfigError, Profiles};
 use ew_transport::TransportOptions;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
 
-pub(crate) fn check(file: &Path, text: &str, tables: &Tables) -> Result<(), ConfigError> {
-    ew_energy::check(&tables.snmp, &tables.domain)
-        .map_err(|e| ConfigError::about(file, text, object(&e), e.to_string(), Some(e.hint())))?;
+pub(crate) fn check(
+    file: &Path,
+    text: &str,
+    tables: &Tables,
+    profiles: &Profiles,
+) -> Result<(), ConfigError> {
+    ew_energy::check(&tables.snmp, &tables.domain, profiles).map_err(|e| {
+        let hint = match &e {
+            EnergyConfigError::UnknownProfile { profile, known, .. } => {
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                nearest(profile, &known).map(|name| format!("did you mean {name:?}?"))
+            }
+            _ => None,
+        };
+        let hint = hint.unwrap_or_else(|| e.hint());
+        ConfigError::about(file, text, object(&e), e.to_string(), Some(hint))
+    })?;
     let mut buses: HashMap<String, &str> = HashMap::new();
     for bus in &tables.cbus {
         // The name as it stands in points.
@@ -199,7 +213,7 @@ fn header(text: &str, job: &Spanned<ExportOptions>) -> Range<usize> {
 }
 
 /// The name to look for in the text.
-fn object(error: &EnergyConfigError) -> &str {
+pub(crate) fn object(error: &EnergyConfigError) -> &str {
     match error {
         EnergyConfigError::DomainName { domain, .. } | EnergyConfigError::DuplicateDomain { domain } => {
             domain
@@ -207,6 +221,8 @@ fn object(error: &EnergyConfigError) -> &str {
         EnergyConfigError::DuplicatePoint { point, .. } => point,
         EnergyConfigError::LongPoint { source_name, .. } => source_name,
         EnergyConfigError::NotBuilt { value, .. } => value,
+        EnergyConfigError::UnknownProfile { profile, .. }
+        | EnergyConfigError::ProfileName { profile, .. } => profile,
         EnergyConfigError::Credentials { switch, .. } => switch,
     }
 }

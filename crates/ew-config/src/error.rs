@@ -248,7 +248,7 @@ fn reword(message: &str, written: &str) -> (String, Option<String>) {
 }
 
 /// The name that was meant: the longest that begins it or that it begins, else the one of the fewest slips.
-fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     let written = written.to_lowercase();
     let begins =
         |name: &&&str| name.len() > 1 && (written.starts_with(**name) || name.starts_with(written.as_str()));

@@ -6,7 +6,7 @@ use ew_core::{
     Selection, Span, TimeOfDay,
 };
 use ew_core::{Timestamp, Zone};
-use ew_energy::{DomainOptions, SnmpOptions};
+use ew_energy::{DomainOptions, ProfileOptions, Profiles, SnmpOptions};
 use ew_format::FormatOptions;
 use ew_transport::TransportOptions;
 use serde::{Deserialize, Deserializer, de};
@@ -24,6 +24,8 @@ pub struct Config {
     pub log: LogOptions,
     /// `[snmp]`.
     pub snmp: SnmpOptions,
+    /// What switches may be read by: the shipped ones, `[[profile]]` and those of `profile_files`.
+    pub profiles: Profiles,
     /// `[[domain]]`.
     pub domains: Vec<DomainOptions>,
     /// `[[cbus]]`.
@@ -41,6 +43,10 @@ pub(crate) struct Tables {
     pub(crate) log: LogOptions,
     #[serde(default)]
     pub(crate) snmp: SnmpOptions,
+    #[serde(default)]
+    pub(crate) profile_files: Vec<String>,
+    #[serde(default)]
+    pub(crate) profile: Vec<ProfileOptions>,
     #[serde(default)]
     pub(crate) domain: Vec<DomainOptions>,
     #[serde(default)]

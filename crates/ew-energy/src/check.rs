@@ -1,8 +1,13 @@
 //! What no single value of the configuration shows.
 
-use crate::config::{PROFILE_BUILT, check_domain_name};
+use crate::config::check_domain_name;
 use crate::credentials::PHRASE_BYTES_MIN;
-use crate::{AuthProtocol, DomainOptions, PrivProtocol, Protocol, SnmpOptions, SnmpVersion, SwitchOptions};
+use crate::energy::ENERGY_PART;
+use crate::profile::PROFILE_DEFAULT;
+use crate::{
+    AuthProtocol, DomainOptions, PrivProtocol, ProfileOptions, Profiles, Protocol, SnmpOptions, SnmpVersion,
+    SwitchOptions,
+};
 use ew_core::{Exit, PART_BYTES_MAX, POINT_BYTES_MAX, SecretSource, point_part};
 use std::collections::HashMap;
 
@@ -25,6 +30,12 @@ pub enum EnergyConfigError {
     /// Planned, but not there.
     #[error("switch {switch:?} of {domain}: {key} = {value:?} is not built yet")]
     NotBuilt { domain: String, switch: String, key: &'static str, value: String },
+    /// A switch has a profile that nobody wrote.
+    #[error("switch {switch:?} of {domain}: there is no profile {profile:?}")]
+    UnknownProfile { domain: String, switch: String, profile: String, known: Vec<String> },
+    /// Two profiles, or a shipped one, have one name.
+    #[error("the profile {profile:?} {cause}")]
+    ProfileName { profile: String, cause: &'static str },
     /// The keys of SNMPv3 do not fit together.
     #[error("switch {switch:?} of {domain}: {cause}")]
     Credentials { domain: String, switch: String, cause: &'static str, hint: &'static str },
@@ -46,16 +57,35 @@ impl EnergyConfigError {
             EnergyConfigError::DuplicatePoint { .. } => "give one of them another name".into(),
             EnergyConfigError::LongPoint { .. } => "shorten the domain's or the switch's name".into(),
             EnergyConfigError::NotBuilt { key, .. } => {
-                let built = if *key == "protocol" { "snmp" } else { PROFILE_BUILT };
-                format!("write {key} = {built:?}, or leave {key} out")
+                format!("write {key} = \"snmp\", or leave {key} out")
             }
+            EnergyConfigError::UnknownProfile { known, .. } => format!("there are: {}", known.join(" ")),
+            EnergyConfigError::ProfileName { .. } => "give it another name".into(),
             EnergyConfigError::Credentials { hint, .. } => (*hint).into(),
         }
     }
 }
 
+/// Checks that each of a user's profiles has a name of its own.
+pub fn check_profiles(own: &[ProfileOptions]) -> Result<(), EnergyConfigError> {
+    let shipped = Profiles::default();
+    for (number, ProfileOptions { name, .. }) in own.iter().enumerate() {
+        let cause = match own[..number].iter().any(|other| other.name == *name) {
+            true => "stands twice",
+            false if shipped.names().any(|shipped| shipped == name) => "is one of those that ew has",
+            false => continue,
+        };
+        return Err(EnergyConfigError::ProfileName { profile: name.clone(), cause });
+    }
+    Ok(())
+}
+
 /// Checks the domains against one another and each switch with the defaults it falls back on.
-pub fn check(snmp: &SnmpOptions, domains: &[DomainOptions]) -> Result<(), EnergyConfigError> {
+pub fn check(
+    snmp: &SnmpOptions,
+    domains: &[DomainOptions],
+    profiles: &Profiles,
+) -> Result<(), EnergyConfigError> {
     // Every point that the configuration alone settles, with the source that gives it.
     let mut points: HashMap<String, String> = HashMap::new();
     for domain in domains {
@@ -68,11 +98,13 @@ pub fn check(snmp: &SnmpOptions, domains: &[DomainOptions]) -> Result<(), Energy
     }
     for domain in domains {
         for (switch, number) in domain.switches.iter().zip(1..) {
-            check_switch(snmp, domain, switch)?;
+            check_switch(snmp, domain, switch, profiles)?;
             let point = format!("{}.{}", domain.name, point_part(&switch.name, number));
             let source = format!("switch {:?} of {}", switch.name, domain.name);
             let entity_bytes = if domain.entities { 1 + PART_BYTES_MAX } else { 0 };
-            let bytes = point.len() + entity_bytes;
+            // EnergyWise has no counters.
+            let energy_bytes = if switch.profile == PROFILE_DEFAULT { 0 } else { 1 + ENERGY_PART.len() };
+            let bytes = point.len() + entity_bytes + energy_bytes;
             if bytes > POINT_BYTES_MAX {
                 return Err(EnergyConfigError::LongPoint { source_name: source, bytes });
             }
@@ -88,6 +120,7 @@ fn check_switch(
     snmp: &SnmpOptions,
     domain: &DomainOptions,
     switch: &SwitchOptions,
+    profiles: &Profiles,
 ) -> Result<(), EnergyConfigError> {
     let not_built = |key, value: &str| EnergyConfigError::NotBuilt {
         domain: domain.name.clone(),
@@ -98,8 +131,13 @@ fn check_switch(
     if switch.protocol == Protocol::Native {
         return Err(not_built("protocol", "native"));
     }
-    if switch.profile != PROFILE_BUILT {
-        return Err(not_built("profile", &switch.profile));
+    if !profiles.names().any(|name| name == switch.profile) {
+        return Err(EnergyConfigError::UnknownProfile {
+            domain: domain.name.clone(),
+            switch: switch.name.clone(),
+            profile: switch.profile.clone(),
+            known: profiles.names().map(str::to_owned).collect(),
+        });
     }
     check_v3(&switch.snmp(snmp)).map_err(|(cause, hint)| EnergyConfigError::Credentials {
         domain: domain.name.clone(),
@@ -191,7 +229,7 @@ mod tests {
 
     fn checked(text: &str) -> Result<(), EnergyConfigError> {
         let file: File = toml::from_str(text).unwrap();
-        check(&file.snmp, &file.domain)
+        check(&file.snmp, &file.domain, &Profiles::default())
     }
 
     const ALL_KEYS: &str = r#"
@@ -246,7 +284,7 @@ mod tests {
     #[test]
     fn every_key_is_read_and_a_switch_overrides() {
         let file: File = toml::from_str(ALL_KEYS).unwrap();
-        check(&file.snmp, &file.domain).unwrap();
+        check(&file.snmp, &file.domain, &Profiles::default()).unwrap();
         let [sw1, sw2] = &file.domain[0].switches[..] else { panic!() };
         assert_eq!(sw1.address.as_str(), "2001:db8::1");
         assert_eq!(sw1.address.with_port(162), "[2001:db8::1]:162");
@@ -332,10 +370,7 @@ mod tests {
 
     #[test]
     fn what_is_not_built_says_what_to_write() {
-        for (line, hint) in [
-            ("protocol = \"native\"", "write protocol = \"snmp\", or leave protocol out"),
-            ("profile = \"ups\"", "write profile = \"energywise\", or leave profile out"),
-        ] {
+        for (line, hint) in [("protocol = \"native\"", "write protocol = \"snmp\", or leave protocol out")] {
             let error = checked(&format!("{}{line}", domains(&[("a", &["s"])]))).unwrap_err();
             assert!(error.to_string().ends_with("is not built yet"), "{error}");
             assert_eq!(error.hint(), hint);

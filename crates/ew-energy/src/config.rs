@@ -1,13 +1,11 @@
 //! The tables `[snmp]` and `[[domain]]`. Every value is checked while it is read, so that a mistake is
 //! reported at its line and column; what concerns several values is left to [`check`](crate::check).
 
+use crate::profile::PROFILE_DEFAULT;
 use ew_core::{Point, Secret, SecretSource, Span};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::fmt;
 use std::net::IpAddr;
-
-/// The only profile so far.
-pub const PROFILE_BUILT: &str = "energywise";
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -298,7 +296,7 @@ pub struct SwitchOptions {
     #[serde(default)]
     pub protocol: Protocol,
     /// Which MIBs it is read by.
-    #[serde(default = "built_profile")]
+    #[serde(default = "default_profile")]
     pub profile: String,
     /// Asked first by the native protocol; no matter to SNMP.
     #[serde(default)]
@@ -329,7 +327,7 @@ impl SwitchOptions {
             name: name.to_owned(),
             address,
             protocol: Protocol::Snmp,
-            profile: built_profile(),
+            profile: default_profile(),
             primary: false,
             version: None,
             community: None,
@@ -377,8 +375,8 @@ fn yes() -> bool {
     true
 }
 
-fn built_profile() -> String {
-    PROFILE_BUILT.to_owned()
+fn default_profile() -> String {
+    PROFILE_DEFAULT.to_owned()
 }
 
 fn domain_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

@@ -1,10 +1,10 @@
 //! The profile of CISCO-ENERGYWISE-MIB: what the entities of a switch use.
 
+use crate::name::part_names;
 use crate::sum::watts;
 use crate::walk::walk;
 use crate::{Agent, EnergyError, EntityReading, Oid, Sum, Value};
-use ew_core::{Quality, point_part};
-use std::collections::HashMap;
+use ew_core::Quality;
 
 /// `cewDomainName.0`: the domain the switch is in.
 const DOMAIN_NAME: &[u32] = &[1, 3, 6, 1, 4, 1, 9, 9, 683, 1, 3, 0];
@@ -25,6 +25,8 @@ pub struct Query<'a> {
     pub importance: u32,
     /// Rows asked for by one request.
     pub repetitions: u32,
+    /// Names of entities are wanted, where they take requests of their own.
+    pub names: bool,
 }
 
 /// What a switch uses.
@@ -38,6 +40,11 @@ pub struct Usage {
     pub entities: Vec<EntityReading>,
     /// Rows left out that should have counted, each with its reason.
     pub skipped: Vec<String>,
+}
+
+/// What tells that an agent may have EnergyWise.
+pub(crate) fn probe() -> Oid {
+    Oid::new(ENT_ENTRY)
 }
 
 /// Reads the switch behind an agent.
@@ -59,7 +66,9 @@ pub fn read(agent: &mut dyn Agent, query: &Query<'_>) -> Result<Usage, EnergyErr
     if table.is_empty() {
         return Err(EnergyError::NoEntities { peer: agent.peer().to_owned() });
     }
-    let parts = part_names(&table);
+    let named: Vec<(&str, &[u32])> =
+        table.iter().map(|row| (row.name.as_str(), std::slice::from_ref(&row.index))).collect();
+    let parts = part_names(&named);
     let mut usage =
         Usage { watts: 0.0, quality: Quality::Trusted, entities: Vec::new(), skipped: Vec::new() };
     let mut sum = Sum::new();
@@ -101,13 +110,11 @@ fn check_domain(agent: &mut dyn Agent, expected: &str) -> Result<(), EnergyError
             found: String::from_utf8_lossy(&found).into_owned(),
             expected: expected.to_owned(),
         }),
-        other => Err(EnergyError::Breach {
+        Value::Absent => Err(EnergyError::NoDomainName { peer: agent.peer().to_owned() }),
+        _ => Err(EnergyError::Breach {
             peer: agent.peer().to_owned(),
             object: object.to_owned(),
-            cause: match other {
-                Value::Absent => "it has no such object, so EnergyWise is off or not to be seen".into(),
-                _ => "the value is no text".into(),
-            },
+            cause: "the value is no text".into(),
         }),
     }
 }
@@ -178,19 +185,6 @@ impl Row {
     }
 }
 
-/// Each row's part of a point's name: its `cewEntName`, or `#<index>` where that is missing, not unique
-/// or looks like such a stand-in.
-fn part_names(table: &[Row]) -> Vec<String> {
-    let parts: Vec<String> = table.iter().map(|row| point_part(&row.name, row.index)).collect();
-    let mut count: HashMap<&str, usize> = HashMap::new();
-    for part in &parts {
-        *count.entry(part).or_default() += 1;
-    }
-    let own = |part: &str| !part.trim().is_empty() && !part.starts_with('#') && count[part] == 1;
-    let named = table.iter().zip(&parts);
-    named.map(|(row, part)| if own(part) { part.clone() } else { format!("#{}", row.index) }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,7 +209,7 @@ mod tests {
         Fake::new(objects)
     }
 
-    const QUERY: Query<'_> = Query { domain: Some("com.a"), importance: 100, repetitions: 25 };
+    const QUERY: Query<'_> = Query { domain: Some("com.a"), importance: 100, repetitions: 25, names: true };
 
     fn usage(rows: &[(u32, [&str; 6])]) -> Usage {
         read(&mut agent(rows), &QUERY).unwrap()

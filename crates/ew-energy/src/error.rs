@@ -93,6 +93,40 @@ pub enum EnergyError {
         /// What is wrong with the first of them.
         first: String,
     },
+    /// There is no `cewDomainName.0`.
+    #[error(
+        "{peer} broke the protocol at cewDomainName.0: it has no such object, so EnergyWise is off or not to be seen"
+    )]
+    NoDomainName {
+        /// The far side.
+        peer: String,
+    },
+    /// The tables of the profile are empty.
+    #[error("{peer} has nothing that the profile {profile} reads power from")]
+    NoRows {
+        /// The far side.
+        peer: String,
+        /// By its name.
+        profile: String,
+    },
+    /// The tables of the profile have rows, but none that gives a power.
+    #[error("none of the {rows} rows of the profile {profile} has data at {peer}: {first}")]
+    NoData {
+        /// The far side.
+        peer: String,
+        /// By its name.
+        profile: String,
+        /// Rows that should have counted.
+        rows: usize,
+        /// What is wrong with the first of them.
+        first: String,
+    },
+    /// `auto` found none.
+    #[error("{peer} has nothing that any profile reads power from")]
+    NoProfile {
+        /// The far side.
+        peer: String,
+    },
     /// No socket, no thread: this side's fault.
     #[error("cannot ask {peer}: {cause}")]
     Local {
@@ -132,11 +166,28 @@ impl EnergyError {
             EnergyError::Device { .. }
             | EnergyError::Breach { .. }
             | EnergyError::WrongDomain { .. }
+            | EnergyError::NoDomainName { .. }
+            | EnergyError::NoRows { .. }
+            | EnergyError::NoData { .. }
+            | EnergyError::NoProfile { .. }
             | EnergyError::NoEntities { .. }
             | EnergyError::NoUsableRows { .. } => Exit::Protocol,
             EnergyError::Local { .. } => Exit::Io,
             EnergyError::Secret { .. } | EnergyError::NotBuilt { .. } => Exit::Config,
         }
+    }
+
+    /// The agent answered, and what was asked for is not there: it is another kind of device, or has changed.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(
+            self,
+            EnergyError::NoDomainName { .. } | EnergyError::NoEntities { .. } | EnergyError::NoRows { .. }
+        )
+    }
+
+    /// It is there and has no data now.
+    pub(crate) fn is_without_data(&self) -> bool {
+        matches!(self, EnergyError::NoUsableRows { .. } | EnergyError::NoData { .. })
     }
 
     /// What to do next.
@@ -167,7 +218,20 @@ impl EnergyError {
             EnergyError::WrongDomain { found, .. } => format!(
                 "put the switch under the domain {found:?} in ew.toml, or set check_domain_name = false"
             ),
-            EnergyError::NoEntities { .. } | EnergyError::NoUsableRows { .. } => {
+            EnergyError::NoRows { .. } => {
+                "check that the agent's view holds the profile's objects, or write profile = \"auto\"".into()
+            }
+            EnergyError::NoData { .. } => {
+                "see the values with snmpbulkwalk; the device may not measure power".into()
+            }
+            EnergyError::NoProfile { .. } => {
+                "check the agent's view; a [[profile]] of your own can say where power \
+                stands (fixtures/ew.toml shows one)"
+                    .into()
+            }
+            EnergyError::NoDomainName { .. }
+            | EnergyError::NoEntities { .. }
+            | EnergyError::NoUsableRows { .. } => {
                 "check that EnergyWise is on (\"show energywise\" on the switch) and that the agent's view \
                  holds 1.3.6.1.4.1.9.9.683"
                     .into()

@@ -9,10 +9,14 @@ mod agent;
 mod check;
 mod config;
 mod credentials;
+mod energy;
 pub mod energywise;
 mod error;
+mod memory;
+mod name;
 mod oid;
 mod poll;
+mod profile;
 mod reading;
 mod session;
 mod sum;
@@ -21,15 +25,21 @@ mod usm;
 mod walk;
 
 pub use agent::{Agent, Value, VarBind};
-pub use check::{EnergyConfigError, check};
+pub use check::{EnergyConfigError, check, check_profiles};
 pub use config::{
-    AuthProtocol, Bounded, DomainOptions, Host, Importance, KeyExtension, PROFILE_BUILT, PrivProtocol,
-    Protocol, SnmpOptions, SnmpVersion, SwitchOptions, Wait,
+    AuthProtocol, Bounded, DomainOptions, Host, Importance, KeyExtension, PrivProtocol, Protocol,
+    SnmpOptions, SnmpVersion, SwitchOptions, Wait,
 };
 pub use credentials::{Credentials, User};
+pub use energy::EnergyReading;
 pub use error::EnergyError;
+pub use memory::Memory;
 pub use oid::Oid;
-pub use poll::{PollOptions, poll};
+pub use poll::{Known, PollOptions, poll};
+pub use profile::{
+    Answer, Condition, Negative, PROFILE_AUTO, PROFILE_DEFAULT, Profile, ProfileOptions, Profiles,
+    SourceOptions,
+};
 pub use reading::{
     CachedTotal, Detail, DomainReading, EntityReading, Entry, Failure, SwitchReading, Total, TreeReading,
 };

@@ -1,9 +1,10 @@
 //! One poll: all switches at once, each tree handed over as soon as it is whole.
 
-use crate::energywise::{self, Query, Usage};
+use crate::energywise::Query;
 use crate::reading::{Parts, Points};
 use crate::{
-    Agent, PROFILE_BUILT, Protocol, SnmpAgent, SnmpOptions, Switch, SwitchReading, Total, TreeReading,
+    Agent, Answer, Memory, PROFILE_AUTO, Profiles, Protocol, SnmpAgent, SnmpOptions, Switch, SwitchReading,
+    Total, TreeReading,
 };
 use crate::{CachedTotal, Credentials, Domain, DomainReading, EnergyError, Failure, Importance};
 use ew_core::{Quality, Secret, SecretSource, Timestamp};
@@ -17,19 +18,30 @@ use std::thread;
 const STACK_BYTES: usize = 1024 * 1024;
 
 /// How to poll.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PollOptions {
     /// How many switches are asked at once (`[snmp] parallel`).
     pub parallel: u32,
     /// Which entities count, instead of each domain's own importance.
     pub importance: Option<Importance>,
+    /// What switches may be read by.
+    pub profiles: Profiles,
 }
 
 impl PollOptions {
-    /// As configured, nothing overridden.
+    /// As configured, nothing overridden, with the shipped profiles.
     pub fn new(snmp: &SnmpOptions) -> PollOptions {
-        PollOptions { parallel: snmp.parallel.get(), importance: None }
+        PollOptions { parallel: snmp.parallel.get(), importance: None, profiles: Profiles::default() }
     }
+}
+
+/// What polls before this one found.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// Totals that are still good, by the name of their domain: it is not asked.
+    pub totals: HashMap<String, CachedTotal>,
+    /// What is known of each switch, by its point.
+    pub memories: HashMap<String, Memory>,
 }
 
 /// One switch to ask, and where its answer goes.
@@ -42,10 +54,14 @@ struct Job<'a> {
     /// `cewDomainName` must be this.
     domain_name: Option<&'a str>,
     importance: u32,
+    /// Entities are logged, so their names are wanted.
+    entities: bool,
+    profiles: &'a Profiles,
+    memory: Option<&'a Memory>,
 }
 
 /// What came of asking, with the requests that it took.
-type Outcome = (Result<Usage, EnergyError>, u32);
+type Outcome = (Result<Answer, EnergyError>, u32);
 
 /// A tree whose switches are being asked.
 struct Pending<'a> {
@@ -57,18 +73,19 @@ struct Pending<'a> {
 
 /// Polls the trees once. `start` is the timestamp of every sample.
 ///
-/// A domain in `cached` is not asked; whatever is above it uses that total, whatever is below it is
+/// A domain in `known.totals` is not asked; whatever is above it uses that total, whatever is below it is
 /// asked unless it is cached itself. `resolve_secret` and `on_tree` are called on this thread, the
 /// latter with each tree as soon as its last switch has answered or failed, in no set order. A switch
 /// takes at most its deadline from the moment that one of the `parallel` workers turns to it.
 pub fn poll(
     trees: &[&Domain],
-    options: PollOptions,
+    options: &PollOptions,
     start: Timestamp,
-    cached: &HashMap<String, CachedTotal>,
+    known: &Known,
     resolve_secret: &dyn Fn(&SecretSource) -> Result<Secret, String>,
     on_tree: &mut dyn FnMut(TreeReading),
 ) {
+    let cached = &known.totals;
     let secrets = Secrets { resolve: resolve_secret, known: Default::default() };
     let mut pending: Vec<Pending<'_>> = Vec::new();
     let mut jobs: Vec<Job<'_>> = Vec::new();
@@ -87,11 +104,14 @@ pub fn poll(
                 credentials: secrets.credentials(switch),
                 domain_name: domain.check_domain_name.then_some(domain.name.as_str()),
                 importance: options.importance.unwrap_or(domain.importance).get(),
+                entities: domain.entities,
+                profiles: &options.profiles,
+                memory: remembered(known, domain, switch),
             }));
         }
         pending.push(Pending { domains, outcomes, open: jobs.len() - before });
     }
-    let whole = |tree: &mut Pending<'_>| tree.reading(start, options.importance, cached);
+    let whole = |tree: &mut Pending<'_>| tree.reading(start, options.importance, known);
     for tree in pending.iter_mut().filter(|tree| tree.open == 0) {
         on_tree(whole(tree));
     }
@@ -158,6 +178,12 @@ impl Secrets<'_> {
     }
 }
 
+/// What is known of a switch, unless that is of another device.
+fn remembered<'a>(known: &'a Known, domain: &Domain, switch: &Switch) -> Option<&'a Memory> {
+    let memory = known.memories.get(&format!("{}.{}", domain.name, switch.part))?;
+    (memory.peer == peer(switch)).then_some(memory)
+}
+
 fn peer(switch: &Switch) -> String {
     switch.address.with_port(u16::try_from(switch.snmp.port.get()).unwrap_or(161))
 }
@@ -176,9 +202,6 @@ fn ask_switch(job: &Job<'_>) -> Outcome {
     if job.switch.protocol == Protocol::Native {
         return not_built("the native protocol".into());
     }
-    if job.switch.profile != PROFILE_BUILT {
-        return not_built(format!("the profile {:?}", job.switch.profile));
-    }
     let snmp = &job.switch.snmp;
     let agent = job.credentials.clone().and_then(|c| SnmpAgent::open(&job.switch.address, snmp, c));
     match agent {
@@ -188,21 +211,18 @@ fn ask_switch(job: &Job<'_>) -> Outcome {
                 domain: job.domain_name,
                 importance: job.importance,
                 repetitions: snmp.max_repetitions.get(),
+                names: job.entities,
             };
-            let usage = energywise::read(&mut agent, &query);
-            (usage, agent.requests())
+            let answer = job.profiles.read(&job.switch.profile, &mut agent, &query, job.memory);
+            (answer, agent.requests())
         }
     }
 }
 
 impl Pending<'_> {
     /// Takes the outcomes and makes the sums, from the leaves up.
-    fn reading(
-        &mut self,
-        start: Timestamp,
-        importance: Option<Importance>,
-        cached: &HashMap<String, CachedTotal>,
-    ) -> TreeReading {
+    fn reading(&mut self, start: Timestamp, importance: Option<Importance>, known: &Known) -> TreeReading {
+        let cached = &known.totals;
         let mut points = Points::default();
         // What the configuration names has the first claim; entities come last.
         let own: Vec<_> = self.domains.iter().map(|domain| points.claim(None, &domain.name, 0)).collect();
@@ -210,7 +230,7 @@ impl Pending<'_> {
         for ((domain, outcomes), point) in self.domains.iter().zip(&mut self.outcomes).zip(own) {
             let asked = domain.switches.iter().zip(outcomes.drain(..)).zip(1..);
             let switches = asked.map(|((switch, outcome), number)| {
-                let mut reading = switch_reading(switch, outcome);
+                let mut reading = switch_reading(switch, outcome, remembered(known, domain, switch));
                 reading.point = points.claim(point.as_ref(), &switch.part, number);
                 reading
             });
@@ -233,6 +253,9 @@ impl Pending<'_> {
                     })
                     .collect();
             }
+        }
+        for (reading, domain) in domains.iter_mut().zip(&self.domains) {
+            reading.switches.iter_mut().for_each(|switch| switch.claim_energy(&mut points, domain.entities));
         }
         self.sum_up(&mut domains, cached);
         TreeReading { start, domains, warnings: points.warnings }
@@ -257,7 +280,7 @@ impl Pending<'_> {
     }
 }
 
-fn switch_reading(switch: &Switch, outcome: Option<Outcome>) -> SwitchReading {
+fn switch_reading(switch: &Switch, outcome: Option<Outcome>, before: Option<&Memory>) -> SwitchReading {
     let mut reading = SwitchReading {
         name: switch.name.clone(),
         point: None,
@@ -266,6 +289,9 @@ fn switch_reading(switch: &Switch, outcome: Option<Outcome>) -> SwitchReading {
         failure: None,
         skipped: Vec::new(),
         requests: 0,
+        profile: None,
+        energy: Vec::new(),
+        memory: None,
         entities: Vec::new(),
         entity_points: Vec::new(),
     };
@@ -273,7 +299,11 @@ fn switch_reading(switch: &Switch, outcome: Option<Outcome>) -> SwitchReading {
     reading.requests = requests;
     match result {
         Err(error) => reading.failure = Some(Failure::from(error)),
-        Ok(usage) => {
+        Ok(Answer { usage, energy, memory }) => {
+            reading.profile = Some(memory.profile.clone());
+            reading.energy = energy;
+            let is_worth_it = switch.profile == PROFILE_AUTO || memory.has_counters() || before.is_some();
+            reading.memory = (is_worth_it && before != Some(&memory)).then_some(memory);
             reading.value = Some(usage.watts);
             reading.quality = usage.quality;
             reading.entities = usage.entities;

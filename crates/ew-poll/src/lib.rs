@@ -10,7 +10,7 @@ use clap::Parser;
 use ew_cli::{Common, Failure, Lock, LockRequest, Output, Report, clock};
 use ew_config::Config;
 use ew_core::{Exit, PartOutcome, Span};
-use ew_energy::{CachedTotal, Domain, Importance, PollOptions, TreeReading, poll, select, trees};
+use ew_energy::{Domain, Importance, Known, Memory, PollOptions, TreeReading, poll, select, trees};
 use ew_store::{AppendError, Log, PollDetail};
 use report::{DomainReport, RunReport};
 use std::collections::HashMap;
@@ -172,13 +172,21 @@ impl Poller<'_> {
     fn poll(&mut self, config: &Config, trees: &[&Domain]) -> Result<(), Failure> {
         let start = self.clock.reading.wall;
         // On a doubtful clock nobody knows how old a reading is.
-        let cached: HashMap<String, CachedTotal> = match self.args.skip_cache || self.clock.doubt.is_some() {
+        let totals = match self.args.skip_cache || self.clock.doubt.is_some() {
             true => HashMap::new(),
             false => cache::fresh(self.log, trees, self.args.importance, start)?,
         };
-        let options = PollOptions { importance: self.args.importance, ..PollOptions::new(&config.snmp) };
+        let memories = self.log.device_memories()?;
+        let memories =
+            memories.into_iter().filter_map(|(point, text)| Some((point, Memory::from_text(&text)?)));
+        let known = Known { totals, memories: memories.collect() };
+        let options = PollOptions {
+            importance: self.args.importance,
+            profiles: config.profiles.clone(),
+            ..PollOptions::new(&config.snmp)
+        };
         let mut readings = |reading: TreeReading| self.whole(reading);
-        poll(trees, options, start, &cached, &|source| config.secret(source), &mut readings);
+        poll(trees, &options, start, &known, &|source| config.secret(source), &mut readings);
         self.run.sort(trees);
         Ok(())
     }
@@ -234,6 +242,7 @@ impl Poller<'_> {
             answered: entry.detail.answered,
             importance: entry.detail.importance,
             reason: entry.detail.reason.clone(),
+            memory: entry.detail.memory.as_ref().map(Memory::to_text),
         };
         let details: Vec<_> =
             entries.iter().filter(|entry| entry.detail != ew_energy::Detail::default()).map(detail).collect();

@@ -2,7 +2,7 @@
 
 use ew_cli::{Failure, Output};
 use ew_core::{PartOutcome, Timestamp};
-use ew_energy::{Domain, DomainReading, SwitchReading};
+use ew_energy::{Domain, DomainReading, EnergyReading, SwitchReading};
 use serde::{Serialize, Serializer};
 
 /// `--json`: one document.
@@ -49,6 +49,10 @@ struct SwitchReport {
     value: Option<f64>,
     unit: &'static str,
     quality: &'static str,
+    /// Its energy counter, Wh; null where it has none.
+    energy: Option<f64>,
+    /// What it was read by, also where that was found by asking; null where it failed.
+    profile: Option<String>,
     /// Why it failed or is partial.
     reason: Option<String>,
     /// SNMP requests sent, repeated ones included.
@@ -124,10 +128,17 @@ impl SwitchReport {
             value: reading.value,
             unit: "W",
             quality: reading.quality.as_str(),
+            energy: counter(reading).map(|counter| counter.wh),
+            profile: reading.profile.clone(),
             reason: reading.reason(),
             requests: reading.requests,
         }
     }
+}
+
+/// A switch's own.
+fn counter(reading: &SwitchReading) -> Option<&EnergyReading> {
+    reading.energy.iter().find(|counter| counter.part.is_none())
 }
 
 fn time<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

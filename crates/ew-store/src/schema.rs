@@ -1,7 +1,7 @@
 //! The schema and its migrations, one step per `user_version`.
 
 /// Step n brings a log from `user_version` n to n + 1. A step, once released, is never edited.
-pub(crate) const STEPS: &[&str] = &[STEP_0, STEP_1, STEP_2];
+pub(crate) const STEPS: &[&str] = &[STEP_0, STEP_1, STEP_2, STEP_3];
 
 /// Times are microseconds since 1970-01-01T00:00:00Z.
 ///
@@ -157,6 +157,14 @@ create table run (                          -- the last run of each job, also on
     message text,                           -- why it failed
     good_at integer                         -- the last run in which nothing failed
 ) strict;
+";
+
+/// What a poll finds out of a device need not be asked again.
+const STEP_3: &str = "
+create table device (
+    point text primary key,                 -- of the switch
+    memory text not null                    -- what its last poll left to the next, JSON
+) strict, without rowid;
 ";
 
 #[cfg(test)]
