@@ -41,11 +41,14 @@ fn site(port: u16, profile: &str, more: &str) -> Site {
     site
 }
 
-/// The rows of the log at a time, without it and without the domain's own; `d.s` is written `s`.
+/// The rows of the log at a time, sorted, without it and without the domain's own; `d.s` is written `s`.
 fn rows(site: &Site, time: &str) -> Vec<String> {
     let slice = site.run(&program("ew-log"), "slice --from first --to last").exit(0).stdout;
     let prefix = format!("{time},d.");
-    slice.lines().filter_map(|line| line.strip_prefix(&prefix)).map(str::to_owned).collect()
+    let mut rows: Vec<String> =
+        slice.lines().filter_map(|line| line.strip_prefix(&prefix)).map(str::to_owned).collect();
+    rows.sort_unstable();
+    rows
 }
 
 /// One poll of a fixture: rows as above, and stderr.
@@ -65,7 +68,12 @@ fn each_profile_on_an_agent_of_its_own() {
         (
             "eman",
             "eman",
-            &["s,173.4,W,partial", "s.chassis,123.4,W,actual", "s.solar,-500,W,actual", "s.fan,50,W,presumed"],
+            &[
+                "s,173.4,W,partial",
+                "s.chassis,123.4,W,actual",
+                "s.solar,-500,W,actual",
+                "s.fan,50,W,presumed",
+            ],
         ),
         ("apc-rpdu2", "apc-rpdu2", &["s,1530,W,actual", "s.energy,1234500,Wh,actual"]),
         ("apc-rpdu", "apc-rpdu", &["s,2310,W,actual"]),
@@ -110,8 +118,16 @@ fn each_profile_on_an_agent_of_its_own() {
                 "s.1.energy,555,Wh,actual",
             ],
         ),
-        ("eaton", "eaton", &["s,905,W,actual", "s.#1,300,W,actual", "s.#2,310,W,actual", "s.#3,290,W,actual"]),
-        ("eaton-phases", "eaton", &["s,900,W,actual", "s.#1,300,W,actual", "s.#2,310,W,actual", "s.#3,290,W,actual"]),
+        (
+            "eaton",
+            "eaton",
+            &["s,905,W,actual", "s.#1,300,W,actual", "s.#2,310,W,actual", "s.#3,290,W,actual"],
+        ),
+        (
+            "eaton-phases",
+            "eaton",
+            &["s,900,W,actual", "s.#1,300,W,actual", "s.#2,310,W,actual", "s.#3,290,W,actual"],
+        ),
         ("apc-ups", "apc-ups", &["s,842,W,actual", "s.energy,43210,Wh,actual"]),
         ("ups", "ups", &["s,1205,W,actual", "s.#1,400,W,actual", "s.#2,410,W,actual", "s.#3,395,W,actual"]),
         ("aruba-cx-psu", "aruba-cx-psu", &["s,179,W,actual", "s.#1_1,88,W,actual", "s.#1_2,91,W,actual"]),
@@ -130,16 +146,276 @@ fn each_profile_on_an_agent_of_its_own() {
         ("icx-poe", "icx-poe", &ports),
         ("netgear-poe", "netgear-poe", &ports),
         ("cumulus-poe", "cumulus-poe", &ports),
-        ("huawei-poe", "huawei-poe", &["s,6.9,W,actual", "s.GigabitEthernet0/0/1,4.1,W,actual", "s.#6,2.8,W,actual"]),
+        (
+            "huawei-poe",
+            "huawei-poe",
+            &["s,6.9,W,actual", "s.GigabitEthernet0/0/1,4.1,W,actual", "s.#6,2.8,W,actual"],
+        ),
         ("poe", "poe", &["s,100,W,actual", "s.#1,87,W,actual", "s.#2,13,W,actual"]),
     ];
     for (file, profile, expect) in cases {
         let mut expect: Vec<&str> = expect.to_vec();
         expect.sort_unstable();
         for by in [profile, "auto"] {
-            let (mut rows, stderr) = poll(file, by);
-            rows.sort_unstable();
+            let (rows, stderr) = poll(file, by);
             assert_eq!(rows, expect, "{file} by {by}\n{stderr}");
         }
     }
+}
+
+const LATER: [&str; 4] =
+    ["2026-03-01T00:01:00Z", "2026-03-01T00:02:00Z", "2026-03-01T00:03:00Z", "2026-03-01T00:04:00Z"];
+
+/// Polls of one switch that has, one after the other, the data of some fixtures; rows and stderr of each.
+fn polls(site: &mut Site, port: u16, fixtures: &[&str], exit: i32) -> Vec<(Vec<String>, String)> {
+    let mut polls = Vec::new();
+    for (fixture, now) in fixtures.iter().zip(LATER) {
+        let _sim = serve(fixture, port);
+        site.now(now);
+        let stderr = site.run(EW_POLL, "").exit(exit).stderr;
+        polls.push((rows(site, now), stderr));
+    }
+    polls
+}
+
+/// §6.7 case 75: intervals become a running total, each counted once.
+#[test]
+fn eman_intervals_are_counted_once() {
+    let port = free_port();
+    let mut site = site(port, "eman", "");
+    let files = ["eman-interval-1", "eman-interval-1", "eman-interval-2", "eman-interval-anew"];
+    let polls = polls(&mut site, port, &files, 0);
+    let energy: Vec<_> = polls.iter().map(|(rows, _)| rows[2..].to_vec()).collect();
+    let both = |wh: &str| [format!("s.chassis.energy,{wh}"), format!("s.energy,{wh}")];
+    assert_eq!(energy[0], both("12,Wh,actual"));
+    assert_eq!(energy[1], both("12,Wh,actual"));
+    assert_eq!(energy[2], both("23,Wh,actual"));
+    // Up times began anew: 4 Wh are new, and what was before may not be all.
+    assert_eq!(energy[3], both("27,Wh,suspect"));
+    assert!(polls[3].1.contains("d.s.energy: 1.3.6.1.2.1.229.1.5.1.2.1 began anew"), "{}", polls[3].1);
+}
+
+#[test]
+fn eman_intervals_that_no_poll_saw_are_told() {
+    let port = free_port();
+    let mut site = site(port, "eman", "");
+    let only_last = serve("eman-interval-1", port);
+    site.run(EW_POLL, "").exit(0);
+    drop(only_last);
+    // The device keeps one interval; the one in between is lost.
+    let text = std::fs::read_to_string(fixture("eman-interval-3")).unwrap();
+    let kept: Vec<&str> =
+        text.lines().filter(|line| !line.contains(".1.1000|") && !line.contains(".1.91000|")).collect();
+    site.write("kept.snmprec", &(kept.join("\n") + "\n"));
+    let (listen, data) = (format!("127.0.0.1:{port}"), site.file("kept.snmprec"));
+    let _sim =
+        Sim::start(&ew::sibling(EW_POLL, "ew-sim"), &["--listen", &listen, "--data", data.to_str().unwrap()]);
+    site.now(LATER[0]);
+    site.run(EW_POLL, "").exit(0);
+    assert_eq!(rows(&site, LATER[0])[3], "s.energy,17,Wh,partial");
+}
+
+/// §6.7 case 78: no data is null, never −10 W; a counter that goes back is suspect, never negative.
+#[test]
+fn apc_sentinel_and_reset() {
+    let port = free_port();
+    let mut site = site(port, "apc-rpdu2", "");
+    let mut seen = polls(&mut site, port, &["apc-rpdu2", "apc-rpdu2-reset", "apc-rpdu2"], 0);
+    let (_, quiet) = seen.remove(2);
+    assert_eq!(quiet, "");
+    assert_eq!(seen[0].0, ["s,1530,W,actual", "s.energy,1234500,Wh,actual"]);
+    assert_eq!(seen[1].0, ["s,1530,W,actual", "s.energy,300,Wh,suspect"]);
+    let reset =
+        "ew-poll: warning: d.s.energy: 1.3.6.1.4.1.318.1.1.26.4.3.1.9.1 was reset: from 1234500 to 300 Wh\n";
+    assert_eq!(seen[1].1, reset);
+    let reason = std::process::Command::new("sqlite3")
+        .arg(site.file("ew.db"))
+        .arg("select reason from poll_detail d join point p on p.id = d.point where p.name = 'd.s.energy'")
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&reason.stdout).contains("was reset"));
+
+    let _sim = serve("apc-rpdu2-unsupported", port);
+    site.now(LATER[3]);
+    let ended = site.run(EW_POLL, "").exit(76);
+    let said = "none of the 1 rows of the profile apc-rpdu2 has data at 127.0.0.1:";
+    assert!(
+        ended.stderr.contains(said)
+            && ended.stderr.contains("1.3.6.1.4.1.318.1.1.26.4.3.1.5.1 is -1, below zero")
+    );
+    assert_eq!(rows(&site, LATER[3]), ["s,,W,missing"]);
+}
+
+/// A profile of one's own, in ew.toml: names of another table, sentinels, a state, decimals, a counter that wraps.
+const METER: &str = r#"
+[[profile]]
+name = "my-pdu"
+probe = "1.3.6.1.4.1.32473.1"
+  [[profile.power]]
+  value = "1.3.6.1.4.1.32473.1.1.2"
+  scale = 0.1
+  no_data = [65535]
+  valid = { oid = "1.3.6.1.4.1.32473.1.1.3", is = [1, 2] }
+  caliber = "1.3.6.1.4.1.32473.1.1.4"
+  calibers = { 0 = "missing", 1 = "presumed" }
+  name = "1.3.6.1.4.1.32473.1.1.1"
+  entities = true
+  [[profile.energy]]
+  value = "1.3.6.1.4.1.32473.1.1.5"
+  wraps_at = 65536
+  entities = true
+"#;
+
+fn meter(energy: [&str; 2]) -> String {
+    let c = "1.3.6.1.4.1.32473.1.1";
+    format!(
+        "1.3.6.1.2.1.1.5.0|4|pdu\n{c}.1.1|4|one\n{c}.1.2|4|two\n{c}.1.3|4|three\n{c}.1.4|4|four\n{c}.2.1|66|105\n{c}.2.2|4|12.5\n\
+         {c}.2.3|66|65535\n{c}.2.4|66|7\n{c}.3.1|2|1\n{c}.3.2|2|2\n{c}.3.3|2|1\n{c}.3.4|2|5\n{c}.4.1|2|1\n\
+         {c}.4.2|2|9\n{c}.4.3|2|1\n{c}.4.4|2|1\n{c}.5.1|65|{}\n{c}.5.2|65|{}\n",
+        energy[0], energy[1]
+    )
+}
+
+fn serve_text(site: &Site, text: &str, port: u16) -> Sim {
+    site.write("data.snmprec", text);
+    let (listen, data) = (format!("127.0.0.1:{port}"), site.file("data.snmprec"));
+    Sim::start(&ew::sibling(EW_POLL, "ew-sim"), &["--listen", &listen, "--data", data.to_str().unwrap()])
+}
+
+#[test]
+fn a_profile_of_ones_own_in_the_configuration_or_in_a_file() {
+    for (profile, in_file) in [("my-pdu", false), ("auto", true)] {
+        let port = free_port();
+        let mut site = match in_file {
+            true => site(port, profile, "profile_files = [\"pdu.toml\"]\n"),
+            false => site(port, profile, METER),
+        };
+        site.write("pdu.toml", METER);
+        let first = serve_text(&site, &meter(["65000", "100"]), port);
+        let stderr = site.run(EW_POLL, "").exit(0).stderr;
+        let expect = [
+            "s,11.75,W,partial",
+            "s.one,10.5,W,presumed",
+            "s.two,1.25,W,unknown",
+            "s.energy,65100,Wh,actual",
+            "s.one.energy,65000,Wh,actual",
+            "s.two.energy,100,Wh,actual",
+        ];
+        let found = rows(&site, "2026-03-01T00:00:00Z");
+        let mut expect = expect.to_vec();
+        expect.sort_unstable();
+        assert_eq!(found, expect, "{stderr}");
+        let skipped = "1.3.6.1.4.1.32473.1.1.2.3 is 65535, which means no data; \
+                       1.3.6.1.4.1.32473.1.1.2.4 is not valid: its state is 5";
+        assert!(stderr.contains(skipped), "{stderr}");
+        drop(first);
+
+        let second = serve_text(&site, &meter(["200", "110"]), port);
+        site.now(LATER[0]);
+        let stderr = site.run(EW_POLL, "").exit(0).stderr;
+        let found = rows(&site, LATER[0]);
+        assert!(found.contains(&"s.energy,310,Wh,suspect".to_owned()), "{found:?}");
+        assert!(found.contains(&"s.one.energy,200,Wh,suspect".to_owned()), "{found:?}");
+        assert!(found.contains(&"s.two.energy,110,Wh,actual".to_owned()), "{found:?}");
+        assert!(stderr.contains("1.3.6.1.4.1.32473.1.1.5.1 wrapped: from 65000 to 200 Wh"), "{stderr}");
+        drop(second);
+
+        // A part that is gone takes its share with it: that is no consumption.
+        let text = meter(["210", "0"]).replace("1.3.6.1.4.1.32473.1.1.5.2|65|0\n", "");
+        let _third = serve_text(&site, &text, port);
+        site.now(LATER[1]);
+        let stderr = site.run(EW_POLL, "").exit(0).stderr;
+        assert!(rows(&site, LATER[1]).contains(&"s.energy,210,Wh,suspect".to_owned()));
+        assert!(stderr.contains("d.s.energy: it counts other parts than before"), "{stderr}");
+    }
+}
+
+fn requests(site: &Site) -> (u64, serde_json::Value, i32) {
+    let ended = site.run(EW_POLL, "--json");
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let switch = &report["domains"][0]["switches"][0];
+    (switch["requests"].as_u64().unwrap(), switch["profile"].clone(), ended.code)
+}
+
+#[test]
+fn auto_remembers_and_asks_anew_only_where_what_it_knew_is_gone() {
+    let port = free_port();
+    let mut site = site(port, "auto", "");
+    let ups = serve("ups", port);
+    assert_eq!(requests(&site), (3, "ups".into(), 0), "two requests for probes, one for power");
+    site.now(LATER[0]);
+    assert_eq!(requests(&site), (1, "ups".into(), 0), "remembered");
+    drop(ups);
+
+    // Silence is no reason to think that it is another device.
+    site.now(LATER[1]);
+    let (_, profile, code) = requests(&site);
+    assert_eq!((profile, code), (serde_json::Value::Null, 69));
+    let apc = serve("apc-ups", port);
+    site.now(LATER[2]);
+    assert_eq!(
+        requests(&site),
+        (1, "ups".into(), 0),
+        "it has the standard's table too, so it stays with that"
+    );
+    drop(apc);
+
+    let _pdu = serve("apc-rpdu2", port);
+    site.now(LATER[3]);
+    assert_eq!(requests(&site).1, "apc-rpdu2");
+    site.now("2026-03-01T00:05:00Z");
+    assert_eq!(requests(&site), (1, "apc-rpdu2".into(), 0));
+
+    // A dry run keeps nothing, and another address is another device.
+    let other = serve("ups", 0);
+    let config = site.read("ew.toml").replace(&port.to_string(), &other.ports[0].to_string());
+    site.write("ew.toml", &config);
+    site.now("2026-03-01T00:06:00Z");
+    site.run(EW_POLL, "--dry-run").exit(0);
+    assert_eq!(requests(&site), (3, "ups".into(), 0));
+}
+
+/// The probe of sensors is there, but none of watts: the next profile is tried. And what has nothing says so.
+#[test]
+fn auto_goes_on_where_a_profile_has_no_rows() {
+    let site = site(free_port(), "auto", "");
+    let port: u16 =
+        site.read("ew.toml").split("port = ").nth(1).unwrap().split('\n').next().unwrap().parse().unwrap();
+    let text = std::fs::read_to_string(fixture("poe")).unwrap()
+        + "1.3.6.1.2.1.99.1.1.1.1.14|2|8\n1.3.6.1.2.1.99.1.1.1.4.14|2|305\n";
+    let sim = serve_text(&site, &text, port);
+    assert_eq!(requests(&site).1, "poe");
+    drop(sim);
+    let site = self::site(port, "auto", "");
+    let _sim = serve("nothing", port);
+    let ended = site.run(EW_POLL, "").exit(76);
+    assert!(ended.stderr.contains("has nothing that any profile reads power from"), "{}", ended.stderr);
+    assert_eq!(rows(&site, "2026-03-01T00:00:00Z"), ["s,,W,missing"]);
+}
+
+/// Importance is known to EnergyWise and EMAN only, and the domain's name to EnergyWise alone.
+#[test]
+fn importance_where_the_profile_knows_it() {
+    let sim = serve("eman", 0);
+    let site = site(sim.ports[0], "auto", "");
+    site.run(EW_POLL, "--importance 59").exit(0);
+    assert_eq!(rows(&site, "2026-03-01T00:00:00Z")[0], "s,123.4,W,partial");
+    let sim = Sim::start(&ew::sibling(EW_POLL, "ew-sim"), &["--domain", "com.other"]);
+    let site = self::site(sim.ports[0], "auto", "");
+    let ended = site.run(EW_POLL, "").exit(76);
+    assert!(
+        ended.stderr.contains(r#"is in the EnergyWise domain "com.other", not in "d""#),
+        "{}",
+        ended.stderr
+    );
+}
+
+/// SNMPv1 has no GETBULK, and says of an object that is not there something else.
+#[test]
+fn version_1_can_be_probed_too() {
+    let sim = serve("raritan-pdu2", 0);
+    let site = site(sim.ports[0], "auto", "");
+    site.write("ew.toml", &site.read("ew.toml").replace("[snmp]", "[snmp]\nversion = \"1\""));
+    site.run(EW_POLL, "").exit(0);
+    assert_eq!(rows(&site, "2026-03-01T00:00:00Z")[..2], ["s,120.5,W,actual", "s.1,70,W,actual"]);
 }

@@ -178,8 +178,10 @@ fn is_secret_like(key: &str) -> bool {
 }
 
 /// Keys that stand in a table of their own, and where that goes.
-const PLACES: [(&str, &str); 5] = [
+const PLACES: [(&str, &str); 7] = [
     ("switch", "[[domain.switch]] stands below its [[domain]]"),
+    ("power", "[[profile.power]] stands below its [[profile]]"),
+    ("energy", "[[profile.energy]] stands below its [[profile]]"),
     ("format", "[export.format.KIND] stands below its [[export]]"),
     ("transport", "[export.transport.KIND] stands below its [[export]]"),
     ("backend", "[cbus.backend.KIND] stands below its [[cbus]]"),

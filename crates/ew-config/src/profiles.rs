@@ -2,7 +2,7 @@
 
 use crate::check::object;
 use crate::error::ConfigError;
-use crate::options::{Tables, base};
+use crate::options::Tables;
 use ew_energy::{ProfileOptions, Profiles};
 use serde::Deserialize;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub(crate) fn profiles(file: &Path, text: &str, tables: &Tables) -> Result<Profi
     let mut own = tables.profile.clone();
     check(file, text, &own)?;
     for name in &tables.profile_files {
-        let path = base(file).join(name);
+        let path = file.with_file_name(name);
         let unreadable = |e: std::io::Error| {
             let message = format!("cannot read the profiles of {}: {e}", path.display());
             let hint = Some("its path is relative to the folder of the configuration".to_owned());
