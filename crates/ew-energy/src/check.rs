@@ -370,11 +370,9 @@ mod tests {
 
     #[test]
     fn what_is_not_built_says_what_to_write() {
-        for (line, hint) in [("protocol = \"native\"", "write protocol = \"snmp\", or leave protocol out")] {
-            let error = checked(&format!("{}{line}", domains(&[("a", &["s"])]))).unwrap_err();
-            assert!(error.to_string().ends_with("is not built yet"), "{error}");
-            assert_eq!(error.hint(), hint);
-        }
+        let error = checked(&format!("{}protocol = \"native\"", domains(&[("a", &["s"])]))).unwrap_err();
+        assert!(error.to_string().ends_with("is not built yet"), "{error}");
+        assert_eq!(error.hint(), "write protocol = \"snmp\", or leave protocol out");
     }
 
     #[test]

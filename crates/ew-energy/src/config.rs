@@ -386,7 +386,7 @@ fn domain_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::
 }
 
 /// A domain's name is a point without empty parts.
-pub(crate) fn check_domain_name(name: &str) -> Result<(), String> {
+pub fn check_domain_name(name: &str) -> Result<(), String> {
     name.parse::<Point>()?;
     match name.split('.').any(str::is_empty) {
         true => Err(format!("the domain name {name:?} has an empty part between its dots")),

@@ -101,6 +101,14 @@ pub fn read(agent: &mut dyn Agent, query: &Query<'_>) -> Result<Usage, EnergyErr
     }
 }
 
+/// `cewDomainName`, where the agent has one.
+pub(crate) fn domain_name(agent: &mut dyn Agent) -> Result<Option<String>, EnergyError> {
+    Ok(match agent.get(&Oid::new(DOMAIN_NAME), "cewDomainName.0")? {
+        Value::Text(found) => Some(String::from_utf8_lossy(&found).into_owned()),
+        _ => None,
+    })
+}
+
 fn check_domain(agent: &mut dyn Agent, expected: &str) -> Result<(), EnergyError> {
     let object = "cewDomainName.0";
     match agent.get(&Oid::new(DOMAIN_NAME), object)? {

@@ -9,6 +9,7 @@ mod agent;
 mod check;
 mod config;
 mod credentials;
+mod discover;
 mod energy;
 pub mod energywise;
 mod error;
@@ -28,9 +29,10 @@ pub use agent::{Agent, Value, VarBind};
 pub use check::{EnergyConfigError, check, check_profiles};
 pub use config::{
     AuthProtocol, Bounded, DomainOptions, Host, Importance, KeyExtension, PrivProtocol, Protocol,
-    SnmpOptions, SnmpVersion, SwitchOptions, Wait,
+    SnmpOptions, SnmpVersion, SwitchOptions, Wait, check_domain_name,
 };
 pub use credentials::{Credentials, User};
+pub use discover::{Discovered, Found, Target, discover};
 pub use energy::EnergyReading;
 pub use error::EnergyError;
 pub use memory::Memory;

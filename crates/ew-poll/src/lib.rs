@@ -4,6 +4,7 @@
 //! whole, under a lock of its own.
 
 mod cache;
+mod discover;
 mod report;
 
 use clap::Parser;
@@ -19,7 +20,8 @@ const EXAMPLES: &str = "\
 Examples:
   ew-poll                                as from cron, each minute
   ew-poll com.example.hq --dry-run       ask and print, append nothing
-  ew-poll --skip-cache --json | jq '.domains[].value'";
+  ew-poll --skip-cache --json | jq '.domains[].value'
+  ew-poll --discover 192.0.2.10 192.0.2.11   print the tables for these two";
 
 /// Poll energy domains once: ask every switch what it uses, append the readings to the log
 #[derive(Debug, Parser)]
@@ -43,6 +45,12 @@ pub struct Args {
     /// Ask and print, but append nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Ask these agents what they are, and print the [[domain]] tables for them; polls and appends nothing
+    ///
+    /// HOST, HOST:PORT, a file with one of them a line, or - for stdin. Only what is listed is asked.
+    #[arg(long, value_name = "ADDRESS|FILE", num_args = 1..,
+          conflicts_with_all = ["names", "skip_cache", "importance", "due", "dry_run", "wait"])]
+    pub discover: Vec<String>,
     /// Wait so long for another run that polls the same domain
     #[arg(long, value_name = "DURATION", default_value = "0s")]
     pub wait: Span,
@@ -63,6 +71,9 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let chosen = choose(&config, &trees, &args.names)?;
     if args.common.check {
         return args.common.checked(&config, out);
+    }
+    if !args.discover.is_empty() {
+        return discover::run(args, &config, report, out);
     }
     let start = clock::reading();
     let mut run = RunReport::new(start.wall);
