@@ -5,9 +5,12 @@
 mod ew;
 #[path = "support/sim.rs"]
 mod sim;
+#[path = "support/snmpd.rs"]
+mod snmpd;
 
 use ew::Site;
 use sim::Sim;
+use snmpd::Snmpd;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 
@@ -160,6 +163,18 @@ fn each_profile_on_an_agent_of_its_own() {
             let (rows, stderr) = poll(file, by);
             assert_eq!(rows, expect, "{file} by {by}\n{stderr}");
         }
+    }
+}
+
+/// The simulator and net-snmp's agent answer alike, also to one that asks which profiles they have.
+#[test]
+fn net_snmp_gives_the_same() {
+    for name in ["apc-rpdu2", "apc-ups", "ups", "entity-sensor", "cisco-poe"] {
+        let agent = Snmpd::start(&format!("profiles/{name}"));
+        let site = site(agent.port(), "auto", "");
+        let stderr = site.run(EW_POLL, "").exit(0).stderr;
+        let (expect, _) = poll(name, name);
+        assert_eq!(rows(&site, "2026-03-01T00:00:00Z"), expect, "{name}\n{stderr}");
     }
 }
 
