@@ -434,3 +434,38 @@ fn version_1_can_be_probed_too() {
     site.run(EW_POLL, "").exit(0);
     assert_eq!(rows(&site, "2026-03-01T00:00:00Z")[..2], ["s,120.5,W,actual", "s.1,70,W,actual"]);
 }
+
+/// The profile that README shows for an APC PDU with outlets, as it stands there; and its list is whole.
+#[test]
+fn the_profile_of_the_readme_reads_outlets() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let block = readme.split("```").find(|block| block.contains("rpdu2-outlets")).unwrap();
+    let sim = serve("apc-rpdu2", 0);
+    let site = site(sim.ports[0], "auto", block.strip_prefix("toml").unwrap());
+    site.run(EW_POLL, "").exit(0);
+    assert_eq!(
+        rows(&site, "2026-03-01T00:00:00Z"),
+        ["s,1530,W,actual", "s.#1,90,W,actual", "s.#2,63,W,actual"]
+    );
+    let table: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `")).collect();
+    let profiles = ew_energy::Profiles::default();
+    for name in profiles.names().filter(|name| *name != "auto") {
+        assert!(table.iter().any(|line| line.contains(&format!("`{name}`"))), "README does not list {name}");
+    }
+}
+
+/// A counter has the first claim to its point, before an entity that is called so.
+#[test]
+fn an_entity_called_energy() {
+    let port = free_port();
+    let site = site(port, "my-pdu", METER);
+    let _sim = serve_text(&site, &meter(["65000", "100"]).replace("|one", "|energy"), port);
+    let ended = site.run(EW_POLL, "").exit(0);
+    let rows = rows(&site, "2026-03-01T00:00:00Z");
+    for row in ["s.energy,65100,Wh,actual", "s.#1,10.5,W,presumed", "s.#1.energy,65000,Wh,actual"] {
+        assert!(rows.contains(&row.to_owned()), "{row}: {rows:?}");
+    }
+    let warning = "two sources give the point d.s.energy; one is logged as d.s.#1";
+    assert!(ended.stderr.contains(warning), "{}", ended.stderr);
+}

@@ -243,6 +243,9 @@ impl Pending<'_> {
                 point,
             });
         }
+        for switch in domains.iter_mut().flat_map(|reading| &mut reading.switches) {
+            switch.claim_energy(&mut points, false);
+        }
         for (reading, _) in domains.iter_mut().zip(&self.domains).filter(|(_, domain)| domain.entities) {
             for switch in &mut reading.switches {
                 let named = switch.entities.iter();
@@ -252,10 +255,8 @@ impl Pending<'_> {
                         points.claim(Some(above), &entity.part, entity.index)
                     })
                     .collect();
+                switch.claim_energy(&mut points, true);
             }
-        }
-        for (reading, domain) in domains.iter_mut().zip(&self.domains) {
-            reading.switches.iter_mut().for_each(|switch| switch.claim_energy(&mut points, domain.entities));
         }
         self.sum_up(&mut domains, cached);
         TreeReading { start, domains, warnings: points.warnings }

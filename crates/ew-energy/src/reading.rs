@@ -216,13 +216,12 @@ impl TreeReading {
 }
 
 impl SwitchReading {
-    /// Gives each counter its point, `<switch>.energy` and, with `entities`, `<switch>.<entity>.energy`.
-    pub(crate) fn claim_energy(&mut self, points: &mut Points, entities: bool) {
+    /// Gives its own counter the point `<switch>.energy`, or those of its entities `<switch>.<entity>.energy`.
+    pub(crate) fn claim_energy(&mut self, points: &mut Points, of_entities: bool) {
         let Some(own) = &self.point else { return };
-        for counter in &mut self.energy {
+        for counter in self.energy.iter_mut().filter(|counter| counter.part.is_some() == of_entities) {
             let above = match &counter.part {
                 None => Some(own.clone()),
-                Some(_) if !entities => None,
                 // An entity may have another point than its name says.
                 Some(part) => {
                     let same = |entity: &EntityReading| entity.part == *part && entity.index == counter.index;

@@ -4,7 +4,7 @@ use super::{Negative, SourceOptions, Tables, intervals};
 use crate::energy::{Count, EnergyReading, Group, judge};
 use crate::energywise::{Query, Usage};
 use crate::name::part_names;
-use crate::sum::scaled;
+use crate::sum::{decimal, scaled};
 use crate::walk::{Rows, walk};
 use crate::{Agent, EnergyError, EntityReading, Memory, Oid, Sum, Value};
 use ew_core::Quality;
@@ -276,11 +276,12 @@ impl Cells<'_> {
     /// W or Wh and how good they are, or why there is no value.
     fn value(&self, source: &SourceOptions, raw: &Value) -> Result<(f64, Quality), String> {
         let (mantissa, mut exponent) = number(raw).ok_or("is no number")?;
-        if exponent == 0 && source.no_data.iter().any(|none| i128::from(*none) == mantissa) {
-            return Err(format!("is {mantissa}, which means no data"));
+        let plain = scaled(mantissa, exponent, 1.0).ok_or("is too large")?;
+        if source.no_data.iter().any(|none| *none as f64 == plain) {
+            return Err(format!("is {plain}, which means no data"));
         }
-        if mantissa < 0 && source.negative == Negative::NoData {
-            return Err(format!("is {mantissa}, below zero"));
+        if plain < 0.0 && source.negative == Negative::NoData {
+            return Err(format!("is {plain}, below zero"));
         }
         if let Some(valid) = source.valid.as_ref().filter(|valid| !self.fits(valid)) {
             let state = self.number(&valid.oid).map_or("unknown".to_owned(), |number| number.to_string());
@@ -298,7 +299,7 @@ impl Cells<'_> {
             }
         }
         let small = |column: &Oid, what: &str| match self.number(column) {
-            Some(number) if EXPONENTS.contains(&number) => Ok(number),
+            Some(number) if EXPONENTS.contains(&number) => Ok(i32::try_from(number).unwrap_or(0)),
             Some(number) => Err(format!("has the {what} {number}, outside -24 to 24")),
             None => Err(format!("has no {what}")),
         };
@@ -311,21 +312,19 @@ impl Cells<'_> {
         if let Some(column) = &source.decimals {
             exponent -= small(column, "number of decimals")?.max(0);
         }
-        let value =
-            i32::try_from(exponent).ok().and_then(|exponent| scaled(mantissa, exponent, source.scale));
-        value.map(|value| (value, quality)).ok_or_else(|| "is too large".to_owned())
+        let value = scaled(mantissa, exponent, source.scale).ok_or("is too large")?;
+        Ok((value, quality))
     }
 }
 
 /// A number as mantissa and power of ten; also one that is written as text.
-fn number(value: &Value) -> Option<(i128, i64)> {
+fn number(value: &Value) -> Option<(i128, i32)> {
     match value {
         Value::Integer(number) => Some((i128::from(*number), 0)),
         Value::Text(bytes) => {
             let text = std::str::from_utf8(bytes).ok()?.trim();
             let number: f64 = text.parse().ok().filter(|number: &f64| number.is_finite())?;
-            let (mantissa, exponent) = crate::sum::decimal(number)?;
-            Some((mantissa, i64::from(exponent)))
+            decimal(number)
         }
         _ => None,
     }
