@@ -390,6 +390,28 @@ fn auto_remembers_and_asks_anew_only_where_what_it_knew_is_gone() {
     assert_eq!(requests(&site), (3, "ups".into(), 0));
 }
 
+/// A counter in the place of another: neither a step up nor a step down between them was consumed.
+#[test]
+fn another_counter_in_the_place_of_one() {
+    let port = free_port();
+    let mut site = site(port, "sentry3", "");
+    let seen = polls(&mut site, port, &["sentry3", "sentry3-infeeds", "sentry3-infeeds"], 0);
+    let own = |rows: &[String]| rows.iter().find(|row| row.starts_with("s.energy")).unwrap().clone();
+    assert_eq!(own(&seen[0].0), "s.energy,105000,Wh,actual");
+    assert_eq!(own(&seen[1].0), "s.energy,10500,Wh,suspect");
+    assert!(seen[1].1.contains("d.s.energy: it counts other parts than before"), "{}", seen[1].1);
+    assert_eq!(own(&seen[2].0), "s.energy,10500,Wh,actual");
+
+    let other = serve("apc-rpdu2", 0);
+    let config = site.read("ew.toml").replace(&port.to_string(), &other.ports[0].to_string());
+    site.write("ew.toml", &config.replace("sentry3", "auto"));
+    for (now, quality) in [("2026-03-01T01:00:00Z", "suspect"), ("2026-03-01T01:01:00Z", "actual")] {
+        site.now(now);
+        site.run(EW_POLL, "").exit(0);
+        assert_eq!(own(&rows(&site, now)), format!("s.energy,1234500,Wh,{quality}"));
+    }
+}
+
 /// The probe of sensors is there, but none of watts: the next profile is tried. And what has nothing says so.
 #[test]
 fn auto_goes_on_where_a_profile_has_no_rows() {

@@ -1,5 +1,6 @@
 //! Energy counters: as devices count them, with every step that is none of the device's consumption marked.
 
+use crate::memory::Before;
 use crate::{Memory, Sum};
 use ew_core::{Point, Quality};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,13 +51,13 @@ pub(crate) struct Group {
 /// and where there are any, the sum of the others.
 pub(crate) fn judge(
     group: Group,
-    before: Option<&Memory>,
+    before: Before<'_>,
     after: &mut Memory,
     part: &dyn Fn(&[u32]) -> String,
     is_total: bool,
 ) -> Vec<EnergyReading> {
     let prefix = format!("{}.", group.column);
-    let known: BTreeMap<&str, f64> = before.map_or_else(BTreeMap::new, |memory| {
+    let known: BTreeMap<&str, f64> = before.same.map_or_else(BTreeMap::new, |memory| {
         let all = memory.counters.iter().map(|(key, wh)| (key.as_str(), *wh));
         all.filter(|(key, _)| key.starts_with(&prefix)).collect()
     });
@@ -89,11 +90,18 @@ pub(crate) fn judge(
             total.reason.get_or_insert_with(|| reason.clone());
         }
         // What came or went with a part was not consumed since the last poll.
-        if !known.is_empty() && !known.keys().copied().eq(keys.iter().copied()) {
+        let has_other_parts = !known.is_empty() && !known.keys().copied().eq(keys.iter().copied());
+        let total_before = before.same.and_then(|memory| memory.total.as_ref());
+        if has_other_parts || total_before.is_some_and(|column| *column != group.column) {
             total.quality = Quality::Suspect;
             total.reason = Some("it counts other parts than before".to_owned());
         }
+        after.total = Some(group.column);
         readings.insert(0, total);
+    }
+    for reading in readings.iter_mut().filter(|_| before.is_other) {
+        reading.quality = Quality::Suspect;
+        reading.reason = Some("it is another device's counter than before".to_owned());
     }
     readings
 }

@@ -178,10 +178,9 @@ impl Secrets<'_> {
     }
 }
 
-/// What is known of a switch, unless that is of another device.
+/// What is known of a switch.
 fn remembered<'a>(known: &'a Known, domain: &Domain, switch: &Switch) -> Option<&'a Memory> {
-    let memory = known.memories.get(&format!("{}.{}", domain.name, switch.part))?;
-    (memory.peer == peer(switch)).then_some(memory)
+    known.memories.get(&format!("{}.{}", domain.name, switch.part))
 }
 
 fn peer(switch: &Switch) -> String {

@@ -15,7 +15,9 @@ pub(super) fn read(
     query: &Query<'_>,
     memory: Option<&Memory>,
 ) -> Result<Answer, EnergyError> {
-    let known = memory.and_then(|memory| profiles.iter().find(|profile| profile.name == memory.profile));
+    let known = memory
+        .filter(|memory| memory.peer == agent.peer())
+        .and_then(|memory| profiles.iter().find(|profile| profile.name == memory.profile));
     if let Some(profile) = known {
         match profile.read(agent, query, memory) {
             Err(error) if error.is_absence() => {}
@@ -60,4 +62,84 @@ fn there<'a>(agent: &mut dyn Agent, profiles: &[&'a Profile]) -> Result<Vec<&'a 
         at += found.len().clamp(1, asked.len());
     }
     Ok(there)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::walk::tests::Fake;
+    use crate::{Profiles, Value};
+
+    const QUERY: Query<'_> = Query { domain: None, importance: 100, repetitions: 25, names: false };
+
+    /// A UPS of the standard's table, one line of 400 W.
+    fn ups() -> Fake {
+        Fake::new([(Oid::new(&[1, 3, 6, 1, 2, 1, 33, 1, 4, 4, 1, 4, 1]), Value::Integer(400))])
+    }
+
+    #[test]
+    fn short_answers_are_asked_for_again() {
+        for (fits, requests) in [(usize::MAX, 3), (5, 5), (1, 10)] {
+            let mut agent = Fake { fits, ..ups() };
+            let answer = Profiles::default().read("auto", &mut agent, &QUERY, None).unwrap();
+            assert_eq!((answer.memory.profile.as_str(), answer.usage.watts), ("ups", 400.0));
+            assert!(agent.requests >= requests, "{fits}: {}", agent.requests);
+        }
+    }
+
+    #[test]
+    fn an_agent_that_takes_few_objects_at_once_is_asked_for_few() {
+        struct Small(Fake);
+        impl Agent for Small {
+            fn get(&mut self, oid: &Oid, object: &str) -> Result<Value, EnergyError> {
+                self.0.get(oid, object)
+            }
+            fn get_bulk(
+                &mut self,
+                after: &[Oid],
+                repetitions: u32,
+                object: &str,
+            ) -> Result<Vec<crate::VarBind>, EnergyError> {
+                if after.len() > 2 {
+                    let (peer, object) = (self.peer().to_owned(), object.to_owned());
+                    return Err(EnergyError::Device { peer, object, status: "tooBig" });
+                }
+                self.0.get_bulk(after, repetitions, object)
+            }
+            fn requests(&self) -> u32 {
+                self.0.requests()
+            }
+            fn peer(&self) -> &str {
+                self.0.peer()
+            }
+        }
+        let answer = Profiles::default().read("auto", &mut Small(ups()), &QUERY, None).unwrap();
+        assert_eq!(answer.memory.profile, "ups");
+    }
+
+    #[test]
+    fn a_user_s_profile_comes_first_unless_it_says_no() {
+        let profile = |auto: bool| {
+            let text = format!(
+                "name = \"mine\"\nauto = {auto}\n[[power]]\nvalue = \"1.3.6.1.2.1.33.1.4.4.1.4\"\nscale = 2"
+            );
+            Profiles::new(&[toml::from_str(&text).unwrap()])
+        };
+        for (auto, name, watts) in [(true, "mine", 800.0), (false, "ups", 400.0)] {
+            let answer = profile(auto).read("auto", &mut ups(), &QUERY, None).unwrap();
+            assert_eq!((answer.memory.profile.as_str(), answer.usage.watts), (name, watts));
+        }
+    }
+
+    #[test]
+    fn what_has_no_data_says_more_than_what_is_not_there() {
+        let none = [(Oid::new(&[1, 3, 6, 1, 2, 1, 33, 1, 4, 4, 1, 4, 1]), Value::Integer(-1))];
+        let error = Profiles::default().read("auto", &mut Fake::new(none), &QUERY, None).unwrap_err();
+        assert!(
+            matches!(&error, EnergyError::NoData { profile, rows: 1, .. } if profile == "ups"),
+            "{error}"
+        );
+        let error = Profiles::default().read("auto", &mut Fake::new([]), &QUERY, None).unwrap_err();
+        assert_eq!(error.to_string(), "fake:161 has nothing that any profile reads power from");
+    }
 }

@@ -12,6 +12,7 @@ pub use options::{Condition, Negative, ProfileOptions, SourceOptions};
 
 use crate::energy::EnergyReading;
 use crate::energywise::{self, Query, Usage};
+use crate::memory::Before;
 use crate::{Agent, EnergyError, Memory, Oid};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -152,10 +153,13 @@ impl Profile {
         query: &Query<'_>,
         memory: Option<&Memory>,
     ) -> Result<Answer, EnergyError> {
-        // What another profile counted says nothing of this one's counters.
-        let before = memory.filter(|memory| memory.profile == self.name);
-        let mut memory =
-            Memory { peer: agent.peer().to_owned(), profile: self.name.clone(), ..Memory::default() };
+        let before = Before::new(memory, agent.peer(), &self.name);
+        let mut memory = Memory {
+            peer: agent.peer().to_owned(),
+            profile: self.name.clone(),
+            total: before.same.and_then(|memory| memory.total.clone()),
+            ..Memory::default()
+        };
         match &self.reader {
             Reader::EnergyWise => {
                 Ok(Answer { usage: energywise::read(agent, query)?, energy: Vec::new(), memory })
