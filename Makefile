@@ -1,5 +1,5 @@
 # Thin: one call of cargo or of scripts/ each.
-.PHONY: demo test check crash bench-ledger deny build install
+.PHONY: demo test check crash fuzz bench-ledger bench-poll soak-poll deny build install
 
 demo: ## install what it needs, build, poll simulated switches, export CSV and XML
 	scripts/install-packages.sh build
@@ -23,6 +23,19 @@ bench-ledger: ## what provable delivery costs beside rendering alone, and a run 
 	cargo build --release --locked --workspace --bins
 	cargo build --release --locked -p ew-export --example render-only
 	scripts/bench-ledger.py
+
+bench-poll: ## a poll of 1,000 switches beside net-snmp's clients and the snmp2 crate, then soak-poll
+	scripts/install-packages.sh test
+	cargo build --release --locked -p ew-poll -p ew-sim --bins
+	cargo build --release --locked -p ew-energy --example poll-snmp2
+	scripts/bench-poll.py
+
+soak-poll: ## a poll of 1,000 switches, 100 of them dead, on a slow net that loses 5 %
+	cargo build --release --locked -p ew-poll -p ew-sim --bins
+	scripts/bench-poll.py --soak
+
+fuzz: ## every SNMP decoder against what libFuzzer thinks of, FUZZ_SECONDS=60 each
+	scripts/fuzz.sh
 
 deny: ## licences, sources and bans of the dependencies (needs cargo-deny)
 	cargo deny check bans licenses sources

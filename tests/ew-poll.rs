@@ -49,7 +49,7 @@ fn gives_the_fixture(port: u16) {
     let domain = &report["domains"][0];
     assert_eq!(domain["value"], 145.1, "{report:#}");
     assert_eq!((&domain["expected"], &domain["answered"]), (&1.into(), &1.into()));
-    assert!(domain["switches"][0]["requests"].as_u64().unwrap() <= 3, "{report:#}");
+    assert!(domain["switches"][0]["requests"].as_u64().unwrap() <= 2, "{report:#}");
 
     let log = log(&site);
     let lines: Vec<&str> = log.lines().collect();
@@ -119,6 +119,28 @@ fn one_silent_switch_of_many_costs_only_its_own_deadline() {
     assert_eq!(report["domains"][0]["answered"], 39);
 }
 
+/// A fifth of all datagrams is lost. Some of these switches lose the first three, which is all that `retries`
+/// asks for; that the net loses them is seen elsewhere by then.
+#[test]
+fn on_a_lossy_net_none_is_missed_but_the_dead() {
+    let mut arguments: Vec<String> =
+        ["--switches", "60", "--domain", "com.a", "--seed", "1"].map(str::to_owned).into();
+    for fault in ["lossy=all:20", "slow=all:20ms", "silent=sw0007", "silent=sw0008", "silent=sw0060"] {
+        arguments.extend(["--fault".to_owned(), fault.to_owned()]);
+    }
+    let sim = simulate(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let named: Vec<(String, u16)> =
+        (1..).map(|n| format!("sw{n:04}")).zip(sim.ports.iter().copied()).collect();
+    let switches: Vec<(&str, u16)> = named.iter().map(|(name, port)| (name.as_str(), *port)).collect();
+    let site = Site::new(&format!("[snmp]\ntimeout = \"400ms\"\n{}", domain("com.a", "", &switches)));
+    let ended = site.run(EW_POLL, "--json").exit(1);
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let switches = report["domains"][0]["switches"].as_array().unwrap();
+    let missed = switches.iter().filter(|switch| switch["value"].is_null());
+    let names: Vec<_> = missed.map(|switch| switch["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["sw0007", "sw0008", "sw0060"], "{report:#}");
+}
+
 #[test]
 fn a_fresh_whole_reading_is_cached_until_it_is_exactly_ttl_old() {
     let sim = simulate(&["--domain", "com.a", "--drift"]);
@@ -168,7 +190,7 @@ fn within_ttl_the_switch_is_not_asked() {
     let mut site = Site::new(&domain("com.cisco", "", &[("s1", line.port())]));
     assert_eq!(at(&poll_at(&mut site, "00:00:00", ""), 0), (30.0, false));
     let once = line.heard();
-    assert_eq!(once, 2);
+    assert_eq!(once, 1);
     line.lead_to(&later);
     for now in ["00:00:00.1", "00:00:29.9", "00:00:29.999999"] {
         assert_eq!(at(&poll_at(&mut site, now, ""), 0), (30.0, true), "{now}");

@@ -1,24 +1,25 @@
 //! Who asks: the community or the SNMPv3 user, in the clear, for the time of a poll.
 
-use crate::{AuthProtocol, KeyExtension, PrivProtocol, SnmpOptions, SnmpVersion};
+use crate::{AuthProtocol, KeyExtension, MasterKeys, PrivProtocol, SnmpOptions, SnmpVersion};
 use ew_core::{Secret, SecretSource};
+use std::sync::{Arc, OnceLock};
 
 /// RFC 3414, 11.2: no pass phrase is shorter.
 pub(crate) const PHRASE_BYTES_MIN: usize = 8;
 
 /// What an agent wants to see before it answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Credentials {
     /// SNMPv1 and its community.
     V1(Secret),
     /// SNMPv2c and its community.
     V2c(Secret),
-    /// SNMPv3.
-    V3(User),
+    /// SNMPv3; one user of many agents makes its keys once.
+    V3(Arc<User>),
 }
 
 /// An SNMPv3 user. The security level follows from what is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct User {
     /// Its name.
     pub name: String,
@@ -30,6 +31,15 @@ pub struct User {
     pub key_extension: Option<KeyExtension>,
     /// The context name, empty for the default one.
     pub context: String,
+    /// Made when first needed.
+    keys: OnceLock<MasterKeys>,
+}
+
+impl User {
+    /// What the pass phrases give, whatever the agent.
+    pub(crate) fn keys(&self) -> &MasterKeys {
+        self.keys.get_or_init(|| MasterKeys::new(self))
+    }
 }
 
 impl Credentials {
@@ -39,7 +49,7 @@ impl Credentials {
         secret: &dyn Fn(&SecretSource) -> Result<Secret, String>,
     ) -> Result<Credentials, (&'static str, String)> {
         let read = |key, source: &SecretSource| secret(source).map_err(|cause| (key, cause));
-        // An empty pass phrase has no key either, and the SNMP crate does not survive one.
+        // An empty pass phrase has no key either.
         let phrase = |key, source: &Option<SecretSource>| {
             let Some(source) = source else { return Err((key, "it is not there".to_owned())) };
             match read(key, source)? {
@@ -53,7 +63,7 @@ impl Credentials {
         Ok(match options.version {
             SnmpVersion::V1 => Credentials::V1(read("community", &options.community)?),
             SnmpVersion::V2c => Credentials::V2c(read("community", &options.community)?),
-            SnmpVersion::V3 => Credentials::V3(User {
+            SnmpVersion::V3 => Credentials::V3(Arc::new(User {
                 name: options.user.clone().unwrap_or_default(),
                 auth: match options.auth {
                     Some(auth) => Some((auth, phrase("auth_password", &options.auth_password)?)),
@@ -65,7 +75,22 @@ impl Credentials {
                 },
                 key_extension: options.key_extension,
                 context: options.context.clone().unwrap_or_default(),
-            }),
+                keys: OnceLock::new(),
+            })),
         })
+    }
+
+    /// Whether two switches are asked by the same words, so that one reading of the secrets, and one making
+    /// of the keys, will do.
+    pub(crate) fn are_alike(a: &SnmpOptions, b: &SnmpOptions) -> bool {
+        a.version == b.version
+            && match a.version {
+                SnmpVersion::V1 | SnmpVersion::V2c => a.community == b.community,
+                SnmpVersion::V3 => {
+                    (&a.user, a.auth, &a.auth_password, a.privacy, &a.priv_password)
+                        == (&b.user, b.auth, &b.auth_password, b.privacy, &b.priv_password)
+                        && (a.key_extension, &a.context) == (b.key_extension, &b.context)
+                }
+            }
     }
 }

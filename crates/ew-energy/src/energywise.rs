@@ -2,8 +2,7 @@
 
 use crate::name::part_names;
 use crate::sum::watts;
-use crate::walk::walk;
-use crate::{Agent, EnergyError, EntityReading, Oid, Sum, Value};
+use crate::{Agent, EnergyError, EntityReading, Oid, Sum, Value, Walk};
 use ew_core::Quality;
 
 /// `cewDomainName.0`: the domain the switch is in.
@@ -12,7 +11,13 @@ const DOMAIN_NAME: &[u32] = &[1, 3, 6, 1, 4, 1, 9, 9, 683, 1, 3, 0];
 const ENT_ENTRY: &[u32] = &[1, 3, 6, 1, 4, 1, 9, 9, 683, 1, 6, 1];
 /// The columns read, in order of [`Row::new`]: `cewEntName`, `cewEntEnergyUnits`, `cewEntEnergyUsage`,
 /// `cewEntEnergyUsageCaliber`, `cewEntImportanceInt`, `cewEntEnergyUsageCategory` (since 2009-10).
-const COLUMNS: [u32; 6] = [4, 7, 8, 9, 12, 20];
+const COLUMNS: [u32; 6] = [NAME, 7, 8, 9, IMPORTANCE, 20];
+/// `cewEntName`.
+const NAME: u32 = 4;
+/// `cewEntImportanceInt`.
+const IMPORTANCE: u32 = 12;
+/// No entity may be more important.
+const IMPORTANCE_MAX: u32 = 100;
 /// The MIB's bound of `cewEntEnergyUsage`; above it lies what agents make of "I do not know".
 const USAGE_MAX: i64 = 0x7fff_ffff;
 
@@ -23,9 +28,9 @@ pub struct Query<'a> {
     pub domain: Option<&'a str>,
     /// Only entities whose `cewEntImportanceInt` is not above it count.
     pub importance: u32,
-    /// Rows asked for by one request.
+    /// Rows asked for by one request, at most.
     pub repetitions: u32,
-    /// Names of entities are wanted, where they take requests of their own.
+    /// Whether the entities' names are wanted; without, they are called by their index.
     pub names: bool,
 }
 
@@ -51,15 +56,20 @@ pub(crate) fn probe() -> Oid {
 ///
 /// `cewDeviceTotalUsage` is never read: it is the same power once more. So are meters.
 pub fn read(agent: &mut dyn Agent, query: &Query<'_>) -> Result<Usage, EnergyError> {
-    if let Some(domain) = query.domain {
-        check_domain(agent, domain)?;
-    }
     let entry = Oid::new(ENT_ENTRY);
-    let columns = COLUMNS.map(|column| entry.child(column));
-    let table: Vec<Row> = walk(agent, &columns, query.repetitions, "cewEntTable")?
+    let places = query.places();
+    let columns: Vec<Oid> = places.iter().map(|place| entry.child(COLUMNS[*place])).collect();
+    let mut walk = Walk::new(&columns, query.repetitions, "cewEntTable");
+    if let Some(domain) = query.domain {
+        let object = "cewDomainName.0";
+        let found = walk.start(agent, &[Oid::new(DOMAIN_NAME)], object)?.pop().unwrap_or(Value::Absent);
+        check_domain(agent.peer(), found, domain, object)?;
+    }
+    let table: Vec<Row> = walk
+        .finish(agent)?
         .into_iter()
         .filter_map(|(index, cells)| match index[..] {
-            [index] => Row::new(index, &cells),
+            [index] => Row::new(index, &spread(cells, &places)),
             _ => None,
         })
         .collect();
@@ -109,18 +119,39 @@ pub(crate) fn domain_name(agent: &mut dyn Agent) -> Result<Option<String>, Energ
     })
 }
 
-fn check_domain(agent: &mut dyn Agent, expected: &str) -> Result<(), EnergyError> {
-    let object = "cewDomainName.0";
-    match agent.get(&Oid::new(DOMAIN_NAME), object)? {
+impl Query<'_> {
+    /// The places in [`COLUMNS`] of those needed: each costs agent and net as much as the usage itself.
+    fn places(&self) -> Vec<usize> {
+        let needed = |column| match column {
+            NAME => self.names,
+            // With the highest there is, every row counts.
+            IMPORTANCE => self.importance < IMPORTANCE_MAX,
+            _ => true,
+        };
+        (0..COLUMNS.len()).filter(|place| needed(COLUMNS[*place])).collect()
+    }
+}
+
+/// Cells of the columns at these places as a row of all columns.
+fn spread(cells: Vec<Option<Value>>, places: &[usize]) -> [Option<Value>; COLUMNS.len()] {
+    let mut row = [const { None }; COLUMNS.len()];
+    for (cell, place) in cells.into_iter().zip(places) {
+        row[*place] = cell;
+    }
+    row
+}
+
+fn check_domain(peer: &str, found: Value, expected: &str, object: &str) -> Result<(), EnergyError> {
+    match found {
         Value::Text(found) if found == expected.as_bytes() => Ok(()),
         Value::Text(found) => Err(EnergyError::WrongDomain {
-            peer: agent.peer().to_owned(),
+            peer: peer.to_owned(),
             found: String::from_utf8_lossy(&found).into_owned(),
             expected: expected.to_owned(),
         }),
-        Value::Absent => Err(EnergyError::NoDomainName { peer: agent.peer().to_owned() }),
+        Value::Absent => Err(EnergyError::NoDomainName { peer: peer.to_owned() }),
         _ => Err(EnergyError::Breach {
-            peer: agent.peer().to_owned(),
+            peer: peer.to_owned(),
             object: object.to_owned(),
             cause: "the value is no text".into(),
         }),

@@ -3,7 +3,7 @@
 //! [`trees`] builds the domains from the configuration that [`check`] passed, [`poll`] asks every
 //! switch at once and hands over each tree as a [`TreeReading`], which gives the log its samples.
 //! How a switch speaks is hidden twice: a profile ([`energywise`]) knows a MIB and asks through the
-//! trait [`Agent`]; [`SnmpAgent`] is that trait over SNMP; outside its modules the SNMP crate is not known.
+//! trait [`Agent`]; [`SnmpAgent`] is that trait over SNMP, whose messages are in [`wire`].
 
 mod agent;
 mod check;
@@ -13,6 +13,7 @@ mod discover;
 mod energy;
 pub mod energywise;
 mod error;
+mod line;
 mod memory;
 mod name;
 mod oid;
@@ -20,10 +21,12 @@ mod poll;
 mod profile;
 mod reading;
 mod session;
+mod speaker;
 mod sum;
 mod tree;
 mod usm;
 mod walk;
+pub mod wire;
 
 pub use agent::{Agent, Value, VarBind};
 pub use check::{EnergyConfigError, check, check_profiles};
@@ -35,6 +38,7 @@ pub use credentials::{Credentials, User};
 pub use discover::{Discovered, Found, Target, discover};
 pub use energy::EnergyReading;
 pub use error::EnergyError;
+pub use line::Weather;
 pub use memory::Memory;
 pub use oid::Oid;
 pub use poll::{Known, PollOptions, poll};
@@ -48,4 +52,5 @@ pub use reading::{
 pub use session::SnmpAgent;
 pub use sum::{Sum, watts};
 pub use tree::{Domain, Switch, select, trees};
-pub use walk::{ROWS_MAX, Rows, walk};
+pub use usm::MasterKeys;
+pub use walk::{ROWS_MAX, Rows, Walk, walk};

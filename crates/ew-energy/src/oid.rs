@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+/// The most numbers that SNMP allows (RFC 3416, 4.1).
+const NUMBERS_MAX: usize = 128;
+/// Each takes up to five bytes.
+const BYTES_MAX: usize = 5 * NUMBERS_MAX;
+
 /// An object identifier, ordered as SNMP orders them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Oid(Vec<u32>);
@@ -29,8 +34,17 @@ impl Oid {
         self.0.strip_prefix(prefix.0.as_slice()).filter(|rest| !rest.is_empty())
     }
 
-    /// From the contents of a BER object identifier; none where a number is cut off or above 32 bits.
+    /// The object of which this is the scalar instance `.0`; none where it is no such instance.
+    pub(crate) fn object_of_scalar(&self) -> Option<Oid> {
+        self.0.strip_suffix(&[0]).map(Oid::new)
+    }
+
+    /// From the contents of a BER object identifier; none where a number is cut off or above 32 bits, or
+    /// where there are more numbers than SNMP allows.
     pub(crate) fn from_ber(bytes: &[u8]) -> Option<Oid> {
+        if bytes.len() > BYTES_MAX {
+            return None;
+        }
         let mut numbers: Vec<u32> = Vec::with_capacity(bytes.len() + 1);
         let mut number: u32 = 0;
         let mut open = false;
@@ -48,13 +62,24 @@ impl Oid {
                 number = 0;
             }
         }
-        (!open && !numbers.is_empty()).then_some(Oid(numbers))
+        (!open && (1..=NUMBERS_MAX).contains(&numbers.len())).then_some(Oid(numbers))
     }
 
-    /// As the SNMP crate wants it; none where the first two numbers are none of an object identifier.
-    pub(crate) fn to_snmp2(&self) -> Option<snmp2::Oid<'static>> {
-        let numbers: Vec<u64> = self.0.iter().map(|n| u64::from(*n)).collect();
-        snmp2::Oid::from(&numbers).ok()
+    /// The contents of a BER object identifier. The first two numbers share one; those that none has, an
+    /// agent will not have either.
+    pub(crate) fn to_ber(&self) -> Vec<u8> {
+        let first = self.0.first().copied().unwrap_or(0).min(2);
+        let second = self.0.get(1).copied().unwrap_or(0);
+        let mut bytes = Vec::with_capacity(self.0.len() + 4);
+        let shared = u64::from(first) * 40 + u64::from(second);
+        for number in std::iter::once(shared).chain(self.0.iter().skip(2).map(|n| u64::from(*n))) {
+            let groups = (u64::BITS - number.leading_zeros()).div_ceil(7).max(1);
+            for group in (0..groups).rev() {
+                let more = if group > 0 { 0x80 } else { 0 };
+                bytes.push(more | u8::try_from(number >> (7 * group) & 0x7f).unwrap_or(0));
+            }
+        }
+        bytes
     }
 }
 
@@ -80,7 +105,7 @@ mod tests {
         for numbers in [&[1, 3, 6, 1, 4, 1, 9, 9, 683, 1, 3, 0][..], &[2, 39, 3], &[0, 39], &[1, 3, u32::MAX]]
         {
             let oid = Oid::new(numbers);
-            assert_eq!(Oid::from_ber(oid.to_snmp2().unwrap().as_bytes()), Some(oid));
+            assert_eq!(Oid::from_ber(&oid.to_ber()), Some(oid));
         }
         assert_eq!(Oid::from_ber(&[0x81, 0x34, 3]), Some(Oid::new(&[2, 100, 3])));
         for bad in [&[][..], &[0x2b, 0x86], &[0x2b, 0x9f, 0xff, 0xff, 0xff, 0x7f]] {

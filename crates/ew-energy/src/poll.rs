@@ -4,18 +4,19 @@ use crate::energywise::Query;
 use crate::reading::{Parts, Points};
 use crate::{
     Agent, Answer, Memory, PROFILE_AUTO, Profiles, Protocol, SnmpAgent, SnmpOptions, Switch, SwitchReading,
-    Total, TreeReading,
+    Total, TreeReading, Weather,
 };
 use crate::{CachedTotal, Credentials, Domain, DomainReading, EnergyError, Failure, Importance};
 use ew_core::{Quality, Secret, SecretSource, Timestamp};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-/// A worker holds no buffer on its stack, but the SNMP crate moves its 64 KiB over it a few times.
-const STACK_BYTES: usize = 1024 * 1024;
+/// Datagrams and tables are on the heap.
+const STACK_BYTES: usize = 256 * 1024;
 
 /// How to poll.
 #[derive(Debug, Clone)]
@@ -86,7 +87,8 @@ pub fn poll(
     on_tree: &mut dyn FnMut(TreeReading),
 ) {
     let cached = &known.totals;
-    let secrets = Secrets { resolve: resolve_secret, known: Default::default() };
+    let secrets =
+        Secrets { resolve: resolve_secret, known: Default::default(), credentials: Default::default() };
     let mut pending: Vec<Pending<'_>> = Vec::new();
     let mut jobs: Vec<Job<'_>> = Vec::new();
     for (tree, root) in trees.iter().enumerate() {
@@ -116,11 +118,11 @@ pub fn poll(
         on_tree(whole(tree));
     }
 
-    let next = AtomicUsize::new(0);
+    let (next, weather) = (AtomicUsize::new(0), Weather::default());
     let (tell, told) = mpsc::channel::<(usize, Outcome)>();
     let work = |tell: mpsc::Sender<(usize, Outcome)>| {
         while let Some((number, job)) = numbered(&jobs, next.fetch_add(1, Ordering::Relaxed)) {
-            if tell.send((number, ask(job))).is_err() {
+            if tell.send((number, ask(job, &weather))).is_err() {
                 return;
             }
         }
@@ -158,10 +160,14 @@ fn numbered<T>(list: &[T], number: usize) -> Option<(usize, &T)> {
 /// Reads each secret once, however many switches share it.
 struct Secrets<'a> {
     resolve: &'a dyn Fn(&SecretSource) -> Result<Secret, String>,
-    known: std::cell::RefCell<Vec<(SecretSource, Result<Secret, String>)>>,
+    known: RefCell<Vec<(SecretSource, Result<Secret, String>)>>,
+    credentials: RefCell<Vec<(&'a SnmpOptions, Resolved)>>,
 }
 
-impl Secrets<'_> {
+/// Credentials, or which key could not be read and why.
+type Resolved = Result<Credentials, (&'static str, String)>;
+
+impl<'a> Secrets<'a> {
     fn read(&self, source: &SecretSource) -> Result<Secret, String> {
         let mut known = self.known.borrow_mut();
         if let Some((_, result)) = known.iter().find(|(other, _)| other == source) {
@@ -172,9 +178,18 @@ impl Secrets<'_> {
         result
     }
 
-    fn credentials(&self, switch: &Switch) -> Result<Credentials, EnergyError> {
-        Credentials::resolve(&switch.snmp, &|source| self.read(source))
-            .map_err(|(key, cause)| EnergyError::Secret { peer: peer(switch), key, cause })
+    fn credentials(&self, switch: &'a Switch) -> Result<Credentials, EnergyError> {
+        let mut known = self.credentials.borrow_mut();
+        let alike = known.iter().find(|(other, _)| Credentials::are_alike(other, &switch.snmp));
+        let resolved = match alike {
+            Some((_, resolved)) => resolved.clone(),
+            None => {
+                let resolved = Credentials::resolve(&switch.snmp, &|source| self.read(source));
+                known.push((&switch.snmp, resolved.clone()));
+                resolved
+            }
+        };
+        resolved.map_err(|(key, cause)| EnergyError::Secret { peer: peer(switch), key, cause })
     }
 }
 
@@ -188,15 +203,15 @@ fn peer(switch: &Switch) -> String {
 }
 
 /// Asks one switch. Never panics, or its tree would wait for ever.
-fn ask(job: &Job<'_>) -> Outcome {
-    catch_unwind(AssertUnwindSafe(|| ask_switch(job))).unwrap_or_else(|_| {
+fn ask(job: &Job<'_>, weather: &Weather) -> Outcome {
+    catch_unwind(AssertUnwindSafe(|| ask_switch(job, weather))).unwrap_or_else(|_| {
         let (peer, object) = (peer(job.switch), "SNMP".to_owned());
         let cause = "its answer brought the decoder down".to_owned();
         (Err(EnergyError::Breach { peer, object, cause }), 0)
     })
 }
 
-fn ask_switch(job: &Job<'_>) -> Outcome {
+fn ask_switch(job: &Job<'_>, weather: &Weather) -> Outcome {
     let not_built = |what: String| (Err(EnergyError::NotBuilt { peer: peer(job.switch), what }), 0);
     if job.switch.protocol == Protocol::Native {
         return not_built("the native protocol".into());
@@ -205,7 +220,8 @@ fn ask_switch(job: &Job<'_>) -> Outcome {
     let agent = job.credentials.clone().and_then(|c| SnmpAgent::open(&job.switch.address, snmp, c));
     match agent {
         Err(error) => (Err(error), 0),
-        Ok(mut agent) => {
+        Ok(agent) => {
+            let mut agent = agent.in_weather(weather);
             let query = Query {
                 domain: job.domain_name,
                 importance: job.importance,

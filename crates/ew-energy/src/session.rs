@@ -1,26 +1,24 @@
 //! The agent over SNMP: requests with a timeout, repeated, all within one deadline.
 //!
-//! Every attempt has a socket of its own, so what arrives late for one attempt can never answer the
-//! next. Only SNMPv3 keeps a session that works, since its keys take long to make; there a late answer
-//! has the wrong request id and costs one attempt.
+//! An agent is asked over a connected socket of its own, one request at a time. A request keeps its id when
+//! it is repeated, so that an answer which comes late is still one; answers to earlier requests are passed
+//! over.
 
-use crate::usm::security;
+use crate::line::{Line, Miss, Weather};
+use crate::speaker::{Speaker, random};
+use crate::wire::{Kind, Pdu};
 use crate::{Agent, Credentials, EnergyError, Host, Oid, SnmpOptions, Value, VarBind};
 use ew_core::Span;
-use snmp2::v3::AuthErrorKind;
-use snmp2::{Error, Pdu, SyncSession};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// SNMPv3 tells news about its engine's clock by asking for a repetition; more than that is no news.
-const RESYNCS_MAX: u32 = 2;
-
 /// Of a name with more addresses only so many are sure to be tried.
 const ADDRESSES_MAX: u32 = 4;
+/// On a net that loses datagrams a request is sent so many times as often before its agent is given up.
+const LOSSY_FACTOR: u32 = 2;
 
 /// An agent asked over UDP.
 pub struct SnmpAgent {
@@ -29,32 +27,15 @@ pub struct SnmpAgent {
     /// Which address is in use, counting on without end.
     address: usize,
     credentials: Credentials,
+    speaker: Speaker,
+    line: Option<Line>,
+    weather: Weather,
     timeout: Duration,
-    attempts_max: u32,
+    retries: u32,
     started: Instant,
     deadline: Span,
     requests: u32,
-    /// A session that has worked, with the timeout it was made with. It holds a buffer of 64 KiB.
-    session: Option<(Box<SyncSession>, Duration)>,
-}
-
-/// An answer, taken out of the session's buffer.
-struct Reply {
-    error_status: u32,
-    /// As far as they could be read.
-    varbinds: Vec<VarBind>,
-}
-
-/// Why one attempt came to nothing.
-enum Miss {
-    /// Silence, or the way is closed.
-    Silent(String),
-    /// The agent said no to who we are.
-    Refused(String),
-    /// Something came back that is no answer.
-    Garbled(String),
-    /// Not the network's fault.
-    Local(io::Error),
+    request_id: i32,
 }
 
 impl SnmpAgent {
@@ -69,19 +50,24 @@ impl SnmpAgent {
             peer: host.with_port(port),
             addresses: Vec::new(),
             address: 0,
+            speaker: Speaker::new(&credentials),
             credentials,
+            line: None,
+            weather: Weather::default(),
             timeout: options.timeout.span().0,
-            attempts_max: options.retries.get() + 1,
+            retries: options.retries.get(),
             started: Instant::now(),
             deadline: options.deadline.span(),
             requests: 0,
-            session: None,
+            request_id: i32::try_from(random() >> 34).unwrap_or(1),
         };
         agent.addresses = agent.resolve(host, port)?;
-        // Without retries too, each address of a name has its turn.
-        let addresses = u32::try_from(agent.addresses.len()).unwrap_or(1).min(ADDRESSES_MAX);
-        agent.attempts_max = agent.attempts_max.max(addresses);
         Ok(agent)
+    }
+
+    /// Shares with other agents what each finds out about the net.
+    pub fn in_weather(self, weather: &Weather) -> SnmpAgent {
+        SnmpAgent { weather: weather.clone(), ..self }
     }
 
     fn resolve(&self, host: &Host, port: u16) -> Result<Vec<SocketAddr>, EnergyError> {
@@ -105,32 +91,50 @@ impl SnmpAgent {
         }
     }
 
-    /// One request with all its attempts.
-    fn request(
-        &mut self,
-        object: &str,
-        ask: &dyn Fn(&mut SyncSession) -> Result<Reply, Error>,
-    ) -> Result<Reply, EnergyError> {
-        let mut refused_before = false;
+    /// How often a request may be sent. What was lost once elsewhere may have been lost here each time.
+    fn attempts_max(&self, miss: &Miss) -> u32 {
+        let lost = matches!(miss, Miss::Silent(_)) && self.weather.is_lossy();
+        let own = match lost && self.retries > 0 {
+            true => LOSSY_FACTOR * (1 + self.retries),
+            false => 1 + self.retries,
+        };
+        // Without retries too, each address of a name has its turn.
+        own.max(u32::try_from(self.addresses.len()).unwrap_or(1).min(ADDRESSES_MAX))
+    }
+
+    /// One request with all its attempts; its answer, or the error-status of SNMP.
+    fn request(&mut self, object: &str, pdu: Pdu) -> Result<Pdu, EnergyError> {
+        self.request_id = self.request_id.checked_add(1).unwrap_or(1);
+        let pdu = Pdu { request_id: self.request_id, ..pdu };
+        let (mut refused_before, mut silent_before) = (false, false);
         let mut attempt = 1;
         loop {
             let wait = self.timeout.min(self.left());
             if wait.is_zero() {
                 return Err(self.late(object));
             }
-            let miss = match self.attempt(wait, ask) {
-                Ok(reply) if reply.error_status == 0 || self.is_end(&reply) => return Ok(reply),
-                Ok(reply) => return Err(self.device(object, reply.error_status)),
+            let miss = match self.attempt(wait, &pdu) {
+                Ok(answer) => {
+                    if silent_before {
+                        self.weather.set_lossy();
+                    }
+                    return Ok(answer);
+                }
                 Err(miss) => miss,
             };
-            self.session = None;
+            // A socket may have more to say about an earlier datagram, and another address needs another.
+            if !matches!(miss, Miss::Silent(_)) || self.addresses.len() > 1 {
+                self.line = None;
+            }
             self.address += 1;
             // A refusal is final, but an old unsigned report looks like one: hear it twice.
-            let last = attempt >= self.attempts_max || (refused_before && matches!(miss, Miss::Refused(_)));
+            let refused = matches!(miss, Miss::Refused(_));
+            let last = attempt >= self.attempts_max(&miss) || (refused && refused_before);
             if last || matches!(miss, Miss::Local(_)) {
                 return Err(self.error(object, attempt, miss));
             }
-            refused_before = matches!(miss, Miss::Refused(_));
+            refused_before = refused;
+            silent_before |= matches!(miss, Miss::Silent(_));
             if self.left().is_zero() {
                 return Err(self.late(object));
             }
@@ -140,96 +144,79 @@ impl SnmpAgent {
         }
     }
 
-    fn attempt(
+    fn attempt(&mut self, wait: Duration, pdu: &Pdu) -> Result<Pdu, Miss> {
+        let line = match self.line.take() {
+            Some(line) => line,
+            None => {
+                let address = self.addresses.get(self.address % self.addresses.len().max(1));
+                Line::to(*address.ok_or_else(|| Miss::Closed("it has no address".into()))?)?
+            }
+        };
+        let answer = line.ask(&mut self.speaker, pdu, wait, &mut self.requests);
+        self.line = Some(line);
+        answer
+    }
+
+    /// A request for these objects with an error-status of 0; of SNMPv1's noSuchName the answer has the place
+    /// of the first object that has none.
+    fn ask(&mut self, object: &str, pdu: Pdu) -> Result<Result<Vec<VarBind>, usize>, EnergyError> {
+        let asked = pdu.varbinds.len();
+        let answer = self.request(object, pdu)?;
+        if answer.status == NO_SUCH_NAME && matches!(self.credentials, Credentials::V1(_)) {
+            let place = usize::try_from(answer.index).ok().and_then(|index| index.checked_sub(1));
+            return match place.filter(|place| *place < asked) {
+                Some(place) => Ok(Err(place)),
+                // With one object there is no doubt which is meant.
+                None if asked == 1 => Ok(Err(0)),
+                None => Err(self.breach(object, format!("its error-index is {}", answer.index))),
+            };
+        }
+        match answer.status {
+            0 => Ok(Ok(answer.varbinds)),
+            status => Err(self.device(object, status)),
+        }
+    }
+
+    /// One instance or successor for each object, by SNMPv1: what has none spoils the whole request, and so is
+    /// left out of the next.
+    fn ask_one_by_one(
         &mut self,
-        wait: Duration,
-        ask: &dyn Fn(&mut SyncSession) -> Result<Reply, Error>,
-    ) -> Result<Reply, Miss> {
-        let is_v3 = matches!(self.credentials, Credentials::V3(_));
-        let mut session = match self.session.take() {
-            Some((session, timeout)) if timeout <= wait => session,
-            _ => self.new_session(wait)?,
-        };
-        let mut resyncs = 0;
-        loop {
-            self.requests += 1;
-            let asked = Instant::now();
-            match ask(&mut session) {
-                Ok(reply) => {
-                    if is_v3 {
-                        self.session = Some((session, wait));
-                    }
-                    return Ok(reply);
+        kind: Kind,
+        oids: &[Oid],
+        none: &Value,
+        object: &str,
+    ) -> Result<Vec<VarBind>, EnergyError> {
+        let mut found: Vec<VarBind> =
+            oids.iter().map(|oid| VarBind { oid: oid.clone(), value: none.clone() }).collect();
+        let mut open: Vec<usize> = (0..oids.len()).collect();
+        while !open.is_empty() {
+            let wanted = open.iter().filter_map(|place| oids.get(*place).cloned());
+            match self.ask(object, Pdu::request(kind, 0, wanted))? {
+                Err(place) => {
+                    open.remove(place);
                 }
-                Err(Error::AuthUpdated) if resyncs < RESYNCS_MAX && !self.left().is_zero() => resyncs += 1,
-                Err(error) => return Err(self.miss(error, asked.elapsed(), wait)),
+                Ok(varbinds) => {
+                    self.check_count(varbinds.len(), open.len(), object)?;
+                    for (place, varbind) in open.drain(..).zip(varbinds) {
+                        found[place] = varbind;
+                    }
+                }
             }
         }
+        Ok(found)
     }
 
-    fn new_session(&mut self, wait: Duration) -> Result<Box<SyncSession>, Miss> {
-        let first_id = i32::try_from(random() >> 34).unwrap_or(1);
-        let Some(address) = self.addresses.get(self.address % self.addresses.len().max(1)) else {
-            return Err(Miss::Silent("it has no address".into()));
-        };
-        let opened = match &self.credentials {
-            Credentials::V1(community) => {
-                SyncSession::new_v1(address, community.expose().as_bytes(), Some(wait), first_id)
-            }
-            Credentials::V2c(community) => {
-                SyncSession::new_v2c(address, community.expose().as_bytes(), Some(wait), first_id)
-            }
-            Credentials::V3(user) => SyncSession::new_v3(address, Some(wait), first_id, security(user)),
-        };
-        let mut session = match opened {
-            Ok(session) => Box::new(session),
-            Err(e) => {
-                return Err(match e.kind() {
-                    io::ErrorKind::NetworkUnreachable
-                    | io::ErrorKind::HostUnreachable
-                    | io::ErrorKind::AddrNotAvailable
-                    | io::ErrorKind::ConnectionRefused => Miss::Silent(e.to_string()),
-                    _ => Miss::Local(e),
-                });
-            }
-        };
-        if matches!(self.credentials, Credentials::V3(_)) {
-            self.requests += 1;
-            let asked = Instant::now();
-            session.init().map_err(|error| match error {
-                Error::AuthFailure(_) => Miss::Garbled("it does not tell its engine id".into()),
-                error => self.miss(error, asked.elapsed(), wait),
-            })?;
-        }
-        Ok(session)
-    }
-
-    /// What an error of the SNMP crate means.
-    fn miss(&self, error: Error, took: Duration, wait: Duration) -> Miss {
-        let is_v3 = matches!(self.credentials, Credentials::V3(_));
-        match error {
-            // The crate does not tell silence from a closed port; the clock does.
-            Error::Receive if took < wait / 2 => Miss::Silent("its port is closed".into()),
-            Error::Receive => Miss::Silent(format!("silence for {}", Span(wait))),
-            Error::Send => Miss::Silent("it cannot be sent to".into()),
-            // A report where an answer should be: unknown user, level or context.
-            Error::AsnWrongType if is_v3 => Miss::Refused("unknown user, security level or context".into()),
-            Error::AuthFailure(
-                AuthErrorKind::NotAuthenticated
-                | AuthErrorKind::UsernameMismatch
-                | AuthErrorKind::SignatureMismatch,
-            ) => Miss::Refused("unknown user, or wrong auth or auth_password".into()),
-            Error::AuthFailure(AuthErrorKind::ReplyNotEncrypted) => {
-                Miss::Refused("wrong priv or priv_password, or the user may not encrypt".into())
-            }
-            error => Miss::Garbled(error.to_string()),
+    fn check_count(&self, found: usize, asked: usize, object: &str) -> Result<(), EnergyError> {
+        match found == asked {
+            true => Ok(()),
+            false => Err(self.breach(object, format!("it gave {found} values for {asked}"))),
         }
     }
 
     fn error(&self, object: &str, attempts: u32, miss: Miss) -> EnergyError {
         let (peer, object) = (self.peer.clone(), object.to_owned());
         match miss {
-            Miss::Silent(cause) => {
+            Miss::Silent(cause) | Miss::Closed(cause) => {
                 let privacy = matches!(&self.credentials, Credentials::V3(user) if user.privacy.is_some());
                 EnergyError::NoAnswer { peer, object, attempts, cause, privacy }
             }
@@ -239,7 +226,7 @@ impl SnmpAgent {
         }
     }
 
-    fn device(&self, object: &str, status: u32) -> EnergyError {
+    fn device(&self, object: &str, status: i32) -> EnergyError {
         let (peer, object) = (self.peer.clone(), object.to_owned());
         match usize::try_from(status).ok().and_then(|status| ERROR_STATUS.get(status)) {
             Some(&status @ ("noAccess" | "authorizationError")) => {
@@ -262,31 +249,37 @@ impl SnmpAgent {
         EnergyError::Local { peer: self.peer.clone(), cause: error.to_string() }
     }
 
-    /// SNMPv1 has no other way to say that an object is not there.
-    fn is_end(&self, reply: &Reply) -> bool {
-        reply.error_status == NO_SUCH_NAME && matches!(self.credentials, Credentials::V1(_))
-    }
-
     fn left(&self) -> Duration {
         self.deadline.0.saturating_sub(self.started.elapsed())
-    }
-
-    fn wire(&self, oid: &Oid, object: &str) -> Result<snmp2::Oid<'static>, EnergyError> {
-        oid.to_snmp2().ok_or_else(|| self.breach(object, format!("{oid} is no object identifier")))
     }
 }
 
 impl Agent for SnmpAgent {
     fn get(&mut self, oid: &Oid, object: &str) -> Result<Value, EnergyError> {
-        let wire = self.wire(oid, object)?;
-        let reply = self.request(object, &|session| session.get(&wire).map(|pdu| Reply::read(&pdu)))?;
-        if reply.error_status == NO_SUCH_NAME {
-            return Ok(Value::Absent);
-        }
-        match <[VarBind; 1]>::try_from(reply.varbinds) {
-            Ok([varbind]) if varbind.oid == *oid => Ok(varbind.value),
-            Ok([varbind]) => Err(self.breach(object, format!("it answered for {}", varbind.oid))),
-            Err(varbinds) => Err(self.breach(object, format!("it gave {} values for one", varbinds.len()))),
+        let mut values = self.get_many(std::slice::from_ref(oid), object)?;
+        Ok(values.pop().unwrap_or(Value::Absent))
+    }
+
+    fn get_many(&mut self, oids: &[Oid], object: &str) -> Result<Vec<Value>, EnergyError> {
+        let found = match &self.credentials {
+            Credentials::V1(_) => self.ask_one_by_one(Kind::Get, oids, &Value::Absent, object),
+            _ => self
+                .ask(object, Pdu::request(Kind::Get, 0, oids.iter().cloned()))
+                .map(Result::unwrap_or_default),
+        };
+        let found = match found {
+            Err(EnergyError::Device { status: "tooBig", .. }) if oids.len() > 1 => {
+                let (first, second) = oids.split_at(oids.len() / 2);
+                let mut values = self.get_many(first, object)?;
+                values.extend(self.get_many(second, object)?);
+                return Ok(values);
+            }
+            found => found?,
+        };
+        self.check_count(found.len(), oids.len(), object)?;
+        match found.iter().zip(oids).find(|(varbind, oid)| varbind.oid != **oid) {
+            Some((varbind, _)) => Err(self.breach(object, format!("it answered for {}", varbind.oid))),
+            None => Ok(found.into_iter().map(|varbind| varbind.value).collect()),
         }
     }
 
@@ -296,29 +289,41 @@ impl Agent for SnmpAgent {
         repetitions: u32,
         object: &str,
     ) -> Result<Vec<VarBind>, EnergyError> {
-        let wires = after.iter().map(|oid| self.wire(oid, object)).collect::<Result<Vec<_>, _>>()?;
-        let mut varbinds = Vec::new();
-        if matches!(self.credentials, Credentials::V1(_)) {
-            // SNMPv1 has no GETBULK, and one object that has no successor spoils a request of several.
-            for (oid, wire) in after.iter().zip(&wires) {
-                let reply =
-                    self.request(object, &|session| session.getnext(wire).map(|pdu| Reply::read(&pdu)))?;
-                match reply.error_status {
-                    NO_SUCH_NAME => varbinds.push(VarBind { oid: oid.clone(), value: Value::EndOfView }),
-                    _ => varbinds.extend(reply.varbinds.into_iter().take(1)),
-                }
-            }
-        } else {
-            let wires: Vec<&snmp2::Oid> = wires.iter().collect();
-            let reply = self.request(object, &|session| {
-                session.getbulk(&wires, 0, repetitions).map(|pdu| Reply::read(&pdu))
-            })?;
-            varbinds = reply.varbinds;
-        }
+        let varbinds = match self.credentials {
+            Credentials::V1(_) => self.ask_one_by_one(Kind::GetNext, after, &Value::EndOfView, object)?,
+            _ => self.get_with_bulk(&[], after, repetitions, object)?.1,
+        };
         match varbinds.is_empty() {
-            true => Err(self.breach(object, "its answer holds no value that can be read".into())),
+            true => Err(self.breach(object, "its answer holds no value".into())),
             false => Ok(varbinds),
         }
+    }
+
+    fn get_with_bulk(
+        &mut self,
+        scalars: &[Oid],
+        after: &[Oid],
+        repetitions: u32,
+        object: &str,
+    ) -> Result<(Vec<Value>, Vec<VarBind>), EnergyError> {
+        // Each scalar is what follows its object; of SNMPv1 there is no GETBULK.
+        let objects: Option<Vec<Oid>> = scalars.iter().map(Oid::object_of_scalar).collect();
+        let Some(objects) = objects.filter(|_| !matches!(self.credentials, Credentials::V1(_))) else {
+            return Ok((self.get_many(scalars, object)?, self.get_bulk(after, repetitions, object)?));
+        };
+        let mut pdu = Pdu::request(Kind::GetBulk, 0, objects.into_iter().chain(after.iter().cloned()));
+        pdu.status = i32::try_from(scalars.len()).unwrap_or(i32::MAX);
+        pdu.index = i32::try_from(repetitions).unwrap_or(i32::MAX);
+        let mut found = self.ask(object, pdu)?.unwrap_or_default();
+        if found.len() < scalars.len() {
+            return self.check_count(found.len(), scalars.len(), object).map(|()| Default::default());
+        }
+        let rows = found.split_off(scalars.len());
+        let is_asked = |(varbind, oid): (VarBind, &Oid)| match varbind.oid == *oid {
+            true => varbind.value,
+            false => Value::Absent,
+        };
+        Ok((found.into_iter().zip(scalars).map(is_asked).collect(), rows))
     }
 
     fn requests(&self) -> u32 {
@@ -330,34 +335,8 @@ impl Agent for SnmpAgent {
     }
 }
 
-impl Reply {
-    fn read(pdu: &Pdu<'_>) -> Reply {
-        // The crate's iterator ends at the first value it cannot read, and so does this.
-        let varbinds = pdu.varbinds.clone().map_while(|(oid, value)| {
-            Some(VarBind { oid: Oid::from_ber(oid.as_bytes())?, value: Value::from(value) })
-        });
-        Reply { error_status: pdu.error_status, varbinds: varbinds.collect() }
-    }
-}
-
-impl From<snmp2::Value<'_>> for Value {
-    fn from(value: snmp2::Value<'_>) -> Value {
-        match value {
-            snmp2::Value::Integer(n) => Value::Integer(n),
-            snmp2::Value::Counter32(n) | snmp2::Value::Unsigned32(n) | snmp2::Value::Timeticks(n) => {
-                Value::Integer(i64::from(n))
-            }
-            snmp2::Value::Counter64(n) => i64::try_from(n).map_or(Value::Other, Value::Integer),
-            snmp2::Value::OctetString(bytes) => Value::Text(bytes.to_vec()),
-            snmp2::Value::Null | snmp2::Value::NoSuchObject | snmp2::Value::NoSuchInstance => Value::Absent,
-            snmp2::Value::EndOfMibView => Value::EndOfView,
-            _ => Value::Other,
-        }
-    }
-}
-
 /// Error-status 2: SNMPv1's way to say that there is no such object, or no next one.
-const NO_SUCH_NAME: u32 = 2;
+const NO_SUCH_NAME: i32 = 2;
 
 /// The words of RFC 3416 for error-status, by number.
 const ERROR_STATUS: [&str; 19] = [
@@ -381,11 +360,6 @@ const ERROR_STATUS: [&str; 19] = [
     "notWritable",
     "inconsistentName",
 ];
-
-/// 64 bits that nobody can foretell: each state of the standard hasher has keys of its own.
-fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
-}
 
 /// From 0 to 1.
 fn random_share() -> f64 {

@@ -1,15 +1,21 @@
 //! Reading a table: several columns at once, by few wide requests.
 
-use crate::{Agent, EnergyError, Oid, Value};
+use crate::{Agent, EnergyError, Oid, Value, VarBind};
 use std::collections::BTreeMap;
 
 /// The most rows that a table may have: beyond it an agent is held to be out of order.
 pub const ROWS_MAX: usize = 20_000;
 
+/// Rows asked for first, if `repetitions` allows: most tables end within them, and the answer fits a frame.
+const FIRST_ROWS: u32 = 12;
+/// The most text that a table may have, bytes.
+const TEXT_BYTES_MAX: usize = 1 << 20;
+
 /// The rows of a table by their index; a row has one place per column that was asked for.
 pub type Rows = BTreeMap<Vec<u32>, Vec<Option<Value>>>;
 
-/// Reads the columns of a table, `repetitions` rows a request, fewer where the agent says `tooBig`.
+/// Reads the columns of a table, up to `repetitions` rows a request: few by the first, and fewer where the
+/// agent says `tooBig`.
 ///
 /// A column that the agent does not have is empty. `object` names the table in messages.
 pub fn walk(
@@ -18,53 +24,116 @@ pub fn walk(
     repetitions: u32,
     object: &str,
 ) -> Result<Rows, EnergyError> {
-    let mut rows = Rows::new();
-    let mut repetitions = repetitions.max(1);
-    // Where each column stands; none when it is read to its end.
-    let mut cursors: Vec<Option<Oid>> = columns.iter().cloned().map(Some).collect();
-    loop {
-        let open: Vec<usize> = (0..columns.len()).filter(|c| cursors[*c].is_some()).collect();
-        let after: Vec<Oid> = cursors.iter().flatten().cloned().collect();
-        if after.is_empty() {
-            return Ok(rows);
-        }
-        let varbinds = match agent.get_bulk(&after, repetitions, object) {
-            Err(EnergyError::Device { status: "tooBig", .. }) if repetitions > 1 => {
-                repetitions /= 2;
-                continue;
-            }
-            varbinds => varbinds?,
-        };
-        for (varbind, column) in varbinds.into_iter().zip(open.into_iter().cycle()) {
-            let Some(cursor) = &cursors[column] else { continue };
-            let index = match varbind.oid.below(&columns[column]) {
-                Some(index) if varbind.value != Value::EndOfView => index.to_vec(),
-                _ => {
-                    cursors[column] = None;
-                    continue;
-                }
-            };
-            if varbind.oid <= *cursor {
-                return Err(breach(agent, object, format!("{} does not follow {cursor}", varbind.oid)));
-            }
-            cursors[column] = Some(varbind.oid);
-            rows.entry(index).or_insert_with(|| vec![None; columns.len()])[column] = Some(varbind.value);
-            if rows.len() > ROWS_MAX {
-                return Err(breach(agent, object, format!("it has more than {ROWS_MAX} rows")));
-            }
-        }
-    }
+    Walk::new(columns, repetitions, object).finish(agent)
 }
 
-fn breach(agent: &dyn Agent, object: &str, cause: String) -> EnergyError {
-    EnergyError::Breach { peer: agent.peer().to_owned(), object: object.to_owned(), cause }
+/// The same in two steps, of which the first reads scalars beside the first rows.
+#[derive(Debug)]
+pub struct Walk<'a> {
+    columns: &'a [Oid],
+    repetitions: u32,
+    asked_before: bool,
+    object: &'a str,
+    /// Where each column stands; none when it is read to its end.
+    cursors: Vec<Option<Oid>>,
+    rows: Rows,
+    text_bytes: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// Nothing is asked yet.
+    pub fn new(columns: &'a [Oid], repetitions: u32, object: &'a str) -> Walk<'a> {
+        let cursors = columns.iter().cloned().map(Some).collect();
+        let repetitions = repetitions.max(1);
+        Walk { columns, repetitions, asked_before: false, object, cursors, rows: Rows::new(), text_bytes: 0 }
+    }
+
+    /// The first rows, and with them a value for each of these scalars, which are instances `.0`. `object` is
+    /// their name.
+    pub fn start(
+        &mut self,
+        agent: &mut dyn Agent,
+        scalars: &[Oid],
+        object: &str,
+    ) -> Result<Vec<Value>, EnergyError> {
+        self.step(agent, scalars, object)
+    }
+
+    /// All rows.
+    pub fn finish(mut self, agent: &mut dyn Agent) -> Result<Rows, EnergyError> {
+        while self.cursors.iter().any(Option::is_some) {
+            self.step(agent, &[], self.object)?;
+        }
+        Ok(self.rows)
+    }
+
+    fn step(
+        &mut self,
+        agent: &mut dyn Agent,
+        scalars: &[Oid],
+        object: &str,
+    ) -> Result<Vec<Value>, EnergyError> {
+        let open: Vec<usize> = (0..self.columns.len()).filter(|c| self.cursors[*c].is_some()).collect();
+        let after: Vec<Oid> = self.cursors.iter().flatten().cloned().collect();
+        let (values, varbinds) = loop {
+            let repetitions =
+                if self.asked_before { self.repetitions } else { self.repetitions.min(FIRST_ROWS) };
+            let answer = match scalars.is_empty() {
+                true => agent.get_bulk(&after, repetitions, object).map(|rows| (Vec::new(), rows)),
+                false => agent.get_with_bulk(scalars, &after, repetitions, object),
+            };
+            match answer {
+                Err(EnergyError::Device { status: "tooBig", .. }) if repetitions > 1 => {
+                    self.repetitions = repetitions / 2;
+                }
+                answer => break answer?,
+            }
+        };
+        self.asked_before = true;
+        for (varbind, column) in varbinds.into_iter().zip(open.into_iter().cycle()) {
+            self.take(varbind, column).map_err(|cause| EnergyError::Breach {
+                peer: agent.peer().to_owned(),
+                object: self.object.to_owned(),
+                cause,
+            })?;
+        }
+        Ok(values)
+    }
+
+    /// The next cell of a column, or its end; what is wrong with it.
+    fn take(&mut self, varbind: VarBind, column: usize) -> Result<(), String> {
+        let Some(cursor) = &self.cursors[column] else { return Ok(()) };
+        if varbind.value == Value::EndOfView {
+            self.cursors[column] = None;
+            return Ok(());
+        }
+        if varbind.oid <= *cursor {
+            return Err(format!("{} does not follow {cursor}", varbind.oid));
+        }
+        let Some(index) = varbind.oid.below(&self.columns[column]).map(<[u32]>::to_vec) else {
+            self.cursors[column] = None;
+            return Ok(());
+        };
+        if let Value::Text(text) = &varbind.value {
+            self.text_bytes += text.len();
+        }
+        self.cursors[column] = Some(varbind.oid);
+        let columns = self.columns.len();
+        self.rows.entry(index).or_insert_with(|| vec![None; columns])[column] = Some(varbind.value);
+        match () {
+            () if self.rows.len() > ROWS_MAX => Err(format!("it has more than {ROWS_MAX} rows")),
+            () if self.text_bytes > TEXT_BYTES_MAX => {
+                Err(format!("it has more than {TEXT_BYTES_MAX} bytes of text"))
+            }
+            () => Ok(()),
+        }
+    }
 }
 
 /// An agent of a list of objects.
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::VarBind;
 
     /// Answers from its objects as SNMPv2c has it, at most `fits` values an answer.
     pub(crate) struct Fake {
