@@ -6,8 +6,8 @@ mod snmpd;
 
 use ew_core::{Exit, Quality, Sample, Secret, SecretSource, Timestamp};
 use ew_energy::{
-    CachedTotal, Domain, DomainOptions, DomainReading, Failure, Importance, PollOptions, SnmpOptions,
-    SwitchReading, Total, TreeReading, check, poll, trees,
+    CachedTotal, Domain, DomainOptions, DomainReading, Failure, Importance, NativeOptions, PollOptions,
+    SnmpOptions, SwitchReading, Total, TreeReading, check, poll, trees,
 };
 use serde::Deserialize;
 use snmpd::{Relay, Silent, Snmpd};
@@ -22,6 +22,8 @@ struct File {
     #[serde(default)]
     snmp: SnmpOptions,
     #[serde(default)]
+    native: NativeOptions,
+    #[serde(default)]
     domain: Vec<DomainOptions>,
 }
 
@@ -35,9 +37,9 @@ struct Poll {
 impl Poll {
     fn new(config: &str) -> Poll {
         let file: File = toml::from_str(config).unwrap();
-        check(&file.snmp, &file.domain).unwrap();
+        check(&file.snmp, &file.native, &file.domain).unwrap();
         Poll {
-            trees: trees(&file.domain, &file.snmp),
+            trees: trees(&file.domain, &file.snmp, &file.native),
             options: PollOptions::new(&file.snmp),
             cached: HashMap::new(),
         }

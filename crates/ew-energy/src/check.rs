@@ -2,7 +2,10 @@
 
 use crate::config::{PROFILE_BUILT, check_domain_name};
 use crate::credentials::PHRASE_BYTES_MIN;
-use crate::{AuthProtocol, DomainOptions, PrivProtocol, Protocol, SnmpOptions, SnmpVersion, SwitchOptions};
+use crate::{
+    AuthProtocol, DomainOptions, NativeOptions, PrivProtocol, Protocol, SnmpOptions, SnmpVersion,
+    SwitchOptions,
+};
 use ew_core::{Exit, PART_BYTES_MAX, POINT_BYTES_MAX, SecretSource, point_part};
 use std::collections::HashMap;
 
@@ -22,6 +25,20 @@ pub enum EnergyConfigError {
     /// No room for the parts below it.
     #[error("{source_name}: its points can be {bytes} bytes long, more than {POINT_BYTES_MAX}")]
     LongPoint { source_name: String, bytes: usize },
+    /// Two protocols among the switches of one domain.
+    #[error(
+        "switch {first:?} of {domain} speaks {first_protocol}, switch {switch:?} speaks {protocol}: the switches of one domain have one protocol"
+    )]
+    Mixed { domain: String, first: String, first_protocol: Protocol, switch: String, protocol: Protocol },
+    /// Two ways to ask the same switch.
+    #[error("{place} has both command and ssh")]
+    TwoAdapters { place: String, switch: Option<(String, String)> },
+    /// A trend of nothing.
+    #[error("there is no domain {domain:?} to have a trend")]
+    TrendDomain { domain: String },
+    /// Two periods for one domain.
+    #[error("the domain {domain} has two trends")]
+    TrendTwice { domain: String },
     /// Planned, but not there.
     #[error("switch {switch:?} of {domain}: {key} = {value:?} is not built yet")]
     NotBuilt { domain: String, switch: String, key: &'static str, value: String },
@@ -31,6 +48,24 @@ pub enum EnergyConfigError {
 }
 
 impl EnergyConfigError {
+    /// The domain and the name, as written, to look for in the file; none where it stands at no such name.
+    pub fn place(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            EnergyConfigError::DomainName { domain, .. }
+            | EnergyConfigError::DuplicateDomain { domain }
+            | EnergyConfigError::TrendDomain { domain }
+            | EnergyConfigError::TrendTwice { domain } => (None, Some(domain)),
+            EnergyConfigError::DuplicatePoint { point, .. } => (None, Some(point)),
+            EnergyConfigError::LongPoint { source_name, .. } => (None, Some(source_name)),
+            EnergyConfigError::Mixed { domain, switch, .. }
+            | EnergyConfigError::Credentials { domain, switch, .. } => (Some(domain), Some(switch)),
+            EnergyConfigError::TwoAdapters { switch, .. } => switch
+                .as_ref()
+                .map_or((None, None), |(domain, switch)| (Some(domain.as_str()), Some(switch.as_str()))),
+            EnergyConfigError::NotBuilt { domain, value, .. } => (Some(domain), Some(value)),
+        }
+    }
+
     /// Always 78.
     pub fn exit(&self) -> Exit {
         Exit::Config
@@ -45,9 +80,14 @@ impl EnergyConfigError {
             EnergyConfigError::DuplicateDomain { .. } => "put all its switches under one [[domain]]".into(),
             EnergyConfigError::DuplicatePoint { .. } => "give one of them another name".into(),
             EnergyConfigError::LongPoint { .. } => "shorten the domain's or the switch's name".into(),
+            EnergyConfigError::Mixed { domain, .. } => {
+                format!("give the ones or the others a domain of their own, such as \"{domain}.other\"")
+            }
+            EnergyConfigError::TrendDomain { .. } => "write the name of a [[domain]]".into(),
+            EnergyConfigError::TrendTwice { .. } => "leave one of the two out".into(),
+            EnergyConfigError::TwoAdapters { .. } => "leave one of the two tables out".into(),
             EnergyConfigError::NotBuilt { key, .. } => {
-                let built = if *key == "protocol" { "snmp" } else { PROFILE_BUILT };
-                format!("write {key} = {built:?}, or leave {key} out")
+                format!("write {key} = {PROFILE_BUILT:?}, or leave {key} out")
             }
             EnergyConfigError::Credentials { hint, .. } => (*hint).into(),
         }
@@ -55,7 +95,14 @@ impl EnergyConfigError {
 }
 
 /// Checks the domains against one another and each switch with the defaults it falls back on.
-pub fn check(snmp: &SnmpOptions, domains: &[DomainOptions]) -> Result<(), EnergyConfigError> {
+pub fn check(
+    snmp: &SnmpOptions,
+    native: &NativeOptions,
+    domains: &[DomainOptions],
+) -> Result<(), EnergyConfigError> {
+    if native.command.is_some() && native.ssh.is_some() {
+        return Err(EnergyConfigError::TwoAdapters { place: "[native]".into(), switch: None });
+    }
     // Every point that the configuration alone settles, with the source that gives it.
     let mut points: HashMap<String, String> = HashMap::new();
     for domain in domains {
@@ -69,6 +116,7 @@ pub fn check(snmp: &SnmpOptions, domains: &[DomainOptions]) -> Result<(), Energy
     for domain in domains {
         for (switch, number) in domain.switches.iter().zip(1..) {
             check_switch(snmp, domain, switch)?;
+            check_protocol(domain, switch)?;
             let point = format!("{}.{}", domain.name, point_part(&switch.name, number));
             let source = format!("switch {:?} of {}", switch.name, domain.name);
             let entity_bytes = if domain.entities { 1 + PART_BYTES_MAX } else { 0 };
@@ -95,8 +143,14 @@ fn check_switch(
         key,
         value: value.to_owned(),
     };
+    if switch.command.is_some() && switch.ssh.is_some() {
+        return Err(EnergyConfigError::TwoAdapters {
+            place: format!("switch {:?} of {}", switch.name, domain.name),
+            switch: Some((domain.name.clone(), switch.name.clone())),
+        });
+    }
     if switch.protocol == Protocol::Native {
-        return Err(not_built("protocol", "native"));
+        return Ok(());
     }
     if switch.profile != PROFILE_BUILT {
         return Err(not_built("profile", &switch.profile));
@@ -107,6 +161,20 @@ fn check_switch(
         cause,
         hint,
     })
+}
+
+/// A sub-domain may speak another protocol, so this goes level by level.
+fn check_protocol(domain: &DomainOptions, switch: &SwitchOptions) -> Result<(), EnergyConfigError> {
+    match domain.switches.first() {
+        Some(first) if first.protocol != switch.protocol => Err(EnergyConfigError::Mixed {
+            domain: domain.name.clone(),
+            first: first.name.clone(),
+            first_protocol: first.protocol,
+            switch: switch.name.clone(),
+            protocol: switch.protocol,
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn check_v3(snmp: &SnmpOptions) -> Result<(), (&'static str, &'static str)> {
@@ -186,12 +254,14 @@ mod tests {
         #[serde(default)]
         snmp: SnmpOptions,
         #[serde(default)]
+        native: NativeOptions,
+        #[serde(default)]
         domain: Vec<DomainOptions>,
     }
 
     fn checked(text: &str) -> Result<(), EnergyConfigError> {
         let file: File = toml::from_str(text).unwrap();
-        check(&file.snmp, &file.domain)
+        check(&file.snmp, &file.native, &file.domain)
     }
 
     const ALL_KEYS: &str = r#"
@@ -246,7 +316,7 @@ mod tests {
     #[test]
     fn every_key_is_read_and_a_switch_overrides() {
         let file: File = toml::from_str(ALL_KEYS).unwrap();
-        check(&file.snmp, &file.domain).unwrap();
+        check(&file.snmp, &file.native, &file.domain).unwrap();
         let [sw1, sw2] = &file.domain[0].switches[..] else { panic!() };
         assert_eq!(sw1.address.as_str(), "2001:db8::1");
         assert_eq!(sw1.address.with_port(162), "[2001:db8::1]:162");
@@ -332,10 +402,7 @@ mod tests {
 
     #[test]
     fn what_is_not_built_says_what_to_write() {
-        for (line, hint) in [
-            ("protocol = \"native\"", "write protocol = \"snmp\", or leave protocol out"),
-            ("profile = \"ups\"", "write profile = \"energywise\", or leave profile out"),
-        ] {
+        for (line, hint) in [("profile = \"ups\"", "write profile = \"energywise\", or leave profile out")] {
             let error = checked(&format!("{}{line}", domains(&[("a", &["s"])]))).unwrap_err();
             assert!(error.to_string().ends_with("is not built yet"), "{error}");
             assert_eq!(error.hint(), hint);

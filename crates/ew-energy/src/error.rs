@@ -111,6 +111,32 @@ pub enum EnergyError {
         /// Why, without the secret.
         cause: String,
     },
+    /// The native protocol without an adapter.
+    #[error("cannot ask {peer}: native backend not configured")]
+    NoBackend {
+        /// The far side.
+        peer: String,
+    },
+    /// An adapter of the native protocol, or what it asked, failed.
+    #[error("cannot ask {peer} by {by}: {cause}")]
+    Adapter {
+        /// The far side.
+        peer: String,
+        /// Which adapter.
+        by: &'static str,
+        /// What was tried, and what came of it.
+        cause: String,
+        /// What to do about it.
+        hint: String,
+        /// What kind of failure.
+        exit: Exit,
+    },
+    /// A domain query that nobody answered.
+    #[error("{peer} answered for nobody, not even for itself")]
+    NoRows {
+        /// The far side.
+        peer: String,
+    },
     /// Something that the configuration check refuses.
     #[error("cannot ask {peer}: {what} is not built yet")]
     NotBuilt {
@@ -133,9 +159,13 @@ impl EnergyError {
             | EnergyError::Breach { .. }
             | EnergyError::WrongDomain { .. }
             | EnergyError::NoEntities { .. }
-            | EnergyError::NoUsableRows { .. } => Exit::Protocol,
+            | EnergyError::NoUsableRows { .. }
+            | EnergyError::NoRows { .. } => Exit::Protocol,
+            EnergyError::Adapter { exit, .. } => *exit,
             EnergyError::Local { .. } => Exit::Io,
-            EnergyError::Secret { .. } | EnergyError::NotBuilt { .. } => Exit::Config,
+            EnergyError::Secret { .. } | EnergyError::NotBuilt { .. } | EnergyError::NoBackend { .. } => {
+                Exit::Config
+            }
         }
     }
 
@@ -176,6 +206,17 @@ impl EnergyError {
                 "check the limit of open files (ulimit -n) and of threads, or lower parallel".into()
             }
             EnergyError::Secret { key, .. } => format!("check the source of {key} in ew.toml"),
+            EnergyError::NoBackend { .. } => {
+                "its wire format is not public: add [native.command] or [native.ssh] to \
+                ew.toml, or write protocol = \"snmp\""
+                    .into()
+            }
+            EnergyError::Adapter { hint, .. } => hint.clone(),
+            EnergyError::NoRows { .. } => {
+                "is EnergyWise on at the switch (\"show energywise\"), and is anything of \
+                so little importance?"
+                    .into()
+            }
             EnergyError::NotBuilt { .. } => "write protocol = \"snmp\" and profile = \"energywise\"".into(),
         }
     }

@@ -115,8 +115,10 @@ pub struct TreeReading {
     pub start: Timestamp,
     /// The root first, each domain before its children.
     pub domains: Vec<DomainReading>,
-    /// Points that two sources gave.
+    /// Points that two sources gave; switches of a native domain that did not answer for it.
     pub warnings: Vec<String>,
+    /// What only a person cares for who looks for a fault.
+    pub details: Vec<String>,
 }
 
 /// A sample and what is stored beside it.
