@@ -487,7 +487,7 @@ fn nested_totals_say_what_is_missing() {
     assert_eq!(tree.entries()[0].detail.importance, Some(60));
 }
 
-/// §6.1 case 3; native is known, but not built.
+/// §6.1 case 3.
 #[test]
 fn protocol_in_any_letters() {
     let agent = Snmpd::start("units");
@@ -499,8 +499,8 @@ fn protocol_in_any_letters() {
         toml::from_str::<File>(&format!("{config}protocol = {protocol:?}\n"))
     };
     let file = read("NATIVE").unwrap();
-    let refused = check(&file.snmp, &file.domain).unwrap_err().to_string();
-    assert_eq!(refused, r#"switch "sw" of com.cisco: protocol = "native" is not built yet"#);
+    assert_eq!(check(&file.snmp, &file.native, &file.domain), Ok(()));
+    assert!(trees(&file.domain, &file.snmp, &file.native)[0].is_native());
     let unknown = read("bogus").err().unwrap().to_string();
     assert!(unknown.contains("unknown variant `bogus`, expected `snmp` or `native`"), "{unknown}");
 }

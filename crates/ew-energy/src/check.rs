@@ -352,6 +352,8 @@ mod tests {
             ("[snmp]\ndeadline = \"1 month\"".to_owned(), "line 2, column 12", "months"),
             ("[snmp]\nversion = \"2\"".to_owned(), "line 2, column 11", "`2c`"),
             ("[snmp]\nauth = \"sha1\"".to_owned(), "line 2, column 8", "`sha256`"),
+            (switch("address = \"h\"\nprotocol = \"bogus\""), "line 6, column 12", "`native`"),
+            (switch("address = \"h\"\nprimary = \"on\""), "line 6, column 11", "boolean"),
             ("[[domain]]\nname = \"a..b\"".to_owned(), "line 2, column 8", "empty part"),
             ("[[domain]]\nname = \"\"".to_owned(), "line 2, column 8", "needs a name"),
             ("[[domain]]\nname = \"a\"\nimportance = 101".to_owned(), "line 3, column 14", "from 1 to 100"),
@@ -402,10 +404,53 @@ mod tests {
 
     #[test]
     fn what_is_not_built_says_what_to_write() {
-        for (line, hint) in [("profile = \"ups\"", "write profile = \"energywise\", or leave profile out")] {
-            let error = checked(&format!("{}{line}", domains(&[("a", &["s"])]))).unwrap_err();
-            assert!(error.to_string().ends_with("is not built yet"), "{error}");
-            assert_eq!(error.hint(), hint);
+        let error = checked(&format!("{}profile = \"ups\"", domains(&[("a", &["s"])]))).unwrap_err();
+        assert!(error.to_string().ends_with("is not built yet"), "{error}");
+        assert_eq!(error.hint(), "write profile = \"energywise\", or leave profile out");
+    }
+
+    /// §6.2 cases 11 and 12: one protocol among a domain's own switches, another one below it.
+    #[test]
+    fn one_protocol_for_a_domain() {
+        let native = "protocol = \"Native\"\n";
+        let mixed = domains(&[("a", &["s", "t"])]) + native;
+        let error = checked(&mixed).unwrap_err();
+        let expect = "switch \"s\" of a speaks snmp, switch \"t\" speaks native: the switches of one domain have one protocol";
+        assert_eq!((error.to_string().as_str(), error.exit()), (expect, Exit::Config));
+        assert_eq!(error.place(), (Some("a"), Some("t")));
+        assert_eq!(checked(&(domains(&[("a", &["s"]), ("a.b", &["t"])]) + native)), Ok(()));
+    }
+
+    /// §6.1 cases 5 and 6, and 4 for `primary`: the keys of the native protocol, of which none has to be there.
+    #[test]
+    fn native_keys_and_their_overrides() {
+        let text = "[native]\nattempts = 2\nshared_secret = \"x\"\n[native.command]\ncommand = [\"c\"]\n\
+                    [[domain]]\nname = \"a\"\n[[domain.switch]]\nname = \"s\"\naddress = \"h\"\n\
+                    native_port = 65535\ntimeout = \"1s\"\n\
+                    [domain.switch.ssh]\nuser = \"u\"\nagent = true\nknown_hosts = \"k\"\n\
+                    [[domain.switch]]\nname = \"t\"\naddress = \"h\"\n";
+        let file: File = toml::from_str(text).unwrap();
+        let [s, t] = &file.domain[0].switches[..] else { panic!() };
+        let own = s.native(&file.native);
+        assert_eq!(
+            (own.attempts.get(), own.native_port.get(), own.timeout),
+            (2, 65_535, crate::Wait::from_secs(1))
+        );
+        // An adapter goes as a whole.
+        assert!(own.command.is_none() && own.ssh.is_some());
+        assert_eq!(t.native(&file.native), file.native);
+        assert!(!s.primary && !format!("{:?}", file.native).contains("\"x\""));
+        let defaults = NativeOptions::default();
+        assert_eq!(
+            (defaults.native_port.get(), defaults.attempts.get(), defaults.shared_secret),
+            (43_440, 3, None)
+        );
+        for (port, good) in [(1024, false), (1025, true), (65_535, true), (65_536, false)] {
+            assert_eq!(
+                toml::from_str::<File>(&format!("[native]\nnative_port = {port}")).is_ok(),
+                good,
+                "{port}"
+            );
         }
     }
 

@@ -5,7 +5,7 @@ use crate::native;
 use crate::reading::{Parts, Points};
 use crate::{Agent, PROFILE_BUILT, SnmpAgent, SnmpOptions, Switch, SwitchReading, Total, TreeReading};
 use crate::{CachedTotal, Credentials, Domain, DomainReading, EnergyError, Failure, Importance};
-use ew_core::{Quality, Secret, SecretSource, Timestamp};
+use ew_core::{Secret, SecretSource, Timestamp};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -309,17 +309,7 @@ impl Pending<'_> {
 }
 
 fn switch_reading(switch: &Switch, outcome: Option<Outcome>) -> SwitchReading {
-    let mut reading = SwitchReading {
-        name: switch.name.clone(),
-        point: None,
-        value: None,
-        quality: Quality::Missing,
-        failure: None,
-        skipped: Vec::new(),
-        requests: 0,
-        entities: Vec::new(),
-        entity_points: Vec::new(),
-    };
+    let mut reading = SwitchReading::of(switch);
     let Some((result, requests)) = outcome else { return reading };
     reading.requests = requests;
     match result {

@@ -1,6 +1,6 @@
 //! What a poll found: values by domain, switch and entity, and the samples they make.
 
-use crate::{EnergyError, Sum};
+use crate::{EnergyError, Sum, Switch};
 use ew_core::{Exit, Point, Quality, Sample, Timestamp};
 use std::collections::HashSet;
 
@@ -203,6 +203,21 @@ impl TreeReading {
 }
 
 impl SwitchReading {
+    /// Nothing is known of the switch yet.
+    pub(crate) fn of(switch: &Switch) -> SwitchReading {
+        SwitchReading {
+            name: switch.name.clone(),
+            point: None,
+            value: None,
+            quality: Quality::Missing,
+            failure: None,
+            skipped: Vec::new(),
+            requests: 0,
+            entities: Vec::new(),
+            entity_points: Vec::new(),
+        }
+    }
+
     /// Why there is no value, or not a whole one.
     pub fn reason(&self) -> Option<String> {
         match &self.failure {

@@ -1,7 +1,7 @@
 //! Asking a domain once: the primary first, each switch a few times, then the next one.
 
 use super::command::{At, ByCommand};
-use super::share::{collected, count, summed, unread};
+use super::share::{collected, count, summed};
 use super::ssh::{BySsh, Entry, net_error};
 use super::{Collected, CommandOptions, Native, Question};
 use crate::reading::{Failure, SwitchReading, Total};
@@ -248,7 +248,7 @@ fn nobody(domain: &Domain, errors: Vec<(EnergyError, u32)>, notes: Vec<String>) 
     let failed = |(switch, (error, requests)): (&Switch, (EnergyError, u32))| SwitchReading {
         failure: Some(Failure::from(error)),
         requests,
-        ..unread(switch)
+        ..SwitchReading::of(switch)
     };
     let switches: Vec<SwitchReading> = domain.switches.iter().zip(errors).map(failed).collect();
     let total =

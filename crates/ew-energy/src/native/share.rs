@@ -21,7 +21,7 @@ const HOSTS_SHOWN_MAX: usize = 10;
 pub(super) fn collected(domain: &Domain, asked: usize, found: Collected) -> Answer {
     let hosts: Vec<Names> = domain.switches.iter().map(|switch| Names::of(switch, &found)).collect();
     let owner = |host: &str| hosts.iter().position(|names| names.have(host));
-    let mut readings: Vec<SwitchReading> = domain.switches.iter().map(unread).collect();
+    let mut readings: Vec<SwitchReading> = domain.switches.iter().map(SwitchReading::of).collect();
     let mut shares: Vec<(Sum, u32)> = vec![(Sum::new(), 0); readings.len()];
     let (mut total, mut foreign): (Sum, Vec<&str>) = (Sum::new(), Vec::new());
     for (row, number) in found.rows.iter().zip(1..) {
@@ -81,26 +81,11 @@ pub(super) fn collected(domain: &Domain, asked: usize, found: Collected) -> Answ
 /// The answer of a domain of which the adapter tells only the sum: it is every switch's answer, and no one's own.
 pub(super) fn summed(domain: &Domain, watts: f64) -> Answer {
     let why = "the adapter tells only the sum of the domain";
-    let only = |switch| SwitchReading { skipped: vec![why.to_owned()], ..unread(switch) };
+    let only = |switch| SwitchReading { skipped: vec![why.to_owned()], ..SwitchReading::of(switch) };
     let switches: Vec<SwitchReading> = domain.switches.iter().map(only).collect();
     let all = count(switches.len());
     let total = Total { value: Some(watts), quality: QUALITY, expected: all, answered: all };
     Answer { total, switches, warnings: Vec::new(), details: Vec::new() }
-}
-
-/// A switch of which nothing is known yet.
-pub(super) fn unread(switch: &Switch) -> SwitchReading {
-    SwitchReading {
-        name: switch.name.clone(),
-        point: None,
-        value: None,
-        quality: Quality::Missing,
-        failure: None,
-        skipped: Vec::new(),
-        requests: 0,
-        entities: Vec::new(),
-        entity_points: Vec::new(),
-    }
 }
 
 pub(super) fn count(switches: usize) -> u32 {

@@ -208,6 +208,7 @@ mod tests {
         assert_eq!(line_on_screen(&wiped), " row");
         assert_eq!(line_on_screen(" --More-- \r          \rrow\r"), "row");
         assert_eq!(line_on_screen("\u{7}a\tb\r"), "a b");
-        assert_eq!(error(&lines("    ^\r\n% Invalid input detected at '^' marker.\r\n")).unwrap().len(), 40);
+        let refused = lines("    ^\r\n% Invalid input detected at '^' marker.\r\n");
+        assert_eq!(error(&refused), Some("% Invalid input detected at '^' marker."));
     }
 }
