@@ -68,7 +68,7 @@ pub struct SwitchReading {
     pub failure: Option<Failure>,
     /// Rows left out of the value, each with its reason.
     pub skipped: Vec<String>,
-    /// Requests sent, repeated ones included.
+    /// Requests sent, repeated ones included; of a native domain the attempts at this switch.
     pub requests: u32,
     /// Its entities, whether logged or not.
     pub entities: Vec<EntityReading>,

@@ -51,7 +51,7 @@ struct SwitchReport {
     quality: &'static str,
     /// Why it failed or is partial.
     reason: Option<String>,
-    /// SNMP requests sent, repeated ones included.
+    /// Requests sent, repeated ones included; of a native domain the attempts at this switch.
     requests: u32,
 }
 
