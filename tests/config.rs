@@ -304,7 +304,10 @@ fn table_variants(lines: &[String], name: &str, block: std::ops::Range<usize>) -
     let mut all = vec![Variant { what: format!("[{name}]"), lines: base.clone() }];
     for i in replacing {
         let mut changed = base.clone();
-        silence(&mut changed, block.start, &[in_place_of(&lines[i]).unwrap()]);
+        let gone = in_place_of(&lines[i]).unwrap();
+        // What opens a key goes with it.
+        let with = if gone == "key_file" { "key_password" } else { gone };
+        silence(&mut changed, block.start, &[gone, with]);
         changed[i] = shown(&lines[i]).unwrap().to_owned();
         all.push(Variant { what: format!("{} of [{name}]", changed[i]), lines: changed });
     }
@@ -375,6 +378,10 @@ fn probes() -> Vec<(&'static str, String)> {
         ("", z.to_owned()),
         ("log", format!("[log]\n{z}")),
         ("snmp", format!("[snmp]\n{z}")),
+        ("native", format!("[native]\n{z}")),
+        ("native.command", format!("[native.command]\n{z}")),
+        ("native.ssh", format!("[native.ssh]\n{z}")),
+        ("trend", format!("[[trend]]\n{z}")),
         ("domain", format!("{domain}{z}")),
         ("domain.switch", format!("{domain}[[domain.switch]]\n{z}")),
         ("profile", format!("[[profile]]\n{z}")),
@@ -482,6 +489,7 @@ fn the_manual_shows_the_defaults() {
         "export.transport.sftp key_password",
         "export.transport.sftp password",
         "log retention",
+        "native shared_secret",
         "profile probe",
         "profile.energy caliber",
         "profile.energy calibers",

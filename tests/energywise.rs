@@ -8,8 +8,8 @@ mod snmpd;
 
 use ew_core::{Exit, Quality, Sample, Secret, SecretSource, Timestamp};
 use ew_energy::{
-    CachedTotal, Domain, DomainOptions, DomainReading, Failure, Importance, Known, PollOptions, Profiles,
-    SnmpOptions, SwitchReading, Total, TreeReading, check, poll, trees,
+    CachedTotal, Domain, DomainOptions, DomainReading, Failure, Importance, Known, NativeOptions,
+    PollOptions, Profiles, SnmpOptions, SwitchReading, Total, TreeReading, check, poll, trees,
 };
 use peer::Peer;
 use serde::Deserialize;
@@ -27,6 +27,8 @@ struct File {
     #[serde(default)]
     snmp: SnmpOptions,
     #[serde(default)]
+    native: NativeOptions,
+    #[serde(default)]
     domain: Vec<DomainOptions>,
 }
 
@@ -40,9 +42,9 @@ struct Poll {
 impl Poll {
     fn new(config: &str) -> Poll {
         let file: File = toml::from_str(config).unwrap();
-        check(&file.snmp, &file.domain, &Profiles::default()).unwrap();
+        check(&file.snmp, &file.native, &file.domain, &Profiles::default()).unwrap();
         Poll {
-            trees: trees(&file.domain, &file.snmp),
+            trees: trees(&file.domain, &file.snmp, &file.native),
             options: PollOptions::new(&file.snmp),
             known: Known::default(),
         }
@@ -555,7 +557,7 @@ fn nested_totals_say_what_is_missing() {
     assert_eq!(tree.entries()[0].detail.importance, Some(60));
 }
 
-/// §6.1 case 3; native is known, but not built.
+/// §6.1 case 3.
 #[test]
 fn protocol_in_any_letters() {
     let agent = Snmpd::start("units");
@@ -567,8 +569,8 @@ fn protocol_in_any_letters() {
         toml::from_str::<File>(&format!("{config}protocol = {protocol:?}\n"))
     };
     let file = read("NATIVE").unwrap();
-    let refused = check(&file.snmp, &file.domain, &Profiles::default()).unwrap_err().to_string();
-    assert_eq!(refused, r#"switch "sw" of com.cisco: protocol = "native" is not built yet"#);
+    assert_eq!(check(&file.snmp, &file.native, &file.domain, &Profiles::default()), Ok(()));
+    assert!(trees(&file.domain, &file.snmp, &file.native)[0].is_native());
     let unknown = read("bogus").err().unwrap().to_string();
     assert!(unknown.contains("unknown variant `bogus`, expected `snmp` or `native`"), "{unknown}");
 }

@@ -26,11 +26,16 @@ impl Config {
             log: tables.log,
             snmp: tables.snmp,
             profiles,
-            domains: tables.domain,
+            native: tables.native.map(Spanned::into_inner).unwrap_or_default(),
+            domains: tables.domain.into_iter().map(Spanned::into_inner).collect(),
+            trends: tables.trend.into_iter().map(Spanned::into_inner).collect(),
             buses: tables.cbus,
             exports: tables.export.into_iter().map(Spanned::into_inner).collect(),
         };
-        config.log.url = config.base().join(&config.log.url);
+        let base = config.base().to_owned();
+        config.log.url = base.join(&config.log.url);
+        config.native.rebase(&base);
+        config.domains.iter_mut().flat_map(|d| &mut d.switches).for_each(|switch| switch.rebase(&base));
         Ok(config)
     }
 }

@@ -1,6 +1,5 @@
 //! The profiles that switches may name: the shipped ones, those of `ew.toml` and those of `profile_files`.
 
-use crate::check::object;
 use crate::error::ConfigError;
 use crate::options::Tables;
 use ew_energy::{ProfileOptions, Profiles};
@@ -36,6 +35,7 @@ pub(crate) fn profiles(file: &Path, text: &str, tables: &Tables) -> Result<Profi
 }
 
 fn check(file: &Path, text: &str, own: &[ProfileOptions]) -> Result<(), ConfigError> {
-    ew_energy::check_profiles(own)
-        .map_err(|e| ConfigError::about(file, text, object(&e), e.to_string(), Some(e.hint())))
+    ew_energy::check_profiles(own).map_err(|e| {
+        ConfigError::about(file, text, e.place().1.unwrap_or_default(), e.to_string(), Some(e.hint()))
+    })
 }

@@ -103,7 +103,7 @@ pub enum EnergyError {
     },
     /// The tables of the profile are empty.
     #[error("{peer} has nothing that the profile {profile} reads power from")]
-    NoRows {
+    NoTable {
         /// The far side.
         peer: String,
         /// By its name.
@@ -145,6 +145,32 @@ pub enum EnergyError {
         /// Why, without the secret.
         cause: String,
     },
+    /// The native protocol without an adapter.
+    #[error("cannot ask {peer}: native backend not configured")]
+    NoBackend {
+        /// The far side.
+        peer: String,
+    },
+    /// An adapter of the native protocol, or what it asked, failed.
+    #[error("cannot ask {peer} by {by}: {cause}")]
+    Adapter {
+        /// The far side.
+        peer: String,
+        /// Which adapter.
+        by: &'static str,
+        /// What was tried, and what came of it.
+        cause: String,
+        /// What to do about it.
+        hint: String,
+        /// What kind of failure.
+        exit: Exit,
+    },
+    /// A domain query that nobody answered.
+    #[error("{peer} answered for nobody, not even for itself")]
+    NoRows {
+        /// The far side.
+        peer: String,
+    },
     /// Something that the configuration check refuses.
     #[error("cannot ask {peer}: {what} is not built yet")]
     NotBuilt {
@@ -167,13 +193,17 @@ impl EnergyError {
             | EnergyError::Breach { .. }
             | EnergyError::WrongDomain { .. }
             | EnergyError::NoDomainName { .. }
-            | EnergyError::NoRows { .. }
+            | EnergyError::NoTable { .. }
             | EnergyError::NoData { .. }
             | EnergyError::NoProfile { .. }
             | EnergyError::NoEntities { .. }
-            | EnergyError::NoUsableRows { .. } => Exit::Protocol,
+            | EnergyError::NoUsableRows { .. }
+            | EnergyError::NoRows { .. } => Exit::Protocol,
+            EnergyError::Adapter { exit, .. } => *exit,
             EnergyError::Local { .. } => Exit::Io,
-            EnergyError::Secret { .. } | EnergyError::NotBuilt { .. } => Exit::Config,
+            EnergyError::Secret { .. } | EnergyError::NotBuilt { .. } | EnergyError::NoBackend { .. } => {
+                Exit::Config
+            }
         }
     }
 
@@ -181,7 +211,7 @@ impl EnergyError {
     pub(crate) fn is_absence(&self) -> bool {
         matches!(
             self,
-            EnergyError::NoDomainName { .. } | EnergyError::NoEntities { .. } | EnergyError::NoRows { .. }
+            EnergyError::NoDomainName { .. } | EnergyError::NoEntities { .. } | EnergyError::NoTable { .. }
         )
     }
 
@@ -218,7 +248,7 @@ impl EnergyError {
             EnergyError::WrongDomain { found, .. } => format!(
                 "put the switch under the domain {found:?} in ew.toml, or set check_domain_name = false"
             ),
-            EnergyError::NoRows { .. } => {
+            EnergyError::NoTable { .. } => {
                 "check that the agent's view holds the profile's objects, or write profile = \"auto\"".into()
             }
             EnergyError::NoData { .. } => {
@@ -240,6 +270,17 @@ impl EnergyError {
                 "check the limit of open files (ulimit -n) and of threads, or lower parallel".into()
             }
             EnergyError::Secret { key, .. } => format!("check the source of {key} in ew.toml"),
+            EnergyError::NoBackend { .. } => {
+                "its wire format is not public: add [native.command] or [native.ssh] to \
+                ew.toml, or write protocol = \"snmp\""
+                    .into()
+            }
+            EnergyError::Adapter { hint, .. } => hint.clone(),
+            EnergyError::NoRows { .. } => {
+                "is EnergyWise on at the switch (\"show energywise\"), and is anything of \
+                so little importance?"
+                    .into()
+            }
             EnergyError::NotBuilt { .. } => "write protocol = \"snmp\" and profile = \"energywise\"".into(),
         }
     }

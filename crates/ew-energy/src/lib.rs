@@ -3,7 +3,8 @@
 //! [`trees`] builds the domains from the configuration that [`check`] passed, [`poll`] asks every
 //! switch at once and hands over each tree as a [`TreeReading`], which gives the log its samples.
 //! How a switch speaks is hidden twice: a profile ([`energywise`]) knows a MIB and asks through the
-//! trait [`Agent`]; [`SnmpAgent`] is that trait over SNMP, whose messages are in [`wire`].
+//! trait [`Agent`]; [`SnmpAgent`] is that trait over SNMP, whose messages are in [`wire`]. A domain whose switches
+//! are native is asked as a whole, by an adapter with the trait [`Native`].
 
 mod agent;
 mod check;
@@ -16,6 +17,7 @@ mod error;
 mod line;
 mod memory;
 mod name;
+mod native;
 mod oid;
 mod poll;
 mod profile;
@@ -24,6 +26,7 @@ mod session;
 mod speaker;
 mod sum;
 mod tree;
+mod trend;
 mod usm;
 mod walk;
 pub mod wire;
@@ -40,6 +43,7 @@ pub use energy::EnergyReading;
 pub use error::EnergyError;
 pub use line::Weather;
 pub use memory::Memory;
+pub use native::{Collected, CommandOptions, Native, NativeOptions, NativeSshOptions, Question, Row};
 pub use oid::Oid;
 pub use poll::{Known, PollOptions, poll};
 pub use profile::{
@@ -52,5 +56,6 @@ pub use reading::{
 pub use session::SnmpAgent;
 pub use sum::{Sum, watts};
 pub use tree::{Domain, Switch, select, trees};
+pub use trend::{TrendOptions, check_trends};
 pub use usm::MasterKeys;
 pub use walk::{ROWS_MAX, Rows, Walk, walk};

@@ -1,7 +1,7 @@
 //! What a poll found: values by domain, switch and entity, and the samples they make.
 
 use crate::energy::ENERGY_PART;
-use crate::{EnergyError, EnergyReading, Memory, Sum};
+use crate::{EnergyError, EnergyReading, Memory, Sum, Switch};
 use ew_core::{Exit, Point, Quality, Sample, Timestamp};
 use std::collections::HashSet;
 
@@ -69,7 +69,7 @@ pub struct SwitchReading {
     pub failure: Option<Failure>,
     /// Rows left out of the value, each with its reason.
     pub skipped: Vec<String>,
-    /// Requests sent, repeated ones included.
+    /// Requests sent, repeated ones included; of a native domain the attempts at this switch.
     pub requests: u32,
     /// What it was read by, also where that is found by asking; none where it failed.
     pub profile: Option<String>,
@@ -122,8 +122,10 @@ pub struct TreeReading {
     pub start: Timestamp,
     /// The root first, each domain before its children.
     pub domains: Vec<DomainReading>,
-    /// Points that two sources gave.
+    /// Points that two sources gave; switches of a native domain that did not answer for it.
     pub warnings: Vec<String>,
+    /// What only a person cares for who looks for a fault.
+    pub details: Vec<String>,
 }
 
 /// A sample and what is stored beside it.
@@ -236,6 +238,24 @@ impl SwitchReading {
             {
                 points.warnings.push(format!("{point}: {reason}"));
             }
+        }
+    }
+
+    /// Nothing is known of the switch yet.
+    pub(crate) fn of(switch: &Switch) -> SwitchReading {
+        SwitchReading {
+            name: switch.name.clone(),
+            point: None,
+            value: None,
+            quality: Quality::Missing,
+            failure: None,
+            skipped: Vec::new(),
+            requests: 0,
+            profile: None,
+            energy: Vec::new(),
+            memory: None,
+            entities: Vec::new(),
+            entity_points: Vec::new(),
         }
     }
 

@@ -55,7 +55,7 @@ struct SwitchReport {
     profile: Option<String>,
     /// Why it failed or is partial.
     reason: Option<String>,
-    /// SNMP requests sent, repeated ones included.
+    /// Requests sent, repeated ones included; of a native domain the attempts at this switch.
     requests: u32,
 }
 

@@ -1,7 +1,10 @@
 //! What can go wrong between here and a receiver.
 
 use ew_core::Exit;
+use ew_net::{NetError, NetErrorKind};
 use std::io;
+
+pub(crate) use ew_net::plain;
 
 /// What kind of failure, as exit codes and retries see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,12 +159,16 @@ impl Fault {
     }
 }
 
-/// An error's text without the number that std adds, in lower case as the other messages are.
-pub(crate) fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+impl From<NetError> for Fault {
+    fn from(error: NetError) -> Fault {
+        let kind = match error.kind {
+            NetErrorKind::Config => ErrorKind::Config,
+            NetErrorKind::Unreachable => ErrorKind::Unreachable,
+            NetErrorKind::Protocol => ErrorKind::Protocol,
+            NetErrorKind::Refused => ErrorKind::Refused,
+        };
+        Fault { hint: error.hint, ..Fault::new(kind, error.reason) }
+    }
 }
 
 /// Another file stands under the name of a parcel that may not replace it.

@@ -1,43 +1,21 @@
-//! What every far side on a network shares: addresses by a deadline, and words for a lost connection.
+//! What every far side on a network shares, with our failures.
 
-use crate::error::{ErrorKind, Fault, plain};
+use crate::error::Fault;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::mpsc;
-use std::thread;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Addresses of one host that are tried.
-const ADDRESSES_MAX: usize = 16;
-
-/// The host's addresses. The system's resolver takes no deadline, so it is left behind at ours.
+/// The host's addresses, by a deadline.
 pub(crate) fn addresses(host: &str, port: u16, timeout: Duration) -> Result<Vec<SocketAddr>, Fault> {
-    let (sender, receiver) = mpsc::channel();
-    let name = host.to_owned();
-    thread::spawn(move || {
-        let found = (name.as_str(), port).to_socket_addrs().map(|found| found.take(ADDRESSES_MAX).collect());
-        // The other end may have gone.
-        let _ = sender.send(found);
-    });
-    match receiver.recv_timeout(timeout) {
-        Ok(found) => found.map_err(|e| lost(&format!("look up {host}"), &e)),
-        Err(_) => Err(silent(&format!("look up {host}"))),
-    }
+    Ok(ew_net::addresses(host, port, timeout)?)
 }
 
 /// A connection that broke, or never came about.
 pub(crate) fn lost(operation: &str, error: &io::Error) -> Fault {
-    let why = match error.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => return silent(operation),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-            "the connection was lost".into()
-        }
-        _ => plain(error),
-    };
-    Fault::new(ErrorKind::Unreachable, format!("{operation}: {why}"))
+    ew_net::lost(operation, error).into()
 }
 
 /// A far side that says nothing.
 pub(crate) fn silent(operation: &str) -> Fault {
-    Fault::new(ErrorKind::Unreachable, format!("{operation}: no answer in time"))
+    ew_net::silent(operation).into()
 }

@@ -241,11 +241,11 @@ impl<'a> Visit<'a> {
     }
 
     fn fault(&self, operation: &str, path: &str, error: &ssh2::Error) -> Fault {
-        self.note(fault(&format!("{operation} {path}"), error, self.link.is_dead()))
+        self.note(fault(&format!("{operation} {path}"), error, self.link))
     }
 
     fn io_fault(&self, operation: &str, path: &str, error: &io::Error) -> Fault {
-        self.note(io_fault(&format!("{operation} {path}"), error, self.link.is_dead()))
+        self.note(io_fault(&format!("{operation} {path}"), error, self.link))
     }
 
     /// A connection without an answer is not asked again: closing a file on it would wait as long.

@@ -1,23 +1,13 @@
-//! What libssh2 says, in our words.
+//! What libssh2 says of files, in our words.
 
+use super::connect::Link;
 use crate::error::{ErrorKind, Fault};
 use ssh2::ErrorCode;
 
 // From libssh2.h.
-const BANNER_RECV: i32 = -2;
-const BANNER_SEND: i32 = -3;
-const KEX_FAILURE: i32 = -5;
-const SOCKET_SEND: i32 = -7;
 const TIMEOUT: i32 = -9;
-const FILE: i32 = -16;
 const SOCKET_DISCONNECT: i32 = -13;
-const AUTHENTICATION_FAILED: i32 = -18;
-const PUBLICKEY_UNVERIFIED: i32 = -19;
-const CHANNEL_CLOSED: i32 = -26;
-const CHANNEL_EOF_SENT: i32 = -27;
-const SOCKET_TIMEOUT: i32 = -30;
-const SOCKET_RECV: i32 = -43;
-const BAD_SOCKET: i32 = -45;
+const FILE: i32 = -16;
 
 // Status codes of draft-ietf-secsh-filexfer-02, section 7, and later drafts.
 const NO_SUCH_FILE: i32 = 2;
@@ -57,59 +47,28 @@ pub(crate) fn is_end(error: &ssh2::Error) -> bool {
     error.code() == ErrorCode::Session(FILE)
 }
 
-/// Whether an answer to a log-in was a no. libssh2 gives the same codes when the answer never came, and
-/// then its text begins with what it waited for or could not send.
-pub(crate) fn is_no(error: &ssh2::Error) -> bool {
-    matches!(error.code(), ErrorCode::Session(AUTHENTICATION_FAILED | PUBLICKEY_UNVERIFIED))
-        && !["Waiting", "Unable to send", "Would block"]
-            .iter()
-            .any(|start| error.message().starts_with(start))
-}
-
-/// Whether no key exchange came about, for which libssh2 gives no reason.
-pub(crate) fn is_kex_failure(error: &ssh2::Error) -> bool {
-    error.code() == ErrorCode::Session(KEX_FAILURE)
-}
-
-/// The failure of an operation on a path, or of a step of the log-in. `is_dead`: the connection has ended.
-pub(crate) fn fault(operation: &str, error: &ssh2::Error, is_dead: bool) -> Fault {
-    let lost = |why: &str| Fault::new(ErrorKind::Unreachable, format!("{operation}: {why}"));
-    match error.code() {
-        ErrorCode::Session(TIMEOUT | SOCKET_TIMEOUT) => lost("no answer in time"),
-        ErrorCode::SFTP(NO_CONNECTION | CONNECTION_LOST) => lost("the connection was lost"),
-        ErrorCode::Session(
-            BANNER_RECV
-            | BANNER_SEND
-            | SOCKET_SEND
-            | SOCKET_DISCONNECT
-            | CHANNEL_CLOSED
-            | CHANNEL_EOF_SENT
-            | SOCKET_RECV
-            | BAD_SOCKET
-            | AUTHENTICATION_FAILED
-            | PUBLICKEY_UNVERIFIED,
-        ) => lost("the connection was lost"),
-        _ if is_dead => lost("the connection was lost"),
-        ErrorCode::SFTP(status) => {
-            let text = format!("{operation}: {}", error.message());
-            match status {
-                PERMISSION_DENIED | WRITE_PROTECT => Fault::new(ErrorKind::Refused, text)
-                    .hint("the receiver lets this user log in but not do this there"),
-                NO_SUCH_FILE | NO_SUCH_PATH => Fault::new(ErrorKind::Missing, text),
-                FAILURE => Fault::new(ErrorKind::FarSide, text)
-                    .hint("the receiver gives no reason; a full disk or a quota is the usual one"),
-                FILE_ALREADY_EXISTS | NO_SPACE | QUOTA_EXCEEDED => Fault::new(ErrorKind::FarSide, text),
-                _ => Fault::new(ErrorKind::Protocol, text),
-            }
-        }
-        ErrorCode::Session(code) => {
-            Fault::new(ErrorKind::Protocol, format!("{operation}: {} ({code})", error.message()))
-        }
+/// The failure of an operation on a path.
+pub(crate) fn fault(operation: &str, error: &ssh2::Error, link: &Link) -> Fault {
+    let lost = || Fault::new(ErrorKind::Unreachable, format!("{operation}: the connection was lost"));
+    let ErrorCode::SFTP(status) = error.code() else {
+        return link.connection.failure(operation, error).into();
+    };
+    let text = format!("{operation}: {}", error.message());
+    match status {
+        NO_CONNECTION | CONNECTION_LOST => lost(),
+        _ if link.is_dead() => lost(),
+        PERMISSION_DENIED | WRITE_PROTECT => Fault::new(ErrorKind::Refused, text)
+            .hint("the receiver lets this user log in but not do this there"),
+        NO_SUCH_FILE | NO_SUCH_PATH => Fault::new(ErrorKind::Missing, text),
+        FAILURE => Fault::new(ErrorKind::FarSide, text)
+            .hint("the receiver gives no reason; a full disk or a quota is the usual one"),
+        FILE_ALREADY_EXISTS | NO_SPACE | QUOTA_EXCEEDED => Fault::new(ErrorKind::FarSide, text),
+        _ => Fault::new(ErrorKind::Protocol, text),
     }
 }
 
 /// The same for an error that ssh2 made into one of std and whose code is gone: its text is left.
-pub(crate) fn io_fault(operation: &str, error: &std::io::Error, is_dead: bool) -> Fault {
+pub(crate) fn io_fault(operation: &str, error: &std::io::Error, link: &Link) -> Fault {
     let text = error.to_string();
     let code = match (error.kind(), text.as_str()) {
         (std::io::ErrorKind::TimedOut, _) => ErrorCode::Session(TIMEOUT),
@@ -118,8 +77,8 @@ pub(crate) fn io_fault(operation: &str, error: &std::io::Error, is_dead: bool) -
         (_, "no space on filesystem") => ErrorCode::SFTP(NO_SPACE),
         (_, "quota exceeded") => ErrorCode::SFTP(QUOTA_EXCEEDED),
         (_, "failure") => ErrorCode::SFTP(FAILURE),
-        _ if is_dead => ErrorCode::Session(SOCKET_DISCONNECT),
+        _ if link.is_dead() => ErrorCode::Session(SOCKET_DISCONNECT),
         _ => return Fault::new(ErrorKind::Protocol, format!("{operation}: {text}")),
     };
-    fault(operation, &ssh2::Error::from_errno(code), is_dead)
+    fault(operation, &ssh2::Error::from_errno(code), link)
 }

@@ -107,12 +107,12 @@ fn entries(link: &Link, directory: &str) -> Result<Vec<Entry>, Fault> {
 
 fn read_back<S: Sink>(link: &Link, path: &str, bytes_max: u64) -> Result<S, Fault> {
     let file = link.sftp.open(Path::new(path)).map_err(|e| said(link, "open", path, &e))?;
-    drain(file, bytes_max).map_err(|e| io_fault(&format!("read back {path}"), &e, link.is_dead()))
+    drain(file, bytes_max).map_err(|e| io_fault(&format!("read back {path}"), &e, link))
 }
 
 /// A failure, where a request that the server does not know is one that it refuses.
 fn said(link: &Link, operation: &str, path: &str, error: &ssh2::Error) -> Fault {
-    let fault = fault(&format!("{operation} {path}"), error, link.is_dead());
+    let fault = fault(&format!("{operation} {path}"), error, link);
     let kind = match error {
         e if is_absent(e) => ErrorKind::Missing,
         e if is_denied(e) || is_unsupported(e) || is_failure(e) => ErrorKind::Refused,

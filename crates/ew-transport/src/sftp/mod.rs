@@ -3,21 +3,20 @@
 mod connect;
 mod deliver;
 mod fault;
-mod known_hosts;
 mod look;
-mod probe;
 mod trial;
 
-use crate::error::{ErrorKind, Fault, plain};
+pub use ew_net::ssh::{Fingerprint, Login};
+
+use crate::error::Fault;
 use crate::{Compression, Context, Probe, TransportError, file_path, filled};
-use connect::{Access, Credential, Trust};
+use connect::Access;
 use deliver::Sftp;
-use ew_core::{SecretSource, Span};
-use known_hosts::KnownHosts;
+use ew_core::SecretSource;
+use ew_net::ssh::{SshKeys, SshOptions};
 use look::SftpLook;
 use serde::{Deserialize, Deserializer};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// `[export.transport.sftp]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -27,36 +26,14 @@ pub struct SftpOptions {
     pub host: HostName,
     /// TCP port, 22 unless given.
     pub port: u16,
-    /// Who logs in.
-    pub user: String,
-    /// How.
-    pub login: Login,
-    /// The file that holds the host's keys.
-    pub known_hosts: Option<PathBuf>,
-    /// The one key that the host may show; with `known_hosts` too, both must agree.
-    pub host_key: Option<Fingerprint>,
+    /// Who logs in, how, and which host keys are right.
+    pub ssh: SshOptions,
     /// Where the files go: absolute, or below the directory where the login starts, which is `.`.
     pub directory: String,
     /// Make the directory when its last part is missing.
     pub create_directory: bool,
     /// How the file is compressed.
     pub compress: Option<Compression>,
-}
-
-/// How the user proves who they are.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Login {
-    /// A private key.
-    Key {
-        /// Where it is.
-        file: PathBuf,
-        /// What opens it, where it is encrypted.
-        password: Option<SecretSource>,
-    },
-    /// A password.
-    Password(SecretSource),
-    /// The keys of the agent at `$SSH_AUTH_SOCK`.
-    Agent,
 }
 
 /// A host name or address without white space, `@` or `/`, in lower case.
@@ -80,35 +57,6 @@ impl TryFrom<String> for HostName {
             return Err(format!("{name:?} is not a host name or address"));
         }
         Ok(HostName(name.to_lowercase()))
-    }
-}
-
-/// The SHA-256 of a host's public key, `SHA256:` and 43 digits of base64, as `ssh-keygen -l` shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Fingerprint(String);
-
-impl Fingerprint {
-    /// The text, without padding.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for Fingerprint {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Fingerprint, String> {
-        let digits = text.strip_prefix("SHA256:").map(|digits| digits.trim_end_matches('='));
-        let is_base64 = |c: u8| c.is_ascii_alphanumeric() || c == b'+' || c == b'/';
-        match digits {
-            Some(digits) if digits.len() == 43 && digits.bytes().all(is_base64) => {
-                Ok(Fingerprint(format!("SHA256:{digits}")))
-            }
-            _ => Err(format!(
-                "{text:?} is not a fingerprint; write \"SHA256:\" and 43 characters, as ssh-keygen -l shows it"
-            )),
-        }
     }
 }
 
@@ -154,37 +102,23 @@ impl TryFrom<Keys> for SftpOptions {
         if keys.port == 0 {
             return Err("port = 0 is no port".into());
         }
-        if keys.user.is_empty() || keys.user.chars().any(char::is_control) {
-            return Err(format!("{:?} is not a user name", keys.user));
-        }
-        let has_key_password = keys.key_password.is_some();
-        let login = match (keys.key_file, keys.password, keys.agent) {
-            (Some(file), None, false) => Login::Key { file, password: keys.key_password },
-            (None, Some(password), false) => Login::Password(password),
-            (None, None, true) => Login::Agent,
-            (None, None, false) => {
-                return Err("a login is missing: key_file, password or agent = true".into());
-            }
-            _ => return Err("key_file, password and agent exclude one another".into()),
+        let ssh = SshKeys {
+            user: keys.user,
+            key_file: keys.key_file,
+            key_password: keys.key_password,
+            password: keys.password,
+            agent: keys.agent,
+            known_hosts: keys.known_hosts,
+            host_key: keys.host_key,
         };
-        if has_key_password && !matches!(login, Login::Key { .. }) {
-            return Err("key_password goes with key_file only".into());
-        }
-        if keys.known_hosts.is_none() && keys.host_key.is_none() {
-            return Err(
-                "known_hosts or host_key is missing: without it any host could be the receiver".into()
-            );
-        }
+        let ssh = SshOptions::new(ssh, "receiver")?;
         if keys.directory.chars().any(char::is_control) {
             return Err(format!("{:?} is not a directory", keys.directory));
         }
         Ok(SftpOptions {
             host: keys.host,
             port: keys.port,
-            user: keys.user,
-            login,
-            known_hosts: keys.known_hosts,
-            host_key: keys.host_key,
+            ssh,
             directory: tidy(&keys.directory),
             create_directory: keys.create_directory,
             compress: keys.compress,
@@ -213,19 +147,16 @@ impl SftpOptions {
             absolute if absolute.starts_with('/') => absolute.to_owned(),
             relative => format!("/~/{relative}"),
         };
-        format!("sftp://{}@{host}:{}{path}", self.user, self.port)
+        format!("sftp://{}@{host}:{}{path}", self.ssh.user, self.port)
     }
 
     fn far_side(&self) -> String {
-        format!("sftp {}@{}:{}", self.user, self.host.as_str(), self.port)
+        format!("sftp {}@{}:{}", self.ssh.user, self.host.as_str(), self.port)
     }
 
     pub(crate) fn check(&self, base: &Path) -> Result<(), TransportError> {
-        let checked = self.trust(base).and_then(|_| match &self.login {
-            Login::Key { file, .. } => read_key(&base.join(file)).map(|_| ()),
-            Login::Password(_) | Login::Agent => Ok(()),
-        });
-        checked.map_err(|fault| fault.at(&self.far_side(), None))
+        let checked = self.ssh.check(self.host.as_str(), self.port, base);
+        checked.map_err(|e| Fault::from(e).at(&self.far_side(), None))
     }
 
     pub(crate) fn open(&self, context: &Context<'_>) -> Result<Sftp, TransportError> {
@@ -245,54 +176,16 @@ impl SftpOptions {
         probe
     }
 
-    fn trust(&self, base: &Path) -> Result<Trust, Fault> {
-        let known_hosts = match &self.known_hosts {
-            Some(file) => Some(KnownHosts::read(&base.join(file), self.host.as_str(), self.port)?),
-            None => None,
-        };
-        Ok(Trust { known_hosts, pin: self.host_key.clone() })
-    }
-
     fn access(&self, context: &Context<'_>) -> Result<Access, Fault> {
-        let resolve = |key: &str, source: &SecretSource| {
-            (context.resolve)(source)
-                .map_err(|why| Fault::new(ErrorKind::Config, format!("read {key}: {why}")))
-        };
-        let credential = match &self.login {
-            Login::Key { file, password } => {
-                let file = context.base.join(file);
-                let text = read_key(&file)?;
-                let password = match password {
-                    Some(source) => Some(resolve("key_password", source)?),
-                    None => None,
-                };
-                Credential::Key { file, text, password }
-            }
-            Login::Password(source) => Credential::Password(resolve("password", source)?),
-            Login::Agent => Credential::Agent,
-        };
-        Ok(Access {
-            far_side: self.far_side(),
-            host: self.host.as_str().to_owned(),
-            port: self.port,
-            user: self.user.clone(),
-            credential,
-            trust: self.trust(context.base)?,
-            timeout: wait(context.timeout),
-        })
+        let ssh = self.ssh.access(
+            (self.host.as_str(), self.port),
+            context.timeout,
+            context.base,
+            context.resolve,
+            "send through the system's sftp by a command",
+        )?;
+        Ok(Access { far_side: self.far_side(), ssh })
     }
-}
-
-/// A wait that libssh2 can count: to it, zero milliseconds are no limit at all.
-fn wait(timeout: Span) -> Duration {
-    timeout.0.clamp(Duration::from_millis(1), Duration::from_secs(24 * 3600))
-}
-
-fn read_key(file: &Path) -> Result<ew_core::Secret, Fault> {
-    let text = std::fs::read_to_string(file).map_err(|e| {
-        Fault::new(ErrorKind::Config, format!("read key_file {}: {}", file.display(), plain(&e)))
-    })?;
-    Ok(ew_core::Secret::new(text))
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ pub(crate) fn run(
     name: &str,
     probe: &mut Probe,
 ) -> Result<(), Fault> {
-    let session = probe.needs(Ability::Connect, access.trusted_session())?;
-    let link = probe.needs(Ability::LogIn, access.enter(session))?;
+    let connection = probe.needs(Ability::Connect, access.ssh.meet().map_err(Fault::from))?;
+    let link = probe.needs(Ability::LogIn, access.enter(connection))?;
     let one = beside(&options.directory, name);
     let other = beside(&options.directory, &format!("{name}.2"));
     let mut trial = Trial { link: &link, options, probe, is_made: false };
@@ -109,7 +109,7 @@ impl Trial<'_> {
         let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
         let opened = self.link.sftp.open_mode(Path::new(path), flags, 0o644, OpenType::File);
         let mut file = opened.map_err(|e| self.fault("create", path, &e))?;
-        file.write_all(CONTENT).map_err(|e| io_fault(&format!("write {path}"), &e, self.link.is_dead()))?;
+        file.write_all(CONTENT).map_err(|e| io_fault(&format!("write {path}"), &e, self.link))?;
         let synced = file.fsync();
         file.close().map_err(|e| self.fault("close", path, &e))?;
         Ok(synced)
@@ -120,7 +120,7 @@ impl Trial<'_> {
         let mut back = Vec::new();
         file.take(CONTENT.len() as u64 + 1)
             .read_to_end(&mut back)
-            .map_err(|e| io_fault(&format!("read back {path}"), &e, self.link.is_dead()))?;
+            .map_err(|e| io_fault(&format!("read back {path}"), &e, self.link))?;
         match back == CONTENT {
             true => Ok(()),
             false => Err(Fault::new(ErrorKind::FarSide, format!("{path} reads back with other content"))),
@@ -177,7 +177,7 @@ impl Trial<'_> {
     }
 
     fn fault(&self, operation: &str, path: &str, error: &ssh2::Error) -> Fault {
-        fault(&format!("{operation} {path}"), error, self.link.is_dead())
+        fault(&format!("{operation} {path}"), error, self.link)
     }
 
     /// A connection that ended meanwhile ends the trials too.

@@ -1,6 +1,6 @@
 //! A known_hosts file as sshd(8) describes it, and public keys as people see them.
 
-use crate::error::{ErrorKind, Fault, plain};
+use crate::{NetError, NetErrorKind, plain};
 use sha2::{Digest, Sha256};
 use ssh2::{CheckResult, KnownHostFileKind, Session};
 use std::fs;
@@ -11,19 +11,19 @@ const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// One key that the file holds for the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HeldKey {
+pub(super) struct HeldKey {
     /// `ssh-ed25519`, `ssh-rsa`, …
-    pub(crate) algorithm: String,
+    pub(super) algorithm: String,
     /// The key as base64 without padding.
     key: String,
     /// Where it stands, from 1.
-    pub(crate) line: usize,
+    pub(super) line: usize,
     is_revoked: bool,
 }
 
 /// What the file says of a key that a host shows.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Verdict<'a> {
+pub(super) enum Verdict<'a> {
     Match,
     Unknown,
     Changed(&'a HeldKey),
@@ -32,15 +32,16 @@ pub(crate) enum Verdict<'a> {
 
 /// The keys held for one host.
 #[derive(Debug)]
-pub(crate) struct KnownHosts {
-    pub(crate) path: PathBuf,
+pub(super) struct KnownHosts {
+    pub(super) path: PathBuf,
     held: Vec<HeldKey>,
 }
 
 impl KnownHosts {
     /// Reads what the file holds for the host; no connection is made.
-    pub(crate) fn read(path: &Path, host: &str, port: u16) -> Result<KnownHosts, Fault> {
-        let cannot = |why: String| Fault::new(ErrorKind::Config, format!("read {}: {why}", path.display()));
+    pub(super) fn read(path: &Path, host: &str, port: u16) -> Result<KnownHosts, NetError> {
+        let cannot =
+            |why: String| NetError::new(NetErrorKind::Config, format!("read {}: {why}", path.display()));
         let size = match fs::metadata(path) {
             Ok(meta) => meta.len(),
             // As with ssh, a file that is not there yet knows no host: the refusal says which line to put in it.
@@ -63,12 +64,12 @@ impl KnownHosts {
     }
 
     /// The key algorithms of the entries, the first first.
-    pub(crate) fn algorithms(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn algorithms(&self) -> impl Iterator<Item = &str> {
         self.held.iter().filter(|key| !key.is_revoked).map(|key| key.algorithm.as_str())
     }
 
     /// What the file says of this key.
-    pub(crate) fn verdict(&self, key: &PublicKey) -> Verdict<'_> {
+    pub(super) fn verdict(&self, key: &PublicKey) -> Verdict<'_> {
         let same = |held: &&HeldKey| held.key == key.base64;
         if let Some(held) = self.held.iter().filter(|held| held.is_revoked).find(same) {
             return Verdict::Revoked(held);
@@ -82,7 +83,7 @@ impl KnownHosts {
 }
 
 /// The host as known_hosts names it.
-pub(crate) fn host_field(host: &str, port: u16) -> String {
+pub(super) fn host_field(host: &str, port: u16) -> String {
     match port {
         22 => host.to_owned(),
         _ => format!("[{host}]:{port}"),
@@ -169,15 +170,15 @@ fn hash_matches(name: &str, host: &str) -> bool {
 
 /// A public key as it came over the wire (RFC 4253, section 6.6).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PublicKey {
-    pub(crate) algorithm: String,
+pub(super) struct PublicKey {
+    pub(super) algorithm: String,
     /// `SHA256:` and base64 without padding, as ssh-keygen(1) shows it.
-    pub(crate) fingerprint: String,
+    pub(super) fingerprint: String,
     base64: String,
 }
 
 impl PublicKey {
-    pub(crate) fn new(blob: &[u8]) -> PublicKey {
+    pub(super) fn new(blob: &[u8]) -> PublicKey {
         let algorithm = blob
             .split_first_chunk::<4>()
             .and_then(|(length, rest)| rest.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?))
@@ -187,7 +188,7 @@ impl PublicKey {
     }
 
     /// The line for a known_hosts file.
-    pub(crate) fn line(&self, host: &str, port: u16) -> String {
+    pub(super) fn line(&self, host: &str, port: u16) -> String {
         let padding = "=".repeat((4 - self.base64.len() % 4) % 4);
         format!("{} {} {}{padding}", host_field(host, port), self.algorithm, self.base64)
     }

@@ -20,11 +20,11 @@ const READS_MAX: usize = 200;
 const SSH_MSG_KEXINIT: u8 = 20;
 
 /// The lists that have to have something in common with ours, in the order of the packet.
-pub(crate) const LISTS: [&str; 4] =
+pub(super) const LISTS: [&str; 4] =
     ["key exchange", "host key", "cipher to the server", "cipher from the server"];
 
 /// Reads the server's offer: its [`LISTS`].
-pub(crate) fn offer(mut stream: TcpStream, timeout: Duration) -> io::Result<Vec<Vec<String>>> {
+pub(super) fn offer(mut stream: TcpStream, timeout: Duration) -> io::Result<Vec<Vec<String>>> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;

@@ -1,0 +1,173 @@
+//! A child process that is spoken to in lines, in a process group of its own, and that never outlives its handle.
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The longest line that is read, bytes.
+const LINE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// So much of its stderr is kept, bytes.
+const STDERR_BYTES_MAX: usize = 16 * 1024;
+/// How long it may take to end by itself once its stdin is closed, and again after SIGTERM.
+const GRACE: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(5);
+
+/// Why there is no line.
+#[derive(Debug)]
+pub(super) enum NoLine {
+    /// Its stdout has ended.
+    End,
+    /// The deadline has passed.
+    Silence,
+    /// It is too long, no text, or cannot be read.
+    Bad(String),
+}
+
+/// A running child.
+pub(super) struct Child {
+    child: std::process::Child,
+    stdin: Option<mpsc::Sender<String>>,
+    lines: Receiver<Result<String, String>>,
+    stderr: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Child {
+    /// Starts a program with its arguments in a folder.
+    pub(super) fn start(command: &[String], folder: &Path) -> io::Result<Child> {
+        let (program, arguments) =
+            command.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        // A path is relative to the folder, a bare name is looked for in $PATH.
+        let program = if program.contains('/') { folder.join(program) } else { program.into() };
+        let mut starting = Command::new(program);
+        if !folder.as_os_str().is_empty() {
+            starting.current_dir(folder);
+        }
+        let mut child = starting
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        let (say, said) = mpsc::channel::<String>();
+        let (tell, lines) = mpsc::channel();
+        let stderr = Arc::new(Mutex::new(Vec::new()));
+        // Each thread ends with its pipe, and that with the process group.
+        if let Some(mut stdin) = child.stdin.take() {
+            thread::spawn(move || {
+                for line in said {
+                    // A child that reads no more shows by its answer.
+                    if stdin.write_all(line.as_bytes()).and_then(|()| stdin.flush()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        if let Some(stdout) = child.stdout.take() {
+            thread::spawn(move || read_lines(BufReader::new(stdout), &tell));
+        }
+        if let Some(pipe) = child.stderr.take() {
+            let kept = Arc::clone(&stderr);
+            thread::spawn(move || keep(pipe, &kept));
+        }
+        Ok(Child { child, stdin: Some(say), lines, stderr })
+    }
+
+    /// Says a line, which is to end with a line feed.
+    pub(super) fn say(&self, line: String) {
+        if let Some(stdin) = &self.stdin {
+            // Where the writer has gone the answer shows it.
+            let _ = stdin.send(line);
+        }
+    }
+
+    /// Its next line.
+    pub(super) fn line(&self, deadline: Instant) -> Result<String, NoLine> {
+        match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => line.map_err(NoLine::Bad),
+            Err(RecvTimeoutError::Timeout) => Err(NoLine::Silence),
+            Err(RecvTimeoutError::Disconnected) => Err(NoLine::End),
+        }
+    }
+
+    /// How it ended, if it does within the grace time.
+    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+        self.stdin = None;
+        let until = Instant::now() + GRACE;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) if Instant::now() < until => thread::sleep(TICK),
+                _ => return None,
+            }
+        }
+    }
+
+    /// The beginning of what it wrote on stderr so far.
+    pub(super) fn stderr(&self) -> String {
+        let kept = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&kept).into_owned()
+    }
+
+    /// Ends it, and whatever it started, and takes its exit status, so that nothing of it is left.
+    pub(super) fn end(&mut self) {
+        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let signal = |signal| {
+            if let Some(group) = group {
+                // The group may be gone.
+                let _ = kill_process_group(group, signal);
+            }
+        };
+        if self.ended().is_none() {
+            signal(Signal::TERM);
+            let _ = self.ended();
+        }
+        // What the child left behind is in its group still; without any the group is not there.
+        signal(Signal::KILL);
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn read_lines(mut stdout: impl BufRead, tell: &mpsc::Sender<Result<String, String>>) {
+    loop {
+        let mut line = Vec::new();
+        let read = stdout.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
+        let told = match read {
+            Ok(0) => return,
+            Ok(_) if line.last() == Some(&b'\n') => {
+                String::from_utf8(line).map_err(|_| "its line is no UTF-8".to_owned())
+            }
+            Ok(_) if line.len() as u64 == LINE_BYTES_MAX => {
+                Err(format!("its line is longer than {LINE_BYTES_MAX} bytes"))
+            }
+            Ok(_) => Err("its last line breaks off".to_owned()),
+            Err(e) => Err(ew_net::plain(&e)),
+        };
+        let is_over = told.is_err();
+        if tell.send(told).is_err() || is_over {
+            return;
+        }
+    }
+}
+
+/// Keeps the beginning, and reads the rest lest the child waits.
+fn keep(mut pipe: impl Read, kept: &Mutex<Vec<u8>>) {
+    let mut piece = [0; 4096];
+    while let Ok(count @ 1..) = pipe.read(&mut piece) {
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = STDERR_BYTES_MAX - kept.len();
+        kept.extend_from_slice(&piece[..count.min(room)]);
+    }
+}
