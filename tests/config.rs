@@ -304,7 +304,10 @@ fn table_variants(lines: &[String], name: &str, block: std::ops::Range<usize>) -
     let mut all = vec![Variant { what: format!("[{name}]"), lines: base.clone() }];
     for i in replacing {
         let mut changed = base.clone();
-        silence(&mut changed, block.start, &[in_place_of(&lines[i]).unwrap()]);
+        let gone = in_place_of(&lines[i]).unwrap();
+        // What opens a key goes with it.
+        let with = if gone == "key_file" { "key_password" } else { gone };
+        silence(&mut changed, block.start, &[gone, with]);
         changed[i] = shown(&lines[i]).unwrap().to_owned();
         all.push(Variant { what: format!("{} of [{name}]", changed[i]), lines: changed });
     }
@@ -375,8 +378,15 @@ fn probes() -> Vec<(&'static str, String)> {
         ("", z.to_owned()),
         ("log", format!("[log]\n{z}")),
         ("snmp", format!("[snmp]\n{z}")),
+        ("native", format!("[native]\n{z}")),
+        ("native.command", format!("[native.command]\n{z}")),
+        ("native.ssh", format!("[native.ssh]\n{z}")),
+        ("trend", format!("[[trend]]\n{z}")),
         ("domain", format!("{domain}{z}")),
         ("domain.switch", format!("{domain}[[domain.switch]]\n{z}")),
+        ("profile", format!("[[profile]]\n{z}")),
+        ("profile.power", format!("[[profile]]\nname = \"p\"\n[[profile.power]]\n{z}")),
+        ("profile.energy", format!("[[profile]]\nname = \"p\"\n[[profile.energy]]\n{z}")),
         ("cbus", format!("[[cbus]]\nname = \"b\"\n{z}")),
         ("cbus.backend.exec", bus("exec") + z),
         ("cbus.backend.cgate", bus("cgate") + z),
@@ -479,6 +489,36 @@ fn the_manual_shows_the_defaults() {
         "export.transport.sftp key_password",
         "export.transport.sftp password",
         "log retention",
+        "native shared_secret",
+        "profile probe",
+        "profile.energy caliber",
+        "profile.energy calibers",
+        "profile.energy decimals",
+        "profile.energy exponent",
+        "profile.energy importance",
+        "profile.energy index_ends",
+        "profile.energy name",
+        "profile.energy name_index",
+        "profile.energy no_data",
+        "profile.energy only",
+        "profile.energy producer",
+        "profile.energy sensor_scale",
+        "profile.energy valid",
+        "profile.energy wraps_at",
+        "profile.power caliber",
+        "profile.power calibers",
+        "profile.power decimals",
+        "profile.power exponent",
+        "profile.power importance",
+        "profile.power index_ends",
+        "profile.power name",
+        "profile.power name_index",
+        "profile.power no_data",
+        "profile.power only",
+        "profile.power producer",
+        "profile.power sensor_scale",
+        "profile.power valid",
+        "profile.power wraps_at",
         "snmp auth",
         "snmp auth_password",
         "snmp context",

@@ -8,14 +8,13 @@ mod snmpd;
 
 use ew_core::{Exit, Quality, Sample, Secret, SecretSource, Timestamp};
 use ew_energy::{
-    CachedTotal, Domain, DomainOptions, DomainReading, Failure, Importance, PollOptions, SnmpOptions,
-    SwitchReading, Total, TreeReading, check, poll, trees,
+    CachedTotal, Domain, DomainOptions, DomainReading, Failure, Importance, Known, NativeOptions,
+    PollOptions, Profiles, SnmpOptions, SwitchReading, Total, TreeReading, check, poll, trees,
 };
 use peer::Peer;
 use serde::Deserialize;
 use snmpd::{Relay, Silent, Snmpd};
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +27,8 @@ struct File {
     #[serde(default)]
     snmp: SnmpOptions,
     #[serde(default)]
+    native: NativeOptions,
+    #[serde(default)]
     domain: Vec<DomainOptions>,
 }
 
@@ -35,17 +36,17 @@ struct File {
 struct Poll {
     trees: Vec<Domain>,
     options: PollOptions,
-    cached: HashMap<String, CachedTotal>,
+    known: Known,
 }
 
 impl Poll {
     fn new(config: &str) -> Poll {
         let file: File = toml::from_str(config).unwrap();
-        check(&file.snmp, &file.domain).unwrap();
+        check(&file.snmp, &file.native, &file.domain, &Profiles::default()).unwrap();
         Poll {
-            trees: trees(&file.domain, &file.snmp),
+            trees: trees(&file.domain, &file.snmp, &file.native),
             options: PollOptions::new(&file.snmp),
-            cached: HashMap::new(),
+            known: Known::default(),
         }
     }
 
@@ -55,7 +56,7 @@ impl Poll {
     }
 
     fn cached(mut self, domain: &str, cached: CachedTotal) -> Poll {
-        self.cached.insert(domain.to_owned(), cached);
+        self.known.totals.insert(domain.to_owned(), cached);
         self
     }
 
@@ -76,7 +77,7 @@ impl Poll {
     ) -> Vec<TreeReading> {
         let mut came = Vec::new();
         let trees: Vec<&Domain> = self.trees.iter().collect();
-        poll(&trees, self.options, Timestamp::from_secs(START), &self.cached, secret, &mut |tree| {
+        poll(&trees, &self.options, Timestamp::from_secs(START), &self.known, secret, &mut |tree| {
             see(&tree);
             came.push(tree);
         });
@@ -556,7 +557,7 @@ fn nested_totals_say_what_is_missing() {
     assert_eq!(tree.entries()[0].detail.importance, Some(60));
 }
 
-/// §6.1 case 3; native is known, but not built.
+/// §6.1 case 3.
 #[test]
 fn protocol_in_any_letters() {
     let agent = Snmpd::start("units");
@@ -568,8 +569,8 @@ fn protocol_in_any_letters() {
         toml::from_str::<File>(&format!("{config}protocol = {protocol:?}\n"))
     };
     let file = read("NATIVE").unwrap();
-    let refused = check(&file.snmp, &file.domain).unwrap_err().to_string();
-    assert_eq!(refused, r#"switch "sw" of com.cisco: protocol = "native" is not built yet"#);
+    assert_eq!(check(&file.snmp, &file.native, &file.domain, &Profiles::default()), Ok(()));
+    assert!(trees(&file.domain, &file.snmp, &file.native)[0].is_native());
     let unknown = read("bogus").err().unwrap().to_string();
     assert!(unknown.contains("unknown variant `bogus`, expected `snmp` or `native`"), "{unknown}");
 }

@@ -184,7 +184,7 @@ fn energy_of_a_level_is_refused() {
     assert_eq!(
         ended.stderr,
         "ew-export: u: cbus.lobby.254.56.1 at 2026-03-01T00:05:00Z has the unit \"level\", of which there is no energy\n\
-         \x20 hint: aggregate = \"energy\" takes mW, W, kW, MW and GW: narrow the job's points, or correct the unit with \
+         \x20 hint: aggregate = \"energy\" takes mW, W, kW, MW and GW, and counters in mWh to GWh: narrow the job's points, or correct the unit with \
          ew-log append --replace\n"
     );
     assert_eq!(site.names("out"), [""; 0]);

@@ -123,6 +123,19 @@ fn documents() -> Documents {
     }
     note(&site, "ew-log append", "ew-log append readings.csv");
     note(&site, "ew-poll", "ew-poll --dry-run");
+    let pdu_data = manual().with_file_name("../fixtures/profiles/apc-rpdu2.snmprec");
+    let pdu = Sim::start(&program("ew-sim"), &["--data", pdu_data.to_str().unwrap()]);
+    let energy = Site::new(&format!(
+        "[[domain]]\nname = \"com.example.hq\"\n{}profile = \"auto\"\n",
+        switch("pdu1", pdu.ports[0])
+    ));
+    note(&energy, "ew-poll", "ew-poll");
+    // A step back has a reason.
+    sqlite3(&energy, "update device set memory = replace(memory, '1234500', '9999999')");
+    note(&energy, "ew-poll", "ew-poll --skip-cache");
+    let silent_port = silent.local_addr().unwrap().port();
+    let listed = format!("127.0.0.1:{} 127.0.0.1:{} 127.0.0.1:{silent_port}", pdu.ports[0], sim.ports[0]);
+    note(&site, "ew-poll --discover", &format!("ew-poll --discover {listed}"));
     for (name, line) in [
         ("ew-log points", "ew-log points"),
         ("ew-log stats", "ew-log stats"),

@@ -172,9 +172,23 @@ fn energy_of_what_is_no_power_is_refused() {
         failed("level"),
         "p at 1970-01-01T00:01:00Z has the unit \"level\", of which there is no energy"
     );
-    assert!(failed("Wh").contains("\"Wh\""));
+    assert!(failed("Vh").contains("\"Vh\""));
     // Without a number there is nothing to be wrong about.
     assert_eq!(quarters(Aggregate::Energy, "60 - level"), "-  missing, -  missing, -  missing, -  missing");
+}
+
+/// What is counted in Wh is energy as it stands: its steps, with the marks of a counter.
+#[test]
+fn energy_of_a_counter_is_its_steps() {
+    let counter = "0 10\n 600 14\n 900 15\n 1500 2\n 1800 4\n 2400 9\n 2700 9\n";
+    let with = |unit: &str| counter.replace('\n', &format!(" {unit}\n"));
+    for unit in ["Wh", "kWh"] {
+        let energy = quarters(Aggregate::Energy, &with(unit));
+        assert_eq!(energy, quarters(Aggregate::Delta, &with(unit)), "{unit}");
+        assert!(energy.contains(&format!("{unit} suspect")), "{energy}");
+    }
+    let mixed = quarters(Aggregate::Energy, "0 60 W\n 300 60 W\n 600 5 Wh\n");
+    assert!(mixed.starts_with("- Wh suspect"), "{mixed}");
 }
 
 #[test]

@@ -211,7 +211,7 @@ fn systemd_finds_nothing_wrong_with_the_units() {
     assert_eq!(verify(&|unit| unit), (String::new(), 0));
     // And it would have said so.
     assert!(verify(&|unit| unit.replace("NoNewPrivileges", "NoNewPrivilege")).0.contains("Unknown key"));
-    assert_ne!(verify(&|unit| unit.replace("ew-poll -q", "ew-pol -q")).1, 0);
+    assert_ne!(verify(&|unit| unit.replace("ew-poll --due", "ew-pol --due")).1, 0);
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn crontab_and_timers_run_the_same_at_the_same_minutes() {
     // cron's own PATH does not have it.
     assert!(environment["PATH"].split(':').any(|folder| folder == "/usr/local/bin"));
     let [poll, export, trim] = jobs.as_slice() else { panic!("{jobs:?}") };
-    assert_eq!((poll.command.as_str(), export.command.as_str()), ("ew-poll -q", "ew-export -q"));
+    assert_eq!((poll.command.as_str(), export.command.as_str()), ("ew-poll --due -q", "ew-export -q"));
     assert_eq!(trim.command, "ew-log -q trim --retention");
     assert_eq!((poll.hour, export.hour, trim.hour), (None, None, Some(3)));
     assert_eq!(poll.minutes, (0..60).collect());
@@ -413,7 +413,7 @@ fn a_prefix_is_written_into_units_and_crontab() {
     let site = Site::new("");
     install(&site, "--systemd --prefix /opt/ew").exit(0).stderr("");
     let service = fs::read_to_string(site.file("root/usr/local/lib/systemd/system/ew-poll.service")).unwrap();
-    assert_eq!(values(&service, "ExecStart"), ["/opt/ew/bin/ew-poll -q"]);
+    assert_eq!(values(&service, "ExecStart"), ["/opt/ew/bin/ew-poll --due -q"]);
     let ended = install(&site, "--cron --prefix /opt/ew").exit(0).stderr("");
     assert!(ended.stdout.contains("crontab -u ew -e"), "{}", ended.stdout);
     let crontab = fs::read_to_string(site.file("root/opt/ew/share/ew/crontab")).unwrap();

@@ -27,8 +27,9 @@ rouser ew256 priv
 createUser ewdes MD5 authpass123 DES privpass123
 rouser ewdes priv
 ";
-/// Only objects below Cisco's arc are served from a fixture: the agent has its own system group.
-const SERVED: &str = "1.3.6.1.4.1.9.";
+/// Only objects below these are served from a fixture: the agent has its own system group.
+const SERVED: [&str; 5] =
+    ["1.3.6.1.4.1.9.", "1.3.6.1.4.1.318.", "1.3.6.1.2.1.33.", "1.3.6.1.2.1.47.", "1.3.6.1.2.1.99."];
 const STARTS_MAX: u32 = 5;
 /// Each takes up to 220 ms; the keys of many users take an agent seconds.
 const READY_TRIES_MAX: u32 = 200;
@@ -223,16 +224,17 @@ impl Drop for Relay {
     }
 }
 
-/// Where a fixture is.
+/// Where a fixture is; of another folder it has that before its name.
 pub(crate) fn fixture(name: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/energywise");
-    root.join(name).with_extension("snmprec")
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let folder = if name.contains('/') { "" } else { "energywise" };
+    root.join(folder).join(name).with_extension("snmprec")
 }
 
 /// The lines of snmpd.conf that serve some records.
 fn overrides(records: &str) -> String {
     let mut conf = String::new();
-    for record in records.lines().filter(|line| line.starts_with(SERVED)) {
+    for record in records.lines().filter(|line| SERVED.iter().any(|arc| line.starts_with(arc))) {
         let mut fields = record.splitn(3, '|');
         let (oid, tag, value) =
             (fields.next().unwrap(), fields.next().expect(record), fields.next().expect(record));

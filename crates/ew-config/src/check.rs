@@ -1,17 +1,29 @@
 //! What no single key can tell.
 
-use crate::error::ConfigError;
+use crate::error::{ConfigError, nearest};
 use crate::options::{ExportOptions, Tables, base};
 use ew_core::{Aggregate, Grid, Late, NameFields, Period, Stamp, Timestamp, Window, Zone, point_part};
-use ew_energy::EnergyConfigError;
+use ew_energy::{DomainOptions, EnergyConfigError, Profiles, TrendOptions};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
 
-pub(crate) fn check(file: &Path, text: &str, tables: &Tables) -> Result<(), ConfigError> {
-    ew_energy::check(&tables.snmp, &tables.domain)
-        .map_err(|e| ConfigError::about(file, text, object(&e), e.to_string(), Some(e.hint())))?;
+pub(crate) fn check(
+    file: &Path,
+    text: &str,
+    tables: &Tables,
+    profiles: &Profiles,
+) -> Result<(), ConfigError> {
+    let domains: Vec<DomainOptions> = tables.domain.iter().map(|domain| domain.get_ref().clone()).collect();
+    let native = tables.native.as_ref().map(|native| native.get_ref().clone()).unwrap_or_default();
+    ew_energy::check(&tables.snmp, &native, &domains, profiles)
+        .map_err(|e| energy_error(file, text, tables, &e))?;
+    let trends: Vec<TrendOptions> = tables.trend.iter().map(|trend| trend.get_ref().clone()).collect();
+    ew_energy::check_trends(&trends, &domains).map_err(|(place, e)| {
+        let (from, name) = (tables.trend[place].span().start, &trends[place].domain);
+        ConfigError::about_from(from, file, text, name, e.to_string(), Some(e.hint()))
+    })?;
     let mut buses: HashMap<String, &str> = HashMap::new();
     for bus in &tables.cbus {
         // The name as it stands in points.
@@ -197,15 +209,23 @@ fn header(text: &str, job: &Spanned<ExportOptions>) -> Range<usize> {
     }
 }
 
-/// The name to look for in the text.
-fn object(error: &EnergyConfigError) -> &str {
-    match error {
-        EnergyConfigError::DomainName { domain, .. } | EnergyConfigError::DuplicateDomain { domain } => {
-            domain
+/// An error of the domains at the name it is about, in its own domain's table where it has one; without a name it is
+/// about `[native]`.
+fn energy_error(file: &Path, text: &str, tables: &Tables, error: &EnergyConfigError) -> ConfigError {
+    let meant = match error {
+        EnergyConfigError::UnknownProfile { profile, known, .. } => {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            nearest(profile, &known).map(|name| format!("did you mean {name:?}?"))
         }
-        EnergyConfigError::DuplicatePoint { point, .. } => point,
-        EnergyConfigError::LongPoint { source_name, .. } => source_name,
-        EnergyConfigError::NotBuilt { value, .. } => value,
-        EnergyConfigError::Credentials { switch, .. } => switch,
+        _ => None,
+    };
+    let (message, hint) = (error.to_string(), Some(meant.unwrap_or_else(|| error.hint())));
+    let (domain, name) = error.place();
+    let table = domain.and_then(|name| tables.domain.iter().find(|domain| domain.get_ref().name == name));
+    let from = table.map_or(0, |table| table.span().start);
+    match (name, &tables.native) {
+        (Some(name), _) => ConfigError::about_from(from, file, text, name, message, hint),
+        (None, Some(native)) => ConfigError::at(file, text, native.span(), message).with_hint(hint),
+        (None, None) => ConfigError::In { file: file.to_owned(), message, hint },
     }
 }

@@ -74,6 +74,14 @@ impl ConfigError {
         ConfigError::At { file: file.to_owned(), place, message: message.into(), hint: None }
     }
 
+    /// The same with what to do.
+    pub(crate) fn with_hint(mut self, to_do: Option<String>) -> ConfigError {
+        if let ConfigError::In { hint, .. } | ConfigError::At { hint, .. } = &mut self {
+            *hint = to_do;
+        }
+        self
+    }
+
     /// An error at the first place where a quoted name stands, or at none.
     pub(crate) fn about(
         file: &Path,
@@ -82,9 +90,21 @@ impl ConfigError {
         message: String,
         hint: Option<String>,
     ) -> ConfigError {
+        ConfigError::about_from(0, file, text, name, message, hint)
+    }
+
+    /// The same for a name that stands in a table: the first place from there on.
+    pub(crate) fn about_from(
+        from: usize,
+        file: &Path,
+        text: &str,
+        name: &str,
+        message: String,
+        hint: Option<String>,
+    ) -> ConfigError {
         let quoted = format!("{name:?}");
         let file = file.to_owned();
-        match text.find(&quoted) {
+        match text.get(from..).and_then(|rest| rest.find(&quoted)).map(|at| from + at) {
             Some(at) => {
                 ConfigError::At { file, place: Place::of(text, at..at + quoted.len(), false), message, hint }
             }
@@ -153,7 +173,15 @@ impl std::error::Error for ConfigError {}
 const HIDDEN: &str = "…";
 
 /// The keys whose values are secrets.
-const SECRET_KEYS: [&str; 5] = ["community", "password", "auth_password", "priv_password", "key_password"];
+const SECRET_KEYS: [&str; 7] = [
+    "community",
+    "password",
+    "auth_password",
+    "priv_password",
+    "key_password",
+    "shared_secret",
+    "enable_password",
+];
 
 /// A line as far as it may be shown.
 fn shown(line: &str, key_is_unknown: bool) -> String {
@@ -178,8 +206,10 @@ fn is_secret_like(key: &str) -> bool {
 }
 
 /// Keys that stand in a table of their own, and where that goes.
-const PLACES: [(&str, &str); 5] = [
+const PLACES: [(&str, &str); 7] = [
     ("switch", "[[domain.switch]] stands below its [[domain]]"),
+    ("power", "[[profile.power]] stands below its [[profile]]"),
+    ("energy", "[[profile.energy]] stands below its [[profile]]"),
     ("format", "[export.format.KIND] stands below its [[export]]"),
     ("transport", "[export.transport.KIND] stands below its [[export]]"),
     ("backend", "[cbus.backend.KIND] stands below its [[cbus]]"),
@@ -248,7 +278,7 @@ fn reword(message: &str, written: &str) -> (String, Option<String>) {
 }
 
 /// The name that was meant: the longest that begins it or that it begins, else the one of the fewest slips.
-fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     let written = written.to_lowercase();
     let begins =
         |name: &&&str| name.len() > 1 && (written.starts_with(**name) || name.starts_with(written.as_str()));

@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod load;
 mod options;
+mod profiles;
 mod secret;
 
 pub use error::ConfigError;

@@ -6,7 +6,7 @@ use ew_core::{
     Selection, Span, TimeOfDay,
 };
 use ew_core::{Timestamp, Zone};
-use ew_energy::{DomainOptions, SnmpOptions};
+use ew_energy::{DomainOptions, NativeOptions, ProfileOptions, Profiles, SnmpOptions, TrendOptions};
 use ew_format::FormatOptions;
 use ew_transport::TransportOptions;
 use serde::{Deserialize, Deserializer, de};
@@ -24,8 +24,14 @@ pub struct Config {
     pub log: LogOptions,
     /// `[snmp]`.
     pub snmp: SnmpOptions,
+    /// What switches may be read by: the shipped ones, `[[profile]]` and those of `profile_files`.
+    pub profiles: Profiles,
+    /// `[native]`.
+    pub native: NativeOptions,
     /// `[[domain]]`.
     pub domains: Vec<DomainOptions>,
+    /// `[[trend]]`.
+    pub trends: Vec<TrendOptions>,
     /// `[[cbus]]`.
     pub buses: Vec<BusOptions>,
     /// `[[export]]`.
@@ -42,7 +48,15 @@ pub(crate) struct Tables {
     #[serde(default)]
     pub(crate) snmp: SnmpOptions,
     #[serde(default)]
-    pub(crate) domain: Vec<DomainOptions>,
+    pub(crate) profile_files: Vec<String>,
+    #[serde(default)]
+    pub(crate) profile: Vec<ProfileOptions>,
+    #[serde(default)]
+    pub(crate) native: Option<Spanned<NativeOptions>>,
+    #[serde(default)]
+    pub(crate) domain: Vec<Spanned<DomainOptions>>,
+    #[serde(default)]
+    pub(crate) trend: Vec<Spanned<TrendOptions>>,
     #[serde(default)]
     pub(crate) cbus: Vec<BusOptions>,
     #[serde(default)]

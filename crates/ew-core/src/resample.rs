@@ -27,7 +27,7 @@ pub enum Aggregate {
     Sum,
     /// By how much a counter grew; never negative.
     Delta,
-    /// Power over time: `W` gives `Wh`, `kW` gives `kWh`.
+    /// Power over time: `W` gives `Wh`, `kW` gives `kWh`. Of a counter in `Wh` and the like, as [`Aggregate::Delta`].
     Energy,
 }
 
@@ -56,6 +56,14 @@ pub struct Resampling {
 }
 
 impl Resampling {
+    /// What becomes of readings of a unit: energy that is counted already is not power to integrate.
+    fn aggregate_of(&self, unit: &str) -> Aggregate {
+        match self.aggregate {
+            Aggregate::Energy if is_energy(unit) => Aggregate::Delta,
+            aggregate => aggregate,
+        }
+    }
+
     /// How long before a slice the readings begin that its first interval depends on.
     pub fn lead_in(&self) -> Span {
         match self.aggregate {
@@ -96,7 +104,7 @@ impl ResampleError {
     pub fn hint(&self) -> &'static str {
         match self {
             ResampleError::NoPower { .. } => {
-                "aggregate = \"energy\" takes mW, W, kW, MW and GW: narrow the job's points, or correct the unit \
+                "aggregate = \"energy\" takes mW, W, kW, MW and GW, and counters in mWh to GWh: narrow the job's points, or correct the unit \
                  with ew-log append --replace"
             }
             ResampleError::Gap { .. } => {
@@ -266,7 +274,7 @@ impl<'a> Resampler<'a> {
         };
         for (point, state) in &mut self.points {
             let (value, quality) = state.close(self.how, self.interval);
-            let unit = match self.how.aggregate {
+            let unit = match self.how.aggregate_of(&state.unit) {
                 Aggregate::Energy => energy_unit(&state.unit).unwrap_or_default(),
                 _ => &state.unit,
             };
@@ -296,7 +304,8 @@ impl State {
             part.add(if row.quality == Quality::Suspect { Quality::Suspect } else { Quality::Partial });
             return Ok(());
         };
-        if how.aggregate == Aggregate::Energy && energy_unit(row.unit).is_none() {
+        let aggregate = how.aggregate_of(row.unit);
+        if aggregate == Aggregate::Energy && energy_unit(row.unit).is_none() {
             let (point, unit) = (row.point.to_owned(), row.unit.to_owned());
             return Err(ResampleError::NoPower { point, time: row.time, unit });
         }
@@ -306,7 +315,7 @@ impl State {
             row.unit.clone_into(&mut self.unit);
             return Ok(());
         }
-        if how.aggregate == Aggregate::Energy
+        if how.aggregate_of(&self.unit) == Aggregate::Energy
             && let Some(before) = before
         {
             part.integrate(before, interval, row.time, how.max_gap.micros());
@@ -315,7 +324,7 @@ impl State {
         part.is_mixed |= is_new_unit && part.count > 0;
         row.unit.clone_into(&mut self.unit);
         part.add(row.quality);
-        match how.aggregate {
+        match aggregate {
             Aggregate::Energy => {}
             Aggregate::Delta => part.step(before.filter(|_| !is_new_unit), reading, how.max_gap.micros()),
             aggregate => {
@@ -333,7 +342,8 @@ impl State {
 
     /// Value and quality of the open interval, which is then a new one.
     fn close(&mut self, how: &Resampling, interval: Window) -> (Option<f64>, Quality) {
-        if how.aggregate == Aggregate::Energy {
+        let aggregate = how.aggregate_of(&self.unit);
+        if aggregate == Aggregate::Energy {
             if let Some(held) = self.last {
                 self.part.integrate(held, interval, interval.end, how.max_gap.micros());
             }
@@ -342,7 +352,7 @@ impl State {
             }
         }
         let part = std::mem::take(&mut self.part);
-        let total = match how.aggregate {
+        let total = match aggregate {
             Aggregate::Mean => part.total / part.count as f64,
             Aggregate::Energy => part.total / MICROS_PER_HOUR,
             _ => part.total,
@@ -358,6 +368,11 @@ impl State {
 }
 
 const MICROS_PER_HOUR: f64 = 3_600_000_000.0;
+
+/// Whether it is one that [`energy_unit`] gives.
+fn is_energy(unit: &str) -> bool {
+    unit.strip_suffix('h').is_some_and(|power| energy_unit(power).is_some())
+}
 
 /// The unit of an hour of power; none for what is no power.
 fn energy_unit(power: &str) -> Option<&'static str> {

@@ -1,8 +1,13 @@
 //! What no single value of the configuration shows.
 
-use crate::config::{PROFILE_BUILT, check_domain_name};
+use crate::config::check_domain_name;
 use crate::credentials::PHRASE_BYTES_MIN;
-use crate::{AuthProtocol, DomainOptions, PrivProtocol, Protocol, SnmpOptions, SnmpVersion, SwitchOptions};
+use crate::energy::ENERGY_PART;
+use crate::profile::PROFILE_DEFAULT;
+use crate::{
+    AuthProtocol, DomainOptions, NativeOptions, PrivProtocol, ProfileOptions, Profiles, Protocol,
+    SnmpOptions, SnmpVersion, SwitchOptions,
+};
 use ew_core::{Exit, PART_BYTES_MAX, POINT_BYTES_MAX, SecretSource, point_part};
 use std::collections::HashMap;
 
@@ -22,15 +27,51 @@ pub enum EnergyConfigError {
     /// No room for the parts below it.
     #[error("{source_name}: its points can be {bytes} bytes long, more than {POINT_BYTES_MAX}")]
     LongPoint { source_name: String, bytes: usize },
-    /// Planned, but not there.
-    #[error("switch {switch:?} of {domain}: {key} = {value:?} is not built yet")]
-    NotBuilt { domain: String, switch: String, key: &'static str, value: String },
+    /// Two protocols among the switches of one domain.
+    #[error(
+        "switch {first:?} of {domain} speaks {first_protocol}, switch {switch:?} speaks {protocol}: the switches of one domain have one protocol"
+    )]
+    Mixed { domain: String, first: String, first_protocol: Protocol, switch: String, protocol: Protocol },
+    /// Two ways to ask the same switch.
+    #[error("{place} has both command and ssh")]
+    TwoAdapters { place: String, switch: Option<(String, String)> },
+    /// A trend of nothing.
+    #[error("there is no domain {domain:?} to have a trend")]
+    TrendDomain { domain: String },
+    /// Two periods for one domain.
+    #[error("the domain {domain} has two trends")]
+    TrendTwice { domain: String },
+    /// A switch has a profile that nobody wrote.
+    #[error("switch {switch:?} of {domain}: there is no profile {profile:?}")]
+    UnknownProfile { domain: String, switch: String, profile: String, known: Vec<String> },
+    /// Two profiles, or a shipped one, have one name.
+    #[error("the profile {profile:?} {cause}")]
+    ProfileName { profile: String, cause: &'static str },
     /// The keys of SNMPv3 do not fit together.
     #[error("switch {switch:?} of {domain}: {cause}")]
     Credentials { domain: String, switch: String, cause: &'static str, hint: &'static str },
 }
 
 impl EnergyConfigError {
+    /// The domain and the name, as written, to look for in the file; none where it stands at no such name.
+    pub fn place(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            EnergyConfigError::DomainName { domain, .. }
+            | EnergyConfigError::DuplicateDomain { domain }
+            | EnergyConfigError::TrendDomain { domain }
+            | EnergyConfigError::TrendTwice { domain } => (None, Some(domain)),
+            EnergyConfigError::DuplicatePoint { point, .. } => (None, Some(point)),
+            EnergyConfigError::LongPoint { source_name, .. } => (None, Some(source_name)),
+            EnergyConfigError::Mixed { domain, switch, .. }
+            | EnergyConfigError::Credentials { domain, switch, .. } => (Some(domain), Some(switch)),
+            EnergyConfigError::TwoAdapters { switch, .. } => switch
+                .as_ref()
+                .map_or((None, None), |(domain, switch)| (Some(domain.as_str()), Some(switch.as_str()))),
+            EnergyConfigError::UnknownProfile { domain, profile, .. } => (Some(domain), Some(profile)),
+            EnergyConfigError::ProfileName { profile, .. } => (None, Some(profile)),
+        }
+    }
+
     /// Always 78.
     pub fn exit(&self) -> Exit {
         Exit::Config
@@ -45,17 +86,43 @@ impl EnergyConfigError {
             EnergyConfigError::DuplicateDomain { .. } => "put all its switches under one [[domain]]".into(),
             EnergyConfigError::DuplicatePoint { .. } => "give one of them another name".into(),
             EnergyConfigError::LongPoint { .. } => "shorten the domain's or the switch's name".into(),
-            EnergyConfigError::NotBuilt { key, .. } => {
-                let built = if *key == "protocol" { "snmp" } else { PROFILE_BUILT };
-                format!("write {key} = {built:?}, or leave {key} out")
+            EnergyConfigError::Mixed { domain, .. } => {
+                format!("give the ones or the others a domain of their own, such as \"{domain}.other\"")
             }
+            EnergyConfigError::TrendDomain { .. } => "write the name of a [[domain]]".into(),
+            EnergyConfigError::TrendTwice { .. } => "leave one of the two out".into(),
+            EnergyConfigError::TwoAdapters { .. } => "leave one of the two tables out".into(),
+            EnergyConfigError::UnknownProfile { known, .. } => format!("there are: {}", known.join(" ")),
+            EnergyConfigError::ProfileName { .. } => "give it another name".into(),
             EnergyConfigError::Credentials { hint, .. } => (*hint).into(),
         }
     }
 }
 
+/// Checks that each of a user's profiles has a name of its own.
+pub fn check_profiles(own: &[ProfileOptions]) -> Result<(), EnergyConfigError> {
+    let shipped = Profiles::default();
+    for (number, ProfileOptions { name, .. }) in own.iter().enumerate() {
+        let cause = match own[..number].iter().any(|other| other.name == *name) {
+            true => "stands twice",
+            false if shipped.names().any(|shipped| shipped == name) => "is one of those that ew has",
+            false => continue,
+        };
+        return Err(EnergyConfigError::ProfileName { profile: name.clone(), cause });
+    }
+    Ok(())
+}
+
 /// Checks the domains against one another and each switch with the defaults it falls back on.
-pub fn check(snmp: &SnmpOptions, domains: &[DomainOptions]) -> Result<(), EnergyConfigError> {
+pub fn check(
+    snmp: &SnmpOptions,
+    native: &NativeOptions,
+    domains: &[DomainOptions],
+    profiles: &Profiles,
+) -> Result<(), EnergyConfigError> {
+    if native.command.is_some() && native.ssh.is_some() {
+        return Err(EnergyConfigError::TwoAdapters { place: "[native]".into(), switch: None });
+    }
     // Every point that the configuration alone settles, with the source that gives it.
     let mut points: HashMap<String, String> = HashMap::new();
     for domain in domains {
@@ -68,11 +135,14 @@ pub fn check(snmp: &SnmpOptions, domains: &[DomainOptions]) -> Result<(), Energy
     }
     for domain in domains {
         for (switch, number) in domain.switches.iter().zip(1..) {
-            check_switch(snmp, domain, switch)?;
+            check_switch(snmp, domain, switch, profiles)?;
+            check_protocol(domain, switch)?;
             let point = format!("{}.{}", domain.name, point_part(&switch.name, number));
             let source = format!("switch {:?} of {}", switch.name, domain.name);
             let entity_bytes = if domain.entities { 1 + PART_BYTES_MAX } else { 0 };
-            let bytes = point.len() + entity_bytes;
+            // EnergyWise has no counters.
+            let energy_bytes = if switch.profile == PROFILE_DEFAULT { 0 } else { 1 + ENERGY_PART.len() };
+            let bytes = point.len() + entity_bytes + energy_bytes;
             if bytes > POINT_BYTES_MAX {
                 return Err(EnergyConfigError::LongPoint { source_name: source, bytes });
             }
@@ -88,18 +158,24 @@ fn check_switch(
     snmp: &SnmpOptions,
     domain: &DomainOptions,
     switch: &SwitchOptions,
+    profiles: &Profiles,
 ) -> Result<(), EnergyConfigError> {
-    let not_built = |key, value: &str| EnergyConfigError::NotBuilt {
-        domain: domain.name.clone(),
-        switch: switch.name.clone(),
-        key,
-        value: value.to_owned(),
-    };
-    if switch.protocol == Protocol::Native {
-        return Err(not_built("protocol", "native"));
+    if switch.command.is_some() && switch.ssh.is_some() {
+        return Err(EnergyConfigError::TwoAdapters {
+            place: format!("switch {:?} of {}", switch.name, domain.name),
+            switch: Some((domain.name.clone(), switch.name.clone())),
+        });
     }
-    if switch.profile != PROFILE_BUILT {
-        return Err(not_built("profile", &switch.profile));
+    if switch.protocol == Protocol::Native {
+        return Ok(());
+    }
+    if !profiles.names().any(|name| name == switch.profile) {
+        return Err(EnergyConfigError::UnknownProfile {
+            domain: domain.name.clone(),
+            switch: switch.name.clone(),
+            profile: switch.profile.clone(),
+            known: profiles.names().map(str::to_owned).collect(),
+        });
     }
     check_v3(&switch.snmp(snmp)).map_err(|(cause, hint)| EnergyConfigError::Credentials {
         domain: domain.name.clone(),
@@ -107,6 +183,20 @@ fn check_switch(
         cause,
         hint,
     })
+}
+
+/// A sub-domain may speak another protocol, so this goes level by level.
+fn check_protocol(domain: &DomainOptions, switch: &SwitchOptions) -> Result<(), EnergyConfigError> {
+    match domain.switches.first() {
+        Some(first) if first.protocol != switch.protocol => Err(EnergyConfigError::Mixed {
+            domain: domain.name.clone(),
+            first: first.name.clone(),
+            first_protocol: first.protocol,
+            switch: switch.name.clone(),
+            protocol: switch.protocol,
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn check_v3(snmp: &SnmpOptions) -> Result<(), (&'static str, &'static str)> {
@@ -186,12 +276,14 @@ mod tests {
         #[serde(default)]
         snmp: SnmpOptions,
         #[serde(default)]
+        native: NativeOptions,
+        #[serde(default)]
         domain: Vec<DomainOptions>,
     }
 
     fn checked(text: &str) -> Result<(), EnergyConfigError> {
         let file: File = toml::from_str(text).unwrap();
-        check(&file.snmp, &file.domain)
+        check(&file.snmp, &file.native, &file.domain, &Profiles::default())
     }
 
     const ALL_KEYS: &str = r#"
@@ -246,7 +338,7 @@ mod tests {
     #[test]
     fn every_key_is_read_and_a_switch_overrides() {
         let file: File = toml::from_str(ALL_KEYS).unwrap();
-        check(&file.snmp, &file.domain).unwrap();
+        check(&file.snmp, &file.native, &file.domain, &Profiles::default()).unwrap();
         let [sw1, sw2] = &file.domain[0].switches[..] else { panic!() };
         assert_eq!(sw1.address.as_str(), "2001:db8::1");
         assert_eq!(sw1.address.with_port(162), "[2001:db8::1]:162");
@@ -282,6 +374,8 @@ mod tests {
             ("[snmp]\ndeadline = \"1 month\"".to_owned(), "line 2, column 12", "months"),
             ("[snmp]\nversion = \"2\"".to_owned(), "line 2, column 11", "`2c`"),
             ("[snmp]\nauth = \"sha1\"".to_owned(), "line 2, column 8", "`sha256`"),
+            (switch("address = \"h\"\nprotocol = \"bogus\""), "line 6, column 12", "`native`"),
+            (switch("address = \"h\"\nprimary = \"on\""), "line 6, column 11", "boolean"),
             ("[[domain]]\nname = \"a..b\"".to_owned(), "line 2, column 8", "empty part"),
             ("[[domain]]\nname = \"\"".to_owned(), "line 2, column 8", "needs a name"),
             ("[[domain]]\nname = \"a\"\nimportance = 101".to_owned(), "line 3, column 14", "from 1 to 100"),
@@ -330,15 +424,48 @@ mod tests {
         assert!(matches!(checked(&domains(&[(&long, &["s"])])), Err(EnergyConfigError::LongPoint { .. })));
     }
 
+    /// §6.2 cases 11 and 12: one protocol among a domain's own switches, another one below it.
     #[test]
-    fn what_is_not_built_says_what_to_write() {
-        for (line, hint) in [
-            ("protocol = \"native\"", "write protocol = \"snmp\", or leave protocol out"),
-            ("profile = \"ups\"", "write profile = \"energywise\", or leave profile out"),
-        ] {
-            let error = checked(&format!("{}{line}", domains(&[("a", &["s"])]))).unwrap_err();
-            assert!(error.to_string().ends_with("is not built yet"), "{error}");
-            assert_eq!(error.hint(), hint);
+    fn one_protocol_for_a_domain() {
+        let native = "protocol = \"Native\"\n";
+        let mixed = domains(&[("a", &["s", "t"])]) + native;
+        let error = checked(&mixed).unwrap_err();
+        let expect = "switch \"s\" of a speaks snmp, switch \"t\" speaks native: the switches of one domain have one protocol";
+        assert_eq!((error.to_string().as_str(), error.exit()), (expect, Exit::Config));
+        assert_eq!(error.place(), (Some("a"), Some("t")));
+        assert_eq!(checked(&(domains(&[("a", &["s"]), ("a.b", &["t"])]) + native)), Ok(()));
+    }
+
+    /// §6.1 cases 5 and 6, and 4 for `primary`: the keys of the native protocol, of which none has to be there.
+    #[test]
+    fn native_keys_and_their_overrides() {
+        let text = "[native]\nattempts = 2\nshared_secret = \"x\"\n[native.command]\ncommand = [\"c\"]\n\
+                    [[domain]]\nname = \"a\"\n[[domain.switch]]\nname = \"s\"\naddress = \"h\"\n\
+                    native_port = 65535\ntimeout = \"1s\"\n\
+                    [domain.switch.ssh]\nuser = \"u\"\nagent = true\nknown_hosts = \"k\"\n\
+                    [[domain.switch]]\nname = \"t\"\naddress = \"h\"\n";
+        let file: File = toml::from_str(text).unwrap();
+        let [s, t] = &file.domain[0].switches[..] else { panic!() };
+        let own = s.native(&file.native);
+        assert_eq!(
+            (own.attempts.get(), own.native_port.get(), own.timeout),
+            (2, 65_535, crate::Wait::from_secs(1))
+        );
+        // An adapter goes as a whole.
+        assert!(own.command.is_none() && own.ssh.is_some());
+        assert_eq!(t.native(&file.native), file.native);
+        assert!(!s.primary && !format!("{:?}", file.native).contains("\"x\""));
+        let defaults = NativeOptions::default();
+        assert_eq!(
+            (defaults.native_port.get(), defaults.attempts.get(), defaults.shared_secret),
+            (43_440, 3, None)
+        );
+        for (port, good) in [(1024, false), (1025, true), (65_535, true), (65_536, false)] {
+            assert_eq!(
+                toml::from_str::<File>(&format!("[native]\nnative_port = {port}")).is_ok(),
+                good,
+                "{port}"
+            );
         }
     }
 

@@ -1,13 +1,12 @@
 //! The tables `[snmp]` and `[[domain]]`. Every value is checked while it is read, so that a mistake is
 //! reported at its line and column; what concerns several values is left to [`check`](crate::check).
 
+use crate::native::{CommandOptions, NativeSshOptions};
+use crate::profile::PROFILE_DEFAULT;
 use ew_core::{Point, Secret, SecretSource, Span};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::fmt;
 use std::net::IpAddr;
-
-/// The only profile so far.
-pub const PROFILE_BUILT: &str = "energywise";
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -21,7 +20,7 @@ impl<const MIN: u32, const MAX: u32> Bounded<MIN, MAX> {
     }
 
     /// A number known when this is compiled; cut to the bounds.
-    const fn fixed(number: u32) -> Self {
+    pub(crate) const fn fixed(number: u32) -> Self {
         Bounded(if number < MIN {
             MIN
         } else if number > MAX {
@@ -186,8 +185,17 @@ pub enum Protocol {
     /// A MIB, read by SNMP.
     #[default]
     Snmp,
-    /// EnergyWise's own protocol; not built yet.
+    /// EnergyWise's own protocol, by an adapter.
     Native,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Protocol::Snmp => "snmp",
+            Protocol::Native => "native",
+        })
+    }
 }
 
 impl<'de> Deserialize<'de> for Protocol {
@@ -284,10 +292,10 @@ pub struct DomainOptions {
     pub switches: Vec<SwitchOptions>,
 }
 
-/// `[[domain.switch]]`: a switch, with any key of `[snmp]` where it differs.
+/// `[[domain.switch]]`: a switch, with any key of `[snmp]` or `[native]` where it differs.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the overrides are documented at SnmpOptions")]
+#[expect(missing_docs, reason = "the overrides are documented at SnmpOptions and NativeOptions")]
 pub struct SwitchOptions {
     /// Its part of the point's name.
     #[serde(deserialize_with = "switch_name")]
@@ -298,7 +306,7 @@ pub struct SwitchOptions {
     #[serde(default)]
     pub protocol: Protocol,
     /// Which MIBs it is read by.
-    #[serde(default = "built_profile")]
+    #[serde(default = "default_profile")]
     pub profile: String,
     /// Asked first by the native protocol; no matter to SNMP.
     #[serde(default)]
@@ -320,6 +328,12 @@ pub struct SwitchOptions {
     pub priv_password: Option<SecretSource>,
     pub key_extension: Option<KeyExtension>,
     pub context: Option<String>,
+    // The keys of [native].
+    pub shared_secret: Option<SecretSource>,
+    pub native_port: Option<Bounded<1025, 65_535>>,
+    pub attempts: Option<Bounded<1, 10>>,
+    pub command: Option<CommandOptions>,
+    pub ssh: Option<NativeSshOptions>,
 }
 
 impl SwitchOptions {
@@ -329,7 +343,7 @@ impl SwitchOptions {
             name: name.to_owned(),
             address,
             protocol: Protocol::Snmp,
-            profile: built_profile(),
+            profile: default_profile(),
             primary: false,
             version: None,
             community: None,
@@ -346,7 +360,17 @@ impl SwitchOptions {
             priv_password: None,
             key_extension: None,
             context: None,
+            shared_secret: None,
+            native_port: None,
+            attempts: None,
+            command: None,
+            ssh: None,
         }
+    }
+
+    /// Makes paths absolute that are relative to a folder.
+    pub fn rebase(&mut self, folder: &std::path::Path) {
+        crate::native::rebase(&mut self.command, &mut self.ssh, folder);
     }
 
     /// What holds for this switch: its own keys over those of `[snmp]`.
@@ -377,8 +401,8 @@ fn yes() -> bool {
     true
 }
 
-fn built_profile() -> String {
-    PROFILE_BUILT.to_owned()
+fn default_profile() -> String {
+    PROFILE_DEFAULT.to_owned()
 }
 
 fn domain_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -388,7 +412,7 @@ fn domain_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::
 }
 
 /// A domain's name is a point without empty parts.
-pub(crate) fn check_domain_name(name: &str) -> Result<(), String> {
+pub fn check_domain_name(name: &str) -> Result<(), String> {
     name.parse::<Point>()?;
     match name.split('.').any(str::is_empty) {
         true => Err(format!("the domain name {name:?} has an empty part between its dots")),

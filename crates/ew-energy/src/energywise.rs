@@ -1,9 +1,9 @@
 //! The profile of CISCO-ENERGYWISE-MIB: what the entities of a switch use.
 
+use crate::name::part_names;
 use crate::sum::watts;
 use crate::{Agent, EnergyError, EntityReading, Oid, Sum, Value, Walk};
-use ew_core::{Quality, point_part};
-use std::collections::HashMap;
+use ew_core::Quality;
 
 /// `cewDomainName.0`: the domain the switch is in.
 const DOMAIN_NAME: &[u32] = &[1, 3, 6, 1, 4, 1, 9, 9, 683, 1, 3, 0];
@@ -47,6 +47,11 @@ pub struct Usage {
     pub skipped: Vec<String>,
 }
 
+/// What tells that an agent may have EnergyWise.
+pub(crate) fn probe() -> Oid {
+    Oid::new(ENT_ENTRY)
+}
+
 /// Reads the switch behind an agent.
 ///
 /// `cewDeviceTotalUsage` is never read: it is the same power once more. So are meters.
@@ -71,7 +76,9 @@ pub fn read(agent: &mut dyn Agent, query: &Query<'_>) -> Result<Usage, EnergyErr
     if table.is_empty() {
         return Err(EnergyError::NoEntities { peer: agent.peer().to_owned() });
     }
-    let parts = part_names(&table);
+    let named: Vec<(&str, &[u32])> =
+        table.iter().map(|row| (row.name.as_str(), std::slice::from_ref(&row.index))).collect();
+    let parts = part_names(&named);
     let mut usage =
         Usage { watts: 0.0, quality: Quality::Trusted, entities: Vec::new(), skipped: Vec::new() };
     let mut sum = Sum::new();
@@ -104,6 +111,14 @@ pub fn read(agent: &mut dyn Agent, query: &Query<'_>) -> Result<Usage, EnergyErr
     }
 }
 
+/// `cewDomainName`, where the agent has one.
+pub(crate) fn domain_name(agent: &mut dyn Agent) -> Result<Option<String>, EnergyError> {
+    Ok(match agent.get(&Oid::new(DOMAIN_NAME), "cewDomainName.0")? {
+        Value::Text(found) => Some(String::from_utf8_lossy(&found).into_owned()),
+        _ => None,
+    })
+}
+
 impl Query<'_> {
     /// The places in [`COLUMNS`] of those needed: each costs agent and net as much as the usage itself.
     fn places(&self) -> Vec<usize> {
@@ -134,13 +149,11 @@ fn check_domain(peer: &str, found: Value, expected: &str, object: &str) -> Resul
             found: String::from_utf8_lossy(&found).into_owned(),
             expected: expected.to_owned(),
         }),
-        other => Err(EnergyError::Breach {
+        Value::Absent => Err(EnergyError::NoDomainName { peer: peer.to_owned() }),
+        _ => Err(EnergyError::Breach {
             peer: peer.to_owned(),
             object: object.to_owned(),
-            cause: match other {
-                Value::Absent => "it has no such object, so EnergyWise is off or not to be seen".into(),
-                _ => "the value is no text".into(),
-            },
+            cause: "the value is no text".into(),
         }),
     }
 }
@@ -209,19 +222,6 @@ impl Row {
             .ok_or_else(|| format!("has the units {units}, outside -24 to 24"))?;
         Ok(watts(usage, units))
     }
-}
-
-/// Each row's part of a point's name: its `cewEntName`, or `#<index>` where that is missing, not unique
-/// or looks like such a stand-in.
-fn part_names(table: &[Row]) -> Vec<String> {
-    let parts: Vec<String> = table.iter().map(|row| point_part(&row.name, row.index)).collect();
-    let mut count: HashMap<&str, usize> = HashMap::new();
-    for part in &parts {
-        *count.entry(part).or_default() += 1;
-    }
-    let own = |part: &str| !part.trim().is_empty() && !part.starts_with('#') && count[part] == 1;
-    let named = table.iter().zip(&parts);
-    named.map(|(row, part)| if own(part) { part.clone() } else { format!("#{}", row.index) }).collect()
 }
 
 #[cfg(test)]

@@ -93,6 +93,40 @@ pub enum EnergyError {
         /// What is wrong with the first of them.
         first: String,
     },
+    /// There is no `cewDomainName.0`.
+    #[error(
+        "{peer} broke the protocol at cewDomainName.0: it has no such object, so EnergyWise is off or not to be seen"
+    )]
+    NoDomainName {
+        /// The far side.
+        peer: String,
+    },
+    /// The tables of the profile are empty.
+    #[error("{peer} has nothing that the profile {profile} reads power from")]
+    NoTable {
+        /// The far side.
+        peer: String,
+        /// By its name.
+        profile: String,
+    },
+    /// The tables of the profile have rows, but none that gives a power.
+    #[error("none of the {rows} rows of the profile {profile} has data at {peer}: {first}")]
+    NoData {
+        /// The far side.
+        peer: String,
+        /// By its name.
+        profile: String,
+        /// Rows that should have counted.
+        rows: usize,
+        /// What is wrong with the first of them.
+        first: String,
+    },
+    /// `auto` found none.
+    #[error("{peer} has nothing that any profile reads power from")]
+    NoProfile {
+        /// The far side.
+        peer: String,
+    },
     /// No socket, no thread: this side's fault.
     #[error("cannot ask {peer}: {cause}")]
     Local {
@@ -110,6 +144,32 @@ pub enum EnergyError {
         key: &'static str,
         /// Why, without the secret.
         cause: String,
+    },
+    /// The native protocol without an adapter.
+    #[error("cannot ask {peer}: native backend not configured")]
+    NoBackend {
+        /// The far side.
+        peer: String,
+    },
+    /// An adapter of the native protocol, or what it asked, failed.
+    #[error("cannot ask {peer} by {by}: {cause}")]
+    Adapter {
+        /// The far side.
+        peer: String,
+        /// Which adapter.
+        by: &'static str,
+        /// What was tried, and what came of it.
+        cause: String,
+        /// What to do about it.
+        hint: String,
+        /// What kind of failure.
+        exit: Exit,
+    },
+    /// A domain query that nobody answered.
+    #[error("{peer} answered for nobody, not even for itself")]
+    NoRows {
+        /// The far side.
+        peer: String,
     },
     /// Something that the configuration check refuses.
     #[error("cannot ask {peer}: {what} is not built yet")]
@@ -132,11 +192,32 @@ impl EnergyError {
             EnergyError::Device { .. }
             | EnergyError::Breach { .. }
             | EnergyError::WrongDomain { .. }
+            | EnergyError::NoDomainName { .. }
+            | EnergyError::NoTable { .. }
+            | EnergyError::NoData { .. }
+            | EnergyError::NoProfile { .. }
             | EnergyError::NoEntities { .. }
-            | EnergyError::NoUsableRows { .. } => Exit::Protocol,
+            | EnergyError::NoUsableRows { .. }
+            | EnergyError::NoRows { .. } => Exit::Protocol,
+            EnergyError::Adapter { exit, .. } => *exit,
             EnergyError::Local { .. } => Exit::Io,
-            EnergyError::Secret { .. } | EnergyError::NotBuilt { .. } => Exit::Config,
+            EnergyError::Secret { .. } | EnergyError::NotBuilt { .. } | EnergyError::NoBackend { .. } => {
+                Exit::Config
+            }
         }
+    }
+
+    /// The agent answered, and what was asked for is not there: it is another kind of device, or has changed.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(
+            self,
+            EnergyError::NoDomainName { .. } | EnergyError::NoEntities { .. } | EnergyError::NoTable { .. }
+        )
+    }
+
+    /// It is there and has no data now.
+    pub(crate) fn is_without_data(&self) -> bool {
+        matches!(self, EnergyError::NoUsableRows { .. } | EnergyError::NoData { .. })
     }
 
     /// What to do next.
@@ -167,7 +248,20 @@ impl EnergyError {
             EnergyError::WrongDomain { found, .. } => format!(
                 "put the switch under the domain {found:?} in ew.toml, or set check_domain_name = false"
             ),
-            EnergyError::NoEntities { .. } | EnergyError::NoUsableRows { .. } => {
+            EnergyError::NoTable { .. } => {
+                "check that the agent's view holds the profile's objects, or write profile = \"auto\"".into()
+            }
+            EnergyError::NoData { .. } => {
+                "see the values with snmpbulkwalk; the device may not measure power".into()
+            }
+            EnergyError::NoProfile { .. } => {
+                "check the agent's view; a [[profile]] of your own can say where power \
+                stands (fixtures/ew.toml shows one)"
+                    .into()
+            }
+            EnergyError::NoDomainName { .. }
+            | EnergyError::NoEntities { .. }
+            | EnergyError::NoUsableRows { .. } => {
                 "check that EnergyWise is on (\"show energywise\" on the switch) and that the agent's view \
                  holds 1.3.6.1.4.1.9.9.683"
                     .into()
@@ -176,6 +270,17 @@ impl EnergyError {
                 "check the limit of open files (ulimit -n) and of threads, or lower parallel".into()
             }
             EnergyError::Secret { key, .. } => format!("check the source of {key} in ew.toml"),
+            EnergyError::NoBackend { .. } => {
+                "its wire format is not public: add [native.command] or [native.ssh] to \
+                ew.toml, or write protocol = \"snmp\""
+                    .into()
+            }
+            EnergyError::Adapter { hint, .. } => hint.clone(),
+            EnergyError::NoRows { .. } => {
+                "is EnergyWise on at the switch (\"show energywise\"), and is anything of \
+                so little importance?"
+                    .into()
+            }
             EnergyError::NotBuilt { .. } => "write protocol = \"snmp\" and profile = \"energywise\"".into(),
         }
     }

@@ -1,13 +1,14 @@
 //! One poll: all switches at once, each tree handed over as soon as it is whole.
 
-use crate::energywise::{self, Query, Usage};
+use crate::energywise::Query;
+use crate::native;
 use crate::reading::{Parts, Points};
 use crate::{
-    Agent, PROFILE_BUILT, Protocol, SnmpAgent, SnmpOptions, Switch, SwitchReading, Total, TreeReading,
-    Weather,
+    Agent, Answer, Memory, PROFILE_AUTO, Profiles, SnmpAgent, SnmpOptions, Switch, SwitchReading, Total,
+    TreeReading, Weather,
 };
 use crate::{CachedTotal, Credentials, Domain, DomainReading, EnergyError, Failure, Importance};
-use ew_core::{Quality, Secret, SecretSource, Timestamp};
+use ew_core::{Secret, SecretSource, Timestamp};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,19 +20,30 @@ use std::thread;
 const STACK_BYTES: usize = 256 * 1024;
 
 /// How to poll.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PollOptions {
     /// How many switches are asked at once (`[snmp] parallel`).
     pub parallel: u32,
     /// Which entities count, instead of each domain's own importance.
     pub importance: Option<Importance>,
+    /// What switches may be read by.
+    pub profiles: Profiles,
 }
 
 impl PollOptions {
-    /// As configured, nothing overridden.
+    /// As configured, nothing overridden, with the shipped profiles.
     pub fn new(snmp: &SnmpOptions) -> PollOptions {
-        PollOptions { parallel: snmp.parallel.get(), importance: None }
+        PollOptions { parallel: snmp.parallel.get(), importance: None, profiles: Profiles::default() }
     }
+}
+
+/// What polls before this one found.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// Totals that are still good, by the name of their domain: it is not asked.
+    pub totals: HashMap<String, CachedTotal>,
+    /// What is known of each switch, by its point.
+    pub memories: HashMap<String, Memory>,
 }
 
 /// One switch to ask, and where its answer goes.
@@ -44,45 +56,64 @@ struct Job<'a> {
     /// `cewDomainName` must be this.
     domain_name: Option<&'a str>,
     importance: u32,
-    /// Its entities are logged by name.
+    /// Entities are logged, so their names are wanted.
     entities: bool,
+    profiles: &'a Profiles,
+    memory: Option<&'a Memory>,
 }
 
 /// What came of asking, with the requests that it took.
-type Outcome = (Result<Usage, EnergyError>, u32);
+type Outcome = (Result<Answer, EnergyError>, u32);
 
 /// A tree whose switches are being asked.
 struct Pending<'a> {
     domains: Vec<&'a Domain>,
-    /// By domain, by switch.
+    /// By domain, by switch; none where the domain is not asked switch by switch.
     outcomes: Vec<Vec<Option<Outcome>>>,
+    /// By domain, where it is asked as a whole.
+    answers: Vec<Option<native::Answer>>,
     open: usize,
+}
+
+/// What a worker has to tell, with the number of its job.
+enum Told {
+    Switch(usize, Outcome),
+    Domain(usize, native::Answer),
 }
 
 /// Polls the trees once. `start` is the timestamp of every sample.
 ///
-/// A domain in `cached` is not asked; whatever is above it uses that total, whatever is below it is
+/// A domain in `known.totals` is not asked; whatever is above it uses that total, whatever is below it is
 /// asked unless it is cached itself. `resolve_secret` and `on_tree` are called on this thread, the
 /// latter with each tree as soon as its last switch has answered or failed, in no set order. A switch
 /// takes at most its deadline from the moment that one of the `parallel` workers turns to it.
 pub fn poll(
     trees: &[&Domain],
-    options: PollOptions,
+    options: &PollOptions,
     start: Timestamp,
-    cached: &HashMap<String, CachedTotal>,
+    known: &Known,
     resolve_secret: &dyn Fn(&SecretSource) -> Result<Secret, String>,
     on_tree: &mut dyn FnMut(TreeReading),
 ) {
+    let cached = &known.totals;
     let secrets =
         Secrets { resolve: resolve_secret, known: Default::default(), credentials: Default::default() };
     let mut pending: Vec<Pending<'_>> = Vec::new();
     let mut jobs: Vec<Job<'_>> = Vec::new();
+    let mut natives: Vec<native::Job<'_>> = Vec::new();
     for (tree, root) in trees.iter().enumerate() {
         let domains = root.flat();
-        let before = jobs.len();
+        let before = jobs.len() + natives.len();
         let mut outcomes = Vec::new();
         for (number, domain) in domains.iter().enumerate() {
-            let switches: &[Switch] = if cached.contains_key(&domain.name) { &[] } else { &domain.switches };
+            let is_asked = !cached.contains_key(&domain.name);
+            if is_asked && domain.is_native() {
+                let importance = options.importance.unwrap_or(domain.importance).get();
+                let secret = |source: &SecretSource| secrets.read(source);
+                natives.push(native::Job::new((tree, number), domain, importance, &secret));
+            }
+            let by_switch = is_asked && !domain.is_native();
+            let switches: &[Switch] = if by_switch { &domain.switches } else { &[] };
             outcomes.push(switches.iter().map(|_| None).collect());
             jobs.extend(switches.iter().enumerate().map(|(place, switch)| Job {
                 tree,
@@ -93,25 +124,34 @@ pub fn poll(
                 domain_name: domain.check_domain_name.then_some(domain.name.as_str()),
                 importance: options.importance.unwrap_or(domain.importance).get(),
                 entities: domain.entities,
+                profiles: &options.profiles,
+                memory: remembered(known, domain, switch),
             }));
         }
-        pending.push(Pending { domains, outcomes, open: jobs.len() - before });
+        let answers = domains.iter().map(|_| None).collect();
+        let open = jobs.len() + natives.len() - before;
+        pending.push(Pending { domains, outcomes, answers, open });
     }
-    let whole = |tree: &mut Pending<'_>| tree.reading(start, options.importance, cached);
+    let whole = |tree: &mut Pending<'_>| tree.reading(start, options.importance, known);
     for tree in pending.iter_mut().filter(|tree| tree.open == 0) {
         on_tree(whole(tree));
     }
 
     let (next, weather) = (AtomicUsize::new(0), Weather::default());
-    let (tell, told) = mpsc::channel::<(usize, Outcome)>();
-    let work = |tell: mpsc::Sender<(usize, Outcome)>| {
+    let (tell, told) = mpsc::channel::<Told>();
+    let work = |tell: mpsc::Sender<Told>| {
         while let Some((number, job)) = numbered(&jobs, next.fetch_add(1, Ordering::Relaxed)) {
-            if tell.send((number, ask(job, &weather))).is_err() {
+            if tell.send(Told::Switch(number, ask(job, &weather))).is_err() {
                 return;
             }
         }
     };
     thread::scope(|scope| {
+        let tell_domain = tell.clone();
+        native::start(scope, &natives, move |number, answer| {
+            // The other end may have gone.
+            let _ = tell_domain.send(Told::Domain(number, answer));
+        });
         let workers = jobs.len().min(usize::try_from(options.parallel).unwrap_or(1).max(1));
         let started = (0..workers)
             .map_while(|_| {
@@ -125,10 +165,21 @@ pub fn poll(
             work(tell.clone());
         }
         drop(tell);
-        for (number, outcome) in told {
-            let job = &jobs[number];
-            let tree = &mut pending[job.tree];
-            tree.outcomes[job.domain][job.place] = Some(outcome);
+        for told in told {
+            let tree = match told {
+                Told::Switch(number, outcome) => {
+                    let job = &jobs[number];
+                    let tree = &mut pending[job.tree];
+                    tree.outcomes[job.domain][job.place] = Some(outcome);
+                    tree
+                }
+                Told::Domain(number, answer) => {
+                    let job = &natives[number];
+                    let tree = &mut pending[job.tree];
+                    tree.answers[job.place] = Some(answer);
+                    tree
+                }
+            };
             tree.open -= 1;
             if tree.open == 0 {
                 on_tree(whole(tree));
@@ -177,6 +228,11 @@ impl<'a> Secrets<'a> {
     }
 }
 
+/// What is known of a switch.
+fn remembered<'a>(known: &'a Known, domain: &Domain, switch: &Switch) -> Option<&'a Memory> {
+    known.memories.get(&format!("{}.{}", domain.name, switch.part))
+}
+
 fn peer(switch: &Switch) -> String {
     switch.address.with_port(u16::try_from(switch.snmp.port.get()).unwrap_or(161))
 }
@@ -191,13 +247,6 @@ fn ask(job: &Job<'_>, weather: &Weather) -> Outcome {
 }
 
 fn ask_switch(job: &Job<'_>, weather: &Weather) -> Outcome {
-    let not_built = |what: String| (Err(EnergyError::NotBuilt { peer: peer(job.switch), what }), 0);
-    if job.switch.protocol == Protocol::Native {
-        return not_built("the native protocol".into());
-    }
-    if job.switch.profile != PROFILE_BUILT {
-        return not_built(format!("the profile {:?}", job.switch.profile));
-    }
     let snmp = &job.switch.snmp;
     let agent = job.credentials.clone().and_then(|c| SnmpAgent::open(&job.switch.address, snmp, c));
     match agent {
@@ -210,28 +259,37 @@ fn ask_switch(job: &Job<'_>, weather: &Weather) -> Outcome {
                 repetitions: snmp.max_repetitions.get(),
                 names: job.entities,
             };
-            let usage = energywise::read(&mut agent, &query);
-            (usage, agent.requests())
+            let answer = job.profiles.read(&job.switch.profile, &mut agent, &query, job.memory);
+            (answer, agent.requests())
         }
     }
 }
 
 impl Pending<'_> {
     /// Takes the outcomes and makes the sums, from the leaves up.
-    fn reading(
-        &mut self,
-        start: Timestamp,
-        importance: Option<Importance>,
-        cached: &HashMap<String, CachedTotal>,
-    ) -> TreeReading {
+    fn reading(&mut self, start: Timestamp, importance: Option<Importance>, known: &Known) -> TreeReading {
+        let cached = &known.totals;
         let mut points = Points::default();
         // What the configuration names has the first claim; entities come last.
         let own: Vec<_> = self.domains.iter().map(|domain| points.claim(None, &domain.name, 0)).collect();
         let mut domains: Vec<DomainReading> = Vec::new();
-        for ((domain, outcomes), point) in self.domains.iter().zip(&mut self.outcomes).zip(own) {
-            let asked = domain.switches.iter().zip(outcomes.drain(..)).zip(1..);
-            let switches = asked.map(|((switch, outcome), number)| {
-                let mut reading = switch_reading(switch, outcome);
+        let mut wholes: Vec<Option<Total>> = Vec::new();
+        let mut details = Vec::new();
+        for (((domain, outcomes), answer), point) in
+            self.domains.iter().zip(&mut self.outcomes).zip(&mut self.answers).zip(own)
+        {
+            let by_switch = domain.switches.iter().zip(outcomes.drain(..));
+            let mut switches: Vec<_> = by_switch
+                .map(|(switch, outcome)| switch_reading(switch, outcome, remembered(known, domain, switch)))
+                .collect();
+            wholes.push(answer.take().map(|answer| {
+                switches = answer.switches;
+                points.warnings.extend(answer.warnings);
+                details.extend(answer.details);
+                answer.total
+            }));
+            let named = switches.into_iter().zip(&domain.switches).zip(1..);
+            let switches = named.map(|((mut reading, switch), number)| {
                 reading.point = points.claim(point.as_ref(), &switch.part, number);
                 reading
             });
@@ -244,6 +302,9 @@ impl Pending<'_> {
                 point,
             });
         }
+        for switch in domains.iter_mut().flat_map(|reading| &mut reading.switches) {
+            switch.claim_energy(&mut points, false);
+        }
         for (reading, _) in domains.iter_mut().zip(&self.domains).filter(|(_, domain)| domain.entities) {
             for switch in &mut reading.switches {
                 let named = switch.entities.iter();
@@ -253,21 +314,31 @@ impl Pending<'_> {
                         points.claim(Some(above), &entity.part, entity.index)
                     })
                     .collect();
+                switch.claim_energy(&mut points, true);
             }
         }
-        self.sum_up(&mut domains, cached);
-        TreeReading { start, domains, warnings: points.warnings }
+        self.sum_up(&mut domains, &wholes, cached);
+        TreeReading { start, domains, warnings: points.warnings, details }
     }
 
-    fn sum_up(&self, readings: &mut [DomainReading], cached: &HashMap<String, CachedTotal>) {
+    /// A domain that was asked as a whole has its part by that, not by its switches.
+    fn sum_up(
+        &self,
+        readings: &mut [DomainReading],
+        wholes: &[Option<Total>],
+        cached: &HashMap<String, CachedTotal>,
+    ) {
         // Children stand behind their parents, so from the back every child is known in time.
         let mut totals: HashMap<&str, Total> = HashMap::new();
-        for (domain, reading) in self.domains.iter().zip(readings).rev() {
+        for ((domain, reading), whole) in self.domains.iter().zip(readings).zip(wholes).rev() {
             reading.total = match cached.get(&domain.name) {
                 Some(total) => Total::from(*total),
                 None => {
                     let mut parts = Parts::default();
-                    reading.switches.iter().for_each(|switch| parts.add(&Total::from(switch)));
+                    match whole {
+                        Some(whole) => parts.add(whole),
+                        None => reading.switches.iter().for_each(|switch| parts.add(&Total::from(switch))),
+                    }
                     let children = domain.children.iter().filter_map(|child| totals.get(child.name.as_str()));
                     children.for_each(|child| parts.add(child));
                     parts.total()
@@ -278,23 +349,17 @@ impl Pending<'_> {
     }
 }
 
-fn switch_reading(switch: &Switch, outcome: Option<Outcome>) -> SwitchReading {
-    let mut reading = SwitchReading {
-        name: switch.name.clone(),
-        point: None,
-        value: None,
-        quality: Quality::Missing,
-        failure: None,
-        skipped: Vec::new(),
-        requests: 0,
-        entities: Vec::new(),
-        entity_points: Vec::new(),
-    };
+fn switch_reading(switch: &Switch, outcome: Option<Outcome>, before: Option<&Memory>) -> SwitchReading {
+    let mut reading = SwitchReading::of(switch);
     let Some((result, requests)) = outcome else { return reading };
     reading.requests = requests;
     match result {
         Err(error) => reading.failure = Some(Failure::from(error)),
-        Ok(usage) => {
+        Ok(Answer { usage, energy, memory }) => {
+            reading.profile = Some(memory.profile.clone());
+            reading.energy = energy;
+            let is_worth_it = switch.profile == PROFILE_AUTO || memory.has_counters() || before.is_some();
+            reading.memory = (is_worth_it && before != Some(&memory)).then_some(memory);
             reading.value = Some(usage.watts);
             reading.quality = usage.quality;
             reading.entities = usage.entities;

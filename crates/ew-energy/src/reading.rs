@@ -1,11 +1,12 @@
 //! What a poll found: values by domain, switch and entity, and the samples they make.
 
-use crate::{EnergyError, Sum};
+use crate::energy::ENERGY_PART;
+use crate::{EnergyError, EnergyReading, Memory, Sum, Switch};
 use ew_core::{Exit, Point, Quality, Sample, Timestamp};
 use std::collections::HashSet;
 
-/// The unit of every sample of this crate.
-const UNIT: &str = "W";
+const POWER_UNIT: &str = "W";
+const ENERGY_UNIT: &str = "Wh";
 /// A reason names so many rows that were left out.
 const SKIPPED_SHOWN_MAX: usize = 5;
 
@@ -68,8 +69,14 @@ pub struct SwitchReading {
     pub failure: Option<Failure>,
     /// Rows left out of the value, each with its reason.
     pub skipped: Vec<String>,
-    /// Requests sent, repeated ones included.
+    /// Requests sent, repeated ones included; of a native domain the attempts at this switch.
     pub requests: u32,
+    /// What it was read by, also where that is found by asking; none where it failed.
+    pub profile: Option<String>,
+    /// Its energy counters, then those of its entities.
+    pub energy: Vec<EnergyReading>,
+    /// What the next poll should know of it; none where that is what this one knew.
+    pub memory: Option<Memory>,
     /// Its entities, whether logged or not.
     pub entities: Vec<EntityReading>,
     /// The entities' points in the same order; empty unless the domain logs entities.
@@ -115,8 +122,10 @@ pub struct TreeReading {
     pub start: Timestamp,
     /// The root first, each domain before its children.
     pub domains: Vec<DomainReading>,
-    /// Points that two sources gave.
+    /// Points that two sources gave; switches of a native domain that did not answer for it.
     pub warnings: Vec<String>,
+    /// What only a person cares for who looks for a fault.
+    pub details: Vec<String>,
 }
 
 /// A sample and what is stored beside it.
@@ -129,7 +138,7 @@ pub struct Entry {
 }
 
 /// What a log keeps beside a sample; empty for entities.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Detail {
     /// Of a domain: the switches in it and below it.
     pub expected: Option<u32>,
@@ -137,8 +146,10 @@ pub struct Detail {
     pub answered: Option<u32>,
     /// Of a domain: which entities were asked for.
     pub importance: Option<u32>,
-    /// Of a switch that failed or is partial: why.
+    /// Of a switch that failed or is partial, and of a counter that is not to be trusted: why.
     pub reason: Option<String>,
+    /// Of a switch: what the next poll should know.
+    pub memory: Option<Memory>,
 }
 
 impl TreeReading {
@@ -163,6 +174,7 @@ impl TreeReading {
                     switch.quality = Quality::Suspect;
                 }
                 switch.entities.iter_mut().for_each(|entity| entity.quality = Quality::Suspect);
+                switch.energy.iter_mut().for_each(|counter| counter.quality = Quality::Suspect);
             }
         }
     }
@@ -170,9 +182,9 @@ impl TreeReading {
     /// What to append: domains that are not cached, their switches, and entities where they are logged.
     pub fn entries(&self) -> Vec<Entry> {
         let mut entries = Vec::new();
-        let mut add = |point: &Option<Point>, value: Option<f64>, quality, detail| {
+        let mut add = |point: &Option<Point>, value: Option<f64>, unit, quality, detail| {
             // A sum of readings is finite, so there is always a sample.
-            let sample = point.clone().map(|point| Sample::new(self.start, point, value, UNIT, quality));
+            let sample = point.clone().map(|point| Sample::new(self.start, point, value, unit, quality));
             entries.extend(sample.and_then(Result::ok).map(|sample| Entry { sample, detail }));
         };
         for domain in self.domains.iter().filter(|domain| !domain.cached) {
@@ -180,14 +192,19 @@ impl TreeReading {
                 expected: Some(domain.total.expected),
                 answered: Some(domain.total.answered),
                 importance: Some(domain.importance),
-                reason: None,
+                ..Detail::default()
             };
-            add(&domain.point, domain.total.value, domain.total.quality, detail);
+            add(&domain.point, domain.total.value, POWER_UNIT, domain.total.quality, detail);
             for switch in &domain.switches {
-                let detail = Detail { reason: switch.reason(), ..Detail::default() };
-                add(&switch.point, switch.value, switch.quality, detail);
+                let detail =
+                    Detail { reason: switch.reason(), memory: switch.memory.clone(), ..Detail::default() };
+                add(&switch.point, switch.value, POWER_UNIT, switch.quality, detail);
                 for (entity, point) in switch.entities.iter().zip(&switch.entity_points) {
-                    add(point, Some(entity.watts), entity.quality, Detail::default());
+                    add(point, Some(entity.watts), POWER_UNIT, entity.quality, Detail::default());
+                }
+                for counter in &switch.energy {
+                    let detail = Detail { reason: counter.reason.clone(), ..Detail::default() };
+                    add(&counter.point, Some(counter.wh), ENERGY_UNIT, counter.quality, detail);
                 }
             }
         }
@@ -201,6 +218,47 @@ impl TreeReading {
 }
 
 impl SwitchReading {
+    /// Gives its own counter the point `<switch>.energy`, or those of its entities `<switch>.<entity>.energy`.
+    pub(crate) fn claim_energy(&mut self, points: &mut Points, of_entities: bool) {
+        let Some(own) = &self.point else { return };
+        for counter in self.energy.iter_mut().filter(|counter| counter.part.is_some() == of_entities) {
+            let above = match &counter.part {
+                None => Some(own.clone()),
+                // An entity may have another point than its name says.
+                Some(part) => {
+                    let same = |entity: &EntityReading| entity.part == *part && entity.index == counter.index;
+                    let place = self.entities.iter().position(same);
+                    let point = place.and_then(|place| self.entity_points.get(place).cloned().flatten());
+                    point.or_else(|| format!("{own}.{part}").parse().ok())
+                }
+            };
+            counter.point = above.and_then(|above| points.claim(Some(&above), ENERGY_PART, counter.index));
+            if let (Some(point), Some(reason), Quality::Suspect) =
+                (&counter.point, &counter.reason, counter.quality)
+            {
+                points.warnings.push(format!("{point}: {reason}"));
+            }
+        }
+    }
+
+    /// Nothing is known of the switch yet.
+    pub(crate) fn of(switch: &Switch) -> SwitchReading {
+        SwitchReading {
+            name: switch.name.clone(),
+            point: None,
+            value: None,
+            quality: Quality::Missing,
+            failure: None,
+            skipped: Vec::new(),
+            requests: 0,
+            profile: None,
+            energy: Vec::new(),
+            memory: None,
+            entities: Vec::new(),
+            entity_points: Vec::new(),
+        }
+    }
+
     /// Why there is no value, or not a whole one.
     pub fn reason(&self) -> Option<String> {
         match &self.failure {

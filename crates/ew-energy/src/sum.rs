@@ -9,6 +9,14 @@ pub fn watts(usage: u32, units: i8) -> f64 {
     format!("{usage}e{units}").parse().unwrap_or(f64::NAN)
 }
 
+/// `mantissa` times ten to the power of `exponent` times `scale`, by the shortest decimal of `scale`: 105 times 0.1 is
+/// 10.5 and nothing else. None where that is no finite number.
+pub(crate) fn scaled(mantissa: i128, exponent: i32, scale: f64) -> Option<f64> {
+    let (factor, power) = decimal(scale)?;
+    let (product, exponent) = (mantissa.checked_mul(factor)?, exponent.checked_add(power)?);
+    format!("{product}e{exponent}").parse().ok().filter(|value: &f64| value.is_finite())
+}
+
 /// A sum of finite numbers by their shortest decimals: 7.3 + 7.2 is 14.5.
 ///
 /// Where the decimals lie too far apart to be added exactly, the sum is that of the doubles.
@@ -61,7 +69,7 @@ impl Sum {
 }
 
 /// The shortest decimal that reads back as the number, as mantissa and power of ten.
-fn decimal(value: f64) -> Option<(i128, i32)> {
+pub(crate) fn decimal(value: f64) -> Option<(i128, i32)> {
     let text = format!("{value:e}");
     let (digits, exponent) = text.split_once('e')?;
     let exponent: i32 = exponent.parse().ok()?;
@@ -97,6 +105,21 @@ mod tests {
             (3, -1, 0.3),
         ] {
             assert_eq!(watts(usage, units), expect, "{usage}e{units}");
+        }
+    }
+
+    #[test]
+    fn scales_are_decimal() {
+        for (mantissa, exponent, scale, expect) in [
+            (105, 0, 0.1, Some(10.5)),
+            (6300, 0, 0.001, Some(6.3)),
+            (153, 0, 10.0, Some(1530.0)),
+            (-5, -1, 1.0, Some(-0.5)),
+            (0, 24, 0.001, Some(0.0)),
+            (i128::MAX, 0, 3.0, None),
+            (1, 24, 1e300, None),
+        ] {
+            assert_eq!(scaled(mantissa, exponent, scale), expect, "{mantissa}e{exponent} * {scale}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Domain trees from the flat list of dotted names.
 
-use crate::{DomainOptions, Host, Importance, Protocol, SnmpOptions};
+use crate::{DomainOptions, Host, Importance, NativeOptions, Protocol, SnmpOptions};
 use ew_core::{Span, point_part};
 use std::collections::{HashMap, HashSet};
 
@@ -39,11 +39,20 @@ pub struct Switch {
     pub protocol: Protocol,
     /// Which MIBs it is read by.
     pub profile: String,
+    /// Asked first by the native protocol.
+    pub primary: bool,
     /// `[snmp]` with the switch's own keys over it.
     pub snmp: SnmpOptions,
+    /// The same of `[native]`, where that is its protocol.
+    pub native: Option<NativeOptions>,
 }
 
 impl Domain {
+    /// Whether it is asked as a whole; all its own switches have one protocol.
+    pub fn is_native(&self) -> bool {
+        self.switches.first().is_some_and(|switch| switch.protocol == Protocol::Native)
+    }
+
     /// This domain and all below it, each before its children.
     pub fn flat(&self) -> Vec<&Domain> {
         let mut found = vec![self];
@@ -58,13 +67,13 @@ impl Domain {
 
 /// The trees of a list of domains that [`check`](crate::check) passed: `com.a.hq.f1` hangs on `com.a.hq`,
 /// or, where that is not listed, on the longest listed name above it.
-pub fn trees(domains: &[DomainOptions], snmp: &SnmpOptions) -> Vec<Domain> {
+pub fn trees(domains: &[DomainOptions], snmp: &SnmpOptions, native: &NativeOptions) -> Vec<Domain> {
     let listed: HashSet<&str> = domains.iter().map(|domain| domain.name.as_str()).collect();
     let mut children: Children<'_> = HashMap::new();
     for domain in domains {
         children.entry(listed_parent(&domain.name, &listed)).or_default().push(domain);
     }
-    below(None, &children, snmp)
+    below(None, &children, (snmp, native))
 }
 
 /// The domains below each listed name, and those below none.
@@ -81,7 +90,10 @@ fn listed_parent<'a>(name: &'a str, listed: &HashSet<&str>) -> Option<&'a str> {
     None
 }
 
-fn below(parent: Option<&Domain>, children: &Children<'_>, snmp: &SnmpOptions) -> Vec<Domain> {
+/// What switches fall back on.
+type Defaults<'a> = (&'a SnmpOptions, &'a NativeOptions);
+
+fn below(parent: Option<&Domain>, children: &Children<'_>, defaults: Defaults<'_>) -> Vec<Domain> {
     let Some(listed) = children.get(&parent.map(|parent| parent.name.as_str())) else { return Vec::new() };
     let domain = |options: &&DomainOptions| {
         let inherited =
@@ -92,23 +104,25 @@ fn below(parent: Option<&Domain>, children: &Children<'_>, snmp: &SnmpOptions) -
             ttl: options.ttl.unwrap_or(inherited.1),
             check_domain_name: options.check_domain_name,
             entities: options.entities,
-            switches: options.switches.iter().zip(1..).map(|(s, n)| switch(s, n, snmp)).collect(),
+            switches: options.switches.iter().zip(1..).map(|(s, n)| switch(s, n, defaults)).collect(),
             children: Vec::new(),
         };
-        domain.children = below(Some(&domain), children, snmp);
+        domain.children = below(Some(&domain), children, defaults);
         domain
     };
     listed.iter().map(domain).collect()
 }
 
-fn switch(options: &crate::SwitchOptions, number: u32, snmp: &SnmpOptions) -> Switch {
+fn switch(options: &crate::SwitchOptions, number: u32, (snmp, native): Defaults<'_>) -> Switch {
     Switch {
         name: options.name.clone(),
         part: point_part(&options.name, number),
         address: options.address.clone(),
         protocol: options.protocol,
         profile: options.profile.clone(),
+        primary: options.primary,
         snmp: options.snmp(snmp),
+        native: (options.protocol == Protocol::Native).then(|| options.native(native)),
     }
 }
 
@@ -150,7 +164,11 @@ mod tests {
                 { name = "com.a.lab", importance = 7, switch = [{ name = "sw.1", address = "h", retries = 0 }] },
                 { name = "com.ab" },
             ]"#;
-        trees(&toml::from_str::<File>(text).unwrap().domain, &SnmpOptions::default())
+        trees(
+            &toml::from_str::<File>(text).unwrap().domain,
+            &SnmpOptions::default(),
+            &NativeOptions::default(),
+        )
     }
 
     #[test]

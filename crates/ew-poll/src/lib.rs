@@ -4,22 +4,27 @@
 //! whole, under a lock of its own.
 
 mod cache;
+mod discover;
+mod due;
 mod report;
 
 use clap::Parser;
+use due::Due;
 use ew_cli::{Common, Failure, Lock, LockRequest, Output, Report, clock};
 use ew_config::Config;
 use ew_core::{Exit, PartOutcome, Span};
-use ew_energy::{CachedTotal, Domain, Importance, PollOptions, TreeReading, poll, select, trees};
+use ew_energy::{Domain, Importance, Known, Memory, PollOptions, TreeReading, poll, select, trees};
 use ew_store::{AppendError, Log, PollDetail};
 use report::{DomainReport, RunReport};
 use std::collections::HashMap;
 
 const EXAMPLES: &str = "\
 Examples:
-  ew-poll                                as from cron, each minute
+  ew-poll                                every domain whose last reading is older than its ttl
+  ew-poll --due -q                       as from cron, each minute: what is due by trend or ttl
   ew-poll com.example.hq --dry-run       ask and print, append nothing
-  ew-poll --skip-cache --json | jq '.domains[].value'";
+  ew-poll --skip-cache --json | jq '.domains[].value'
+  ew-poll --discover 192.0.2.10 192.0.2.11   print the tables for these two";
 
 /// Poll energy domains once: ask every switch what it uses, append the readings to the log
 #[derive(Debug, Parser)]
@@ -37,12 +42,19 @@ pub struct Args {
     /// Count only entities up to this importance, 1 to 100, whatever the domain says
     #[arg(long, value_name = "N", value_parser = importance)]
     pub importance: Option<Importance>,
-    /// Poll only what is due: leave out, without a word, domains with a fresh reading or another run at work
+    /// Poll only what is due: with a trend once in each period, else where the last reading is not fresh. What is not
+    /// due, or polled by another run, is left out without a word
     #[arg(long, conflicts_with = "skip_cache")]
     pub due: bool,
     /// Ask and print, but append nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Ask these agents what they are, and print the [[domain]] tables for them; polls and appends nothing
+    ///
+    /// HOST, HOST:PORT, a file with one of them a line, or - for stdin. Only what is listed is asked.
+    #[arg(long, value_name = "ADDRESS|FILE", num_args = 1..,
+          conflicts_with_all = ["names", "skip_cache", "importance", "due", "dry_run", "wait"])]
+    pub discover: Vec<String>,
     /// Wait so long for another run that polls the same domain
     #[arg(long, value_name = "DURATION", default_value = "0s")]
     pub wait: Span,
@@ -59,10 +71,13 @@ fn importance(text: &str) -> Result<Importance, String> {
 pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let report = args.common.report("ew-poll");
     let config = args.common.load()?;
-    let trees = trees(&config.domains, &config.snmp);
+    let trees = trees(&config.domains, &config.snmp, &config.native);
     let chosen = choose(&config, &trees, &args.names)?;
     if args.common.check {
         return args.common.checked(&config, out);
+    }
+    if !args.discover.is_empty() {
+        return discover::run(args, &config, report, out);
     }
     let start = clock::reading();
     let mut run = RunReport::new(start.wall);
@@ -83,10 +98,11 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let mut log = Log::open(&config.log.url)?;
     let clock = clock::present(&log, start)?;
     clock.warn(report, "readings are marked suspect");
-    let (locks, free) = take_locks(&config, &chosen, args, &mut run, report);
-    let mut poller = Poller { args, report, log: &mut log, clock, run };
+    // What is not due takes no lock, or it would keep others from it while this run waits for a slow domain.
+    let wanted = if args.due { plan(&log, &config, args, &clock, &chosen)?.trees } else { chosen };
+    let (locks, free) = take_locks(&config, &wanted, args, &mut run, report);
+    let mut poller = Poller { args, report, log: &mut log, clock, run, locks };
     poller.poll(&config, &free)?;
-    drop(locks);
     let run = poller.run;
     if args.common.json {
         out.report(|out| out.json(&run))?;
@@ -112,6 +128,28 @@ fn choose<'a>(config: &Config, trees: &'a [Domain], names: &[String]) -> Result<
     })
 }
 
+/// What to ask, and whose last reading does in place of asking.
+fn plan<'a>(
+    log: &Log,
+    config: &Config,
+    args: &Args,
+    clock: &clock::Present,
+    trees: &[&'a Domain],
+) -> Result<Due<'a>, Failure> {
+    let now = clock.reading.wall;
+    // On a doubtful clock nobody knows how old a reading is.
+    if args.skip_cache || clock.doubt.is_some() {
+        return Ok(Due { trees: trees.to_vec(), cached: HashMap::new() });
+    }
+    match args.due {
+        true => due::due(log, &config.trends, trees, args.importance, now),
+        false => Ok(Due { trees: trees.to_vec(), cached: cache::fresh(log, trees, args.importance, now)? }),
+    }
+}
+
+/// The locks of each tree by its topmost domain.
+type Locks = HashMap<String, Vec<Lock>>;
+
 /// Locks each tree with every domain in it; those that another run polls are reported and left out.
 fn take_locks<'a>(
     config: &Config,
@@ -119,12 +157,12 @@ fn take_locks<'a>(
     args: &Args,
     run: &mut RunReport,
     report: Report,
-) -> (Vec<Lock>, Vec<&'a Domain>) {
-    let (mut locks, mut free) = (Vec::new(), Vec::new());
+) -> (Locks, Vec<&'a Domain>) {
+    let (mut locks, mut free) = (Locks::new(), Vec::new());
     for tree in chosen {
         match take_tree(config, tree, args, report) {
             Ok(taken) => {
-                locks.extend(taken);
+                locks.insert(tree.name.clone(), taken);
                 free.push(*tree);
             }
             Err(failure) if failure.exit == Exit::Busy && args.due => {}
@@ -166,19 +204,27 @@ struct Poller<'a> {
     log: &'a mut Log,
     clock: clock::Present,
     run: RunReport,
+    /// Let go tree by tree: a slow one does not keep the next run from the others.
+    locks: Locks,
 }
 
 impl Poller<'_> {
     fn poll(&mut self, config: &Config, trees: &[&Domain]) -> Result<(), Failure> {
         let start = self.clock.reading.wall;
-        // On a doubtful clock nobody knows how old a reading is.
-        let cached: HashMap<String, CachedTotal> = match self.args.skip_cache || self.clock.doubt.is_some() {
-            true => HashMap::new(),
-            false => cache::fresh(self.log, trees, self.args.importance, start)?,
+        // Once more under the locks: another run may just have polled what was due.
+        let Due { trees, cached } = plan(self.log, config, self.args, &self.clock, trees)?;
+        let trees = &trees[..];
+        let memories = self.log.device_memories()?;
+        let memories =
+            memories.into_iter().filter_map(|(point, text)| Some((point, Memory::from_text(&text)?)));
+        let known = Known { totals: cached, memories: memories.collect() };
+        let options = PollOptions {
+            importance: self.args.importance,
+            profiles: config.profiles.clone(),
+            ..PollOptions::new(&config.snmp)
         };
-        let options = PollOptions { importance: self.args.importance, ..PollOptions::new(&config.snmp) };
         let mut readings = |reading: TreeReading| self.whole(reading);
-        poll(trees, options, start, &cached, &|source| config.secret(source), &mut readings);
+        poll(trees, &options, start, &known, &|source| config.secret(source), &mut readings);
         self.run.sort(trees);
         Ok(())
     }
@@ -199,6 +245,7 @@ impl Poller<'_> {
                 self.report.failure(&failure.of_part(reading.root()));
             }
         }
+        self.locks.remove(reading.root());
     }
 
     /// Says what a person should know.
@@ -214,9 +261,16 @@ impl Poller<'_> {
                         Failure::new(failure.exit, failure.reason.clone()).hint(failure.hint.clone());
                     self.report.failure(&failure.of_part(&name));
                 }
+                // Nothing went wrong; the switch has no value of its own.
+                (None, Some(reason)) if switch.value.is_none() => {
+                    self.report.detail(format_args!("{name}: {reason}"));
+                }
                 (None, Some(reason)) => self.report.warning(format_args!("{name}: {reason}")),
                 (None, None) => {}
             }
+        }
+        for detail in &reading.details {
+            self.report.detail(detail);
         }
         for domain in reading.domains.iter().filter(|domain| domain.cached) {
             self.report.detail(format_args!("{}: cached", domain.name));
@@ -234,6 +288,7 @@ impl Poller<'_> {
             answered: entry.detail.answered,
             importance: entry.detail.importance,
             reason: entry.detail.reason.clone(),
+            memory: entry.detail.memory.as_ref().map(Memory::to_text),
         };
         let details: Vec<_> =
             entries.iter().filter(|entry| entry.detail != ew_energy::Detail::default()).map(detail).collect();

@@ -2,7 +2,7 @@
 
 use ew_cli::{Failure, Output};
 use ew_core::{PartOutcome, Timestamp};
-use ew_energy::{Domain, DomainReading, SwitchReading};
+use ew_energy::{Domain, DomainReading, EnergyReading, SwitchReading};
 use serde::{Serialize, Serializer};
 
 /// `--json`: one document.
@@ -49,10 +49,26 @@ struct SwitchReport {
     value: Option<f64>,
     unit: &'static str,
     quality: &'static str,
+    /// Null where it has none.
+    energy: Option<CounterReport>,
+    /// What it was read by, also where that was found by asking; null where it failed.
+    profile: Option<String>,
     /// Why it failed or is partial.
     reason: Option<String>,
-    /// SNMP requests sent, repeated ones included.
+    /// Requests sent, repeated ones included; of a native domain the attempts at this switch.
     requests: u32,
+}
+
+/// The energy counter of a switch.
+#[derive(Debug, Serialize)]
+struct CounterReport {
+    point: Option<String>,
+    /// As the device counts, Wh.
+    value: f64,
+    unit: &'static str,
+    quality: &'static str,
+    /// Why it is suspect or partial.
+    reason: Option<String>,
 }
 
 impl RunReport {
@@ -94,6 +110,16 @@ impl RunReport {
                     String::new(),
                     switch.reason.clone().unwrap_or_default(),
                 ]);
+                table.extend(switch.energy.iter().map(|counter| {
+                    vec![
+                        counter.point.clone().unwrap_or_else(|| switch.name.clone()),
+                        number(Some(counter.value)),
+                        counter.unit.to_owned(),
+                        counter.quality.to_owned(),
+                        String::new(),
+                        counter.reason.clone().unwrap_or_default(),
+                    ]
+                }));
             }
         }
         out.table(&table)
@@ -124,8 +150,22 @@ impl SwitchReport {
             value: reading.value,
             unit: "W",
             quality: reading.quality.as_str(),
+            energy: reading.energy.iter().find(|counter| counter.part.is_none()).map(CounterReport::of),
+            profile: reading.profile.clone(),
             reason: reading.reason(),
             requests: reading.requests,
+        }
+    }
+}
+
+impl CounterReport {
+    fn of(counter: &EnergyReading) -> CounterReport {
+        CounterReport {
+            point: counter.point.as_ref().map(|point| point.to_string()),
+            value: counter.wh,
+            unit: "Wh",
+            quality: counter.quality.as_str(),
+            reason: counter.reason.clone(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Appending samples: all or nothing, idempotent.
 
 use crate::clock;
+use crate::device;
 use crate::error::StoreError;
 use crate::log::Log;
 use ew_core::{ClockReading, Point, Quality, Sample, Timestamp};
@@ -30,8 +31,10 @@ pub struct PollDetail {
     pub answered: Option<u32>,
     /// A domain: the importance asked for, 1..100.
     pub importance: Option<u32>,
-    /// A switch: why it failed.
+    /// A switch: why it failed. A counter: why it is not to be trusted.
     pub reason: Option<String>,
+    /// A switch: what the next poll should know of it.
+    pub memory: Option<String>,
 }
 
 /// Why nothing was appended.
@@ -247,6 +250,13 @@ impl<'tx> Writer<'tx> {
     }
 
     fn detail(&mut self, detail: &PollDetail, time: Timestamp) -> rusqlite::Result<()> {
+        if let Some(memory) = &detail.memory {
+            device::remember(self.tx, detail.point.as_str(), memory)?;
+        }
+        if (detail.expected, detail.answered, detail.importance, &detail.reason) == (None, None, None, &None)
+        {
+            return Ok(());
+        }
         let point = self.point_id(&detail.point)?;
         self.tx
             .prepare_cached("insert or replace into poll_detail values (?1, ?2, ?3, ?4, ?5, ?6)")?

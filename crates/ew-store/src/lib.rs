@@ -8,6 +8,7 @@ mod audit;
 mod care;
 mod clock;
 mod coverage;
+mod device;
 mod error;
 mod late;
 mod ledger;

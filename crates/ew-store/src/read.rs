@@ -364,6 +364,27 @@ impl<'log> Snapshot<'log> {
         Ok(Some(Total { time, value, quality, expected, answered, importance }))
     }
 
+    /// Whether a domain has a row of a poll from `from` to `to`, both included, of an importance where one is given;
+    /// a row whose value is null counts.
+    pub fn was_polled(
+        &self,
+        point: &str,
+        from: Timestamp,
+        to: Timestamp,
+        importance: Option<u32>,
+    ) -> Result<bool, StoreError> {
+        let sql = self.sql("look for a poll");
+        self.tx
+            .prepare_cached(
+                "select 1 from poll_detail
+                 where time between ?2 and ?3 and point = (select id from point where name = ?1)
+                   and importance = coalesce(?4, importance) limit 1",
+            )
+            .map_err(&sql)?
+            .exists(params![point, from.micros(), to.micros(), importance])
+            .map_err(&sql)
+    }
+
     pub(crate) fn names(&self, selection: &Selection) -> Result<Names, StoreError> {
         let sql = self.sql("read point names");
         let mut select = self.tx.prepare_cached("select id, name from point order by name").map_err(&sql)?;

@@ -160,10 +160,14 @@ create table run (                          -- the last run of each job, also on
 ";
 
 /// A rebuilt slice may have a file that the log does not give, until its rows come back. And how many intervals a file
-/// has tells how many rows the log's points make in it.
+/// has tells how many rows the log's points make in it. What a poll finds out of a device need not be asked again.
 const STEP_3: &str = "
 alter table slice add column unmatched text;        -- the log does not give its file; what tells that it does: 'file', 'rows'
 alter table slice add column intervals integer;     -- how many its rows are of; 0: they are the log's own; null: not kept then
+create table device (
+    point text primary key,                 -- of the switch
+    memory text not null                    -- what its last poll left to the next, JSON
+) strict, without rowid;
 ";
 
 #[cfg(test)]

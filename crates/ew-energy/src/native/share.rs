@@ -1,0 +1,146 @@
+//! One answer for a whole domain, told apart: which rows are whose, and what the domain's total is.
+
+use super::ask::Answer;
+use super::{Collected, Row};
+use crate::reading::{Failure, SwitchReading, Total};
+use crate::{Domain, EntityReading, Sum, Switch};
+use ew_core::{Exit, Quality, point_part};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// The query does not tell how good a row's power is.
+const QUALITY: Quality = Quality::Unknown;
+/// How long the name server may take for a switch that is configured by name while rows come by address.
+const LOOK_UP: Duration = Duration::from_secs(2);
+/// So many foreign hosts are named.
+const HOSTS_SHOWN_MAX: usize = 10;
+
+/// The answer of a domain that was collected from the switch at `asked`. The total is that of all rows, once; a row is
+/// that of the first switch whose address or name is its host. A row of a host that is none of the switches counts in
+/// the total: it is a member of the domain.
+pub(super) fn collected(domain: &Domain, asked: usize, found: Collected) -> Answer {
+    let hosts: Vec<Names> = domain.switches.iter().map(|switch| Names::of(switch, &found)).collect();
+    let owner = |host: &str| hosts.iter().position(|names| names.have(host));
+    let mut readings: Vec<SwitchReading> = domain.switches.iter().map(SwitchReading::of).collect();
+    let mut shares: Vec<(Sum, u32)> = vec![(Sum::new(), 0); readings.len()];
+    let (mut total, mut foreign): (Sum, Vec<&str>) = (Sum::new(), Vec::new());
+    for (row, number) in found.rows.iter().zip(1..) {
+        total.add(row.watts);
+        match owner(&row.host) {
+            Some(place) => {
+                let (share, rows) = &mut shares[place];
+                share.add(row.watts);
+                *rows += 1;
+                readings[place].entities.push(entity(row, number));
+            }
+            None if foreign.contains(&row.host.as_str()) => {}
+            None => foreign.push(&row.host),
+        }
+    }
+    let mut warnings = Vec::new();
+    for (host, why) in &found.left_out {
+        match host.as_deref().and_then(owner) {
+            Some(place) => readings[place].skipped.push(why.clone()),
+            None => warnings.push(format!("{}: {why}", domain.name)),
+        }
+    }
+    let by = &domain.switches[asked].name;
+    for ((reading, (share, rows)), switch) in readings.iter_mut().zip(&shares).zip(&domain.switches) {
+        if *rows == 0 {
+            reading.failure = Some(no_rows(switch, by, &foreign));
+            continue;
+        }
+        reading.value = Some(share.value());
+        reading.quality = if reading.skipped.is_empty() { QUALITY } else { Quality::Partial };
+    }
+    let details = match foreign.is_empty() {
+        true => Vec::new(),
+        false => {
+            let shown = foreign[..foreign.len().min(HOSTS_SHOWN_MAX)].join(" ");
+            vec![format!(
+                "{}: {} hosts that are no switches of it count too: {shown}",
+                domain.name,
+                foreign.len()
+            )]
+        }
+    };
+    // Who gave the answer did answer, be its own rows in it or not.
+    let answered =
+        shares.iter().enumerate().filter(|(place, (_, rows))| *rows > 0 || *place == asked).count();
+    let is_whole = found.left_out.is_empty() && shares.iter().all(|(_, rows)| *rows > 0);
+    let quality = if is_whole { QUALITY } else { Quality::Partial };
+    let total = Total {
+        value: Some(total.value()),
+        quality,
+        expected: count(domain.switches.len()),
+        answered: count(answered),
+    };
+    Answer { total, switches: readings, warnings, details }
+}
+
+/// The answer of a domain of which the adapter tells only the sum: it is every switch's answer, and no one's own.
+pub(super) fn summed(domain: &Domain, watts: f64) -> Answer {
+    let why = "the adapter tells only the sum of the domain";
+    let only = |switch| SwitchReading { skipped: vec![why.to_owned()], ..SwitchReading::of(switch) };
+    let switches: Vec<SwitchReading> = domain.switches.iter().map(only).collect();
+    let all = count(switches.len());
+    let total = Total { value: Some(watts), quality: QUALITY, expected: all, answered: all };
+    Answer { total, switches, warnings: Vec::new(), details: Vec::new() }
+}
+
+pub(super) fn count(switches: usize) -> u32 {
+    u32::try_from(switches).unwrap_or(u32::MAX)
+}
+
+fn entity(row: &Row, number: u32) -> EntityReading {
+    EntityReading {
+        index: number,
+        part: point_part(&row.name, number),
+        watts: row.watts,
+        quality: QUALITY,
+        producer: false,
+    }
+}
+
+fn no_rows(switch: &Switch, by: &str, foreign: &[&str]) -> Failure {
+    let hint = match foreign.is_empty() {
+        true => {
+            "is it up, in this EnergyWise domain, and of no greater importance than was asked for?".to_owned()
+        }
+        false => format!(
+            "if it is one of these hosts, write that as its address: {}",
+            foreign[..foreign.len().min(HOSTS_SHOWN_MAX)].join(" ")
+        ),
+    };
+    let reason = format!("the answer of {by} has no row of {}", switch.address);
+    Failure { reason, hint, exit: Exit::Unavailable }
+}
+
+/// What a row may call a switch.
+struct Names {
+    texts: [String; 2],
+    addresses: Vec<IpAddr>,
+}
+
+impl Names {
+    fn of(switch: &Switch, found: &Collected) -> Names {
+        let address = switch.address.as_str();
+        let texts = [address.to_lowercase(), switch.name.to_lowercase()];
+        let addresses = match address.parse() {
+            Ok(address) => vec![address],
+            // A name is looked up where rows come by address and none by its name.
+            Err(_) if found.rows.iter().any(|row| texts.contains(&row.host.to_lowercase())) => Vec::new(),
+            Err(_) if !found.rows.iter().any(|row| row.host.parse::<IpAddr>().is_ok()) => Vec::new(),
+            Err(_) => {
+                let found = ew_net::addresses(address, 0, LOOK_UP).unwrap_or_default();
+                found.into_iter().map(|found| found.ip()).collect()
+            }
+        };
+        Names { texts, addresses }
+    }
+
+    fn have(&self, host: &str) -> bool {
+        self.texts.contains(&host.to_lowercase())
+            || host.parse().is_ok_and(|host: IpAddr| self.addresses.contains(&host))
+    }
+}
