@@ -103,7 +103,7 @@ pub enum EnergyError {
     },
     /// The tables of the profile are empty.
     #[error("{peer} has nothing that the profile {profile} reads power from")]
-    NoRows {
+    NoTable {
         /// The far side.
         peer: String,
         /// By its name.
@@ -167,7 +167,7 @@ impl EnergyError {
             | EnergyError::Breach { .. }
             | EnergyError::WrongDomain { .. }
             | EnergyError::NoDomainName { .. }
-            | EnergyError::NoRows { .. }
+            | EnergyError::NoTable { .. }
             | EnergyError::NoData { .. }
             | EnergyError::NoProfile { .. }
             | EnergyError::NoEntities { .. }
@@ -181,7 +181,7 @@ impl EnergyError {
     pub(crate) fn is_absence(&self) -> bool {
         matches!(
             self,
-            EnergyError::NoDomainName { .. } | EnergyError::NoEntities { .. } | EnergyError::NoRows { .. }
+            EnergyError::NoDomainName { .. } | EnergyError::NoEntities { .. } | EnergyError::NoTable { .. }
         )
     }
 
@@ -218,7 +218,7 @@ impl EnergyError {
             EnergyError::WrongDomain { found, .. } => format!(
                 "put the switch under the domain {found:?} in ew.toml, or set check_domain_name = false"
             ),
-            EnergyError::NoRows { .. } => {
+            EnergyError::NoTable { .. } => {
                 "check that the agent's view holds the profile's objects, or write profile = \"auto\"".into()
             }
             EnergyError::NoData { .. } => {

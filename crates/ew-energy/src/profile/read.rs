@@ -94,7 +94,7 @@ fn nothing(peer: &str, profile: &str, power: &[Read<'_>]) -> EnergyError {
     let mut reasons = power.iter().flat_map(|read| &read.rows).filter_map(|row| row.value.as_ref().err());
     match reasons.next() {
         Some(first) => EnergyError::NoData { peer, profile, rows: 1 + reasons.count(), first: first.clone() },
-        None => EnergyError::NoRows { peer, profile },
+        None => EnergyError::NoTable { peer, profile },
     }
 }
 
