@@ -456,10 +456,16 @@ fn the_command_line_of_a_switch() {
     let reason = domain.switches[0].reason().unwrap();
     assert!(reason.contains("lamp") && reason.ends_with("it has no usage with a unit"), "{reason}");
 
+    // Where the switch does not know collect, the sum is had.
+    switch.plays("sum-only");
+    let (_, domain) = one(&switch.config(once, ""));
+    assert_eq!(total(&domain), (Some(41.7), "unknown", 2, 2));
+    assert_eq!(switches(&domain), [("192.0.2.1", None, 1), ("s2", None, 0)]);
+
     let short = "attempts = 1\ntimeout = \"2s\"";
     for (dialogue, keys, ssh, exit, words) in [
         ("enable-refused", once, enable, Exit::Refused, "enable: the switch refuses"),
-        ("unprivileged", once, "", Exit::Protocol, "% Invalid input detected at '^' marker."),
+        ("unprivileged", once, "", Exit::Protocol, "sum usage: % Invalid input detected at '^' marker."),
         ("no-table", once, "", Exit::Protocol, "there is no header with Host and Usage"),
         ("no-closing", once, "", Exit::Protocol, "it does not end with a line Queried:"),
         ("nobody", once, "", Exit::Protocol, "answered for nobody"),

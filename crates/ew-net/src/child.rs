@@ -1,6 +1,6 @@
 //! A child process that is spoken to in lines, in a process group of its own, and that never outlives its handle.
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -41,6 +41,7 @@ pub struct Child {
     lines: Receiver<Result<String, String>>,
     stderr: Arc<Mutex<Vec<u8>>>,
     limits: ChildLimits,
+    over: Option<ExitStatus>,
 }
 
 impl Child {
@@ -82,7 +83,7 @@ impl Child {
             let kept = Arc::clone(&stderr);
             thread::spawn(move || keep(pipe, &kept));
         }
-        Ok(Child { child, stdin: Some(say), lines, stderr, limits })
+        Ok(Child { child, stdin: Some(say), lines, stderr, limits, over: None })
     }
 
     /// Says a line, which is to end with a line feed.
@@ -102,16 +103,42 @@ impl Child {
         }
     }
 
-    /// How it ended, if it does within the grace time.
+    /// How it ended, if it does within the grace time once nothing more is said. What it left behind in its process
+    /// group is ended too.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.stdin = None;
         let until = Instant::now() + self.limits.grace;
-        loop {
-            match self.child.try_wait() {
-                Ok(Some(status)) => return Some(status),
-                Ok(None) if Instant::now() < until => thread::sleep(TICK),
-                _ => return None,
+        while self.over.is_none() && !self.is_zombie() {
+            if Instant::now() >= until {
+                return None;
             }
+            thread::sleep(TICK);
+        }
+        if self.over.is_none() {
+            // Not yet waited for, so its number is still its own and no other group's.
+            self.signal(Signal::KILL);
+            self.over = self.child.wait().ok();
+        }
+        self.over
+    }
+
+    /// Whether it has ended and nobody has taken its exit status.
+    fn is_zombie(&self) -> bool {
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match self.group() {
+            Some(id) => !matches!(waitid(WaitId::Pid(id), look), Ok(None)),
+            None => true,
+        }
+    }
+
+    fn group(&self) -> Option<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.group() {
+            // Whoever is to get it may be gone.
+            let _ = kill_process_group(group, signal);
         }
     }
 
@@ -123,20 +150,14 @@ impl Child {
 
     /// Ends it, and whatever it started, and takes its exit status, so that nothing of it is left.
     pub fn end(&mut self) {
-        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let signal = |signal| {
-            if let Some(group) = group {
-                // The group may be gone.
-                let _ = kill_process_group(group, signal);
-            }
-        };
-        if self.ended().is_none() {
-            signal(Signal::TERM);
-            let _ = self.ended();
+        if self.ended().is_some() {
+            return;
         }
-        // What the child left behind is in its group still; without any the group is not there.
-        signal(Signal::KILL);
-        let _ = self.child.wait();
+        self.signal(Signal::TERM);
+        if self.ended().is_none() {
+            self.signal(Signal::KILL);
+            self.over = self.child.wait().ok();
+        }
     }
 }
 

@@ -5,13 +5,14 @@ use super::{Collected, Row};
 use crate::reading::{Failure, SwitchReading, Total};
 use crate::{Domain, EntityReading, Sum, Switch};
 use ew_core::{Exit, Quality, point_part};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The query does not tell how good a row's power is.
 const QUALITY: Quality = Quality::Unknown;
-/// How long the name server may take for a switch that is configured by name while rows come by address.
-const LOOK_UP: Duration = Duration::from_secs(2);
+/// How long the name server may take for all switches that are configured by name while rows come by address.
+const LOOK_UP: Duration = Duration::from_secs(5);
 /// So many foreign hosts are named.
 const HOSTS_SHOWN_MAX: usize = 10;
 
@@ -19,35 +20,36 @@ const HOSTS_SHOWN_MAX: usize = 10;
 /// that of the first switch whose address or name is its host. A row of a host that is none of the switches counts in
 /// the total: it is a member of the domain.
 pub(super) fn collected(domain: &Domain, asked: usize, found: Collected) -> Answer {
-    let hosts: Vec<Names> = domain.switches.iter().map(|switch| Names::of(switch, &found)).collect();
-    let owner = |host: &str| hosts.iter().position(|names| names.have(host));
+    let owners = Owners::of(domain, &found);
     let mut readings: Vec<SwitchReading> = domain.switches.iter().map(SwitchReading::of).collect();
     let mut shares: Vec<(Sum, u32)> = vec![(Sum::new(), 0); readings.len()];
-    let (mut total, mut foreign): (Sum, Vec<&str>) = (Sum::new(), Vec::new());
+    let (mut total, mut foreign): (Sum, BTreeSet<&str>) = (Sum::new(), BTreeSet::new());
     for (row, number) in found.rows.iter().zip(1..) {
         total.add(row.watts);
-        match owner(&row.host) {
+        match owners.owner(&row.host) {
             Some(place) => {
                 let (share, rows) = &mut shares[place];
                 share.add(row.watts);
                 *rows += 1;
                 readings[place].entities.push(entity(row, number));
             }
-            None if foreign.contains(&row.host.as_str()) => {}
-            None => foreign.push(&row.host),
+            None => {
+                foreign.insert(&row.host);
+            }
         }
     }
     let mut warnings = Vec::new();
     for (host, why) in &found.left_out {
-        match host.as_deref().and_then(owner) {
+        match host.as_deref().and_then(|host| owners.owner(host)) {
             Some(place) => readings[place].skipped.push(why.clone()),
             None => warnings.push(format!("{}: {why}", domain.name)),
         }
     }
     let by = &domain.switches[asked].name;
+    let shown = foreign.iter().take(HOSTS_SHOWN_MAX).copied().collect::<Vec<_>>().join(" ");
     for ((reading, (share, rows)), switch) in readings.iter_mut().zip(&shares).zip(&domain.switches) {
         if *rows == 0 {
-            reading.failure = Some(no_rows(switch, by, &foreign));
+            reading.failure = Some(no_rows(switch, by, &shown));
             continue;
         }
         reading.value = Some(share.value());
@@ -56,7 +58,6 @@ pub(super) fn collected(domain: &Domain, asked: usize, found: Collected) -> Answ
     let details = match foreign.is_empty() {
         true => Vec::new(),
         false => {
-            let shown = foreign[..foreign.len().min(HOSTS_SHOWN_MAX)].join(" ");
             vec![format!(
                 "{}: {} hosts that are no switches of it count too: {shown}",
                 domain.name,
@@ -102,45 +103,54 @@ fn entity(row: &Row, number: u32) -> EntityReading {
     }
 }
 
-fn no_rows(switch: &Switch, by: &str, foreign: &[&str]) -> Failure {
-    let hint = match foreign.is_empty() {
-        true => {
+fn no_rows(switch: &Switch, by: &str, foreign: &str) -> Failure {
+    let hint = match foreign {
+        "" => {
             "is it up, in this EnergyWise domain, and of no greater importance than was asked for?".to_owned()
         }
-        false => format!(
-            "if it is one of these hosts, write that as its address: {}",
-            foreign[..foreign.len().min(HOSTS_SHOWN_MAX)].join(" ")
-        ),
+        hosts => format!("if it is one of these hosts, write that as its address: {hosts}"),
     };
     let reason = format!("the answer of {by} has no row of {}", switch.address);
     Failure { reason, hint, exit: Exit::Unavailable }
 }
 
-/// What a row may call a switch.
-struct Names {
-    texts: [String; 2],
-    addresses: Vec<IpAddr>,
+/// What rows may call the switches, by their places; the first has the first claim.
+struct Owners {
+    texts: HashMap<String, usize>,
+    addresses: HashMap<IpAddr, usize>,
 }
 
-impl Names {
-    fn of(switch: &Switch, found: &Collected) -> Names {
-        let address = switch.address.as_str();
-        let texts = [address.to_lowercase(), switch.name.to_lowercase()];
-        let addresses = match address.parse() {
-            Ok(address) => vec![address],
-            // A name is looked up where rows come by address and none by its name.
-            Err(_) if found.rows.iter().any(|row| texts.contains(&row.host.to_lowercase())) => Vec::new(),
-            Err(_) if !found.rows.iter().any(|row| row.host.parse::<IpAddr>().is_ok()) => Vec::new(),
-            Err(_) => {
-                let found = ew_net::addresses(address, 0, LOOK_UP).unwrap_or_default();
-                found.into_iter().map(|found| found.ip()).collect()
+impl Owners {
+    fn of(domain: &Domain, found: &Collected) -> Owners {
+        let hosts: HashSet<String> = found.rows.iter().map(|row| row.host.to_lowercase()).collect();
+        let by_address = hosts.iter().any(|host| host.parse::<IpAddr>().is_ok());
+        let until = Instant::now() + LOOK_UP;
+        let mut owners = Owners { texts: HashMap::new(), addresses: HashMap::new() };
+        for (place, switch) in domain.switches.iter().enumerate() {
+            let address = switch.address.as_str();
+            let texts = [address.to_lowercase(), switch.name.to_lowercase()];
+            let left = until.saturating_duration_since(Instant::now());
+            let addresses = match address.parse() {
+                Ok(address) => vec![address],
+                // A name is looked up where rows come by address and none by its name.
+                Err(_) if by_address && !left.is_zero() && !texts.iter().any(|text| hosts.contains(text)) => {
+                    let found = ew_net::addresses(address, 0, left).unwrap_or_default();
+                    found.into_iter().map(|found| found.ip()).collect()
+                }
+                Err(_) => Vec::new(),
+            };
+            for text in texts {
+                owners.texts.entry(text).or_insert(place);
             }
-        };
-        Names { texts, addresses }
+            for address in addresses {
+                owners.addresses.entry(address).or_insert(place);
+            }
+        }
+        owners
     }
 
-    fn have(&self, host: &str) -> bool {
-        self.texts.contains(&host.to_lowercase())
-            || host.parse().is_ok_and(|host: IpAddr| self.addresses.contains(&host))
+    fn owner(&self, host: &str) -> Option<usize> {
+        let by_address = || self.addresses.get(&host.parse().ok()?);
+        self.texts.get(&host.to_lowercase()).or_else(by_address).copied()
     }
 }

@@ -18,6 +18,9 @@ const SETTLE: Duration = Duration::from_millis(300);
 /// The pager's prompt, answered with a blank where `terminal length 0` did not keep it away.
 const PAGER: &str = "--More--";
 
+/// What a switch says of a command that it does not know, or not in this mode.
+const UNKNOWN: [&str; 3] = ["Invalid input", "Incomplete command", "Ambiguous command"];
+
 /// What a log-in needs, secrets read.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -114,10 +117,14 @@ impl<'a> BySsh<'a> {
         Ok(lines)
     }
 
-    fn query(&mut self, what: &str, question: &Question<'_>) -> Result<Vec<String>, EnergyError> {
+    /// The answer to a query; none where the switch does not know the command.
+    fn query(&mut self, what: &str, question: &Question<'_>) -> Result<Option<Vec<String>>, EnergyError> {
         let command = format!("energywise query importance {} name * {what} usage", question.importance);
         let lines = self.command(&command)?;
         if let Some(error) = table::error(&lines) {
+            if what == "collect" && UNKNOWN.iter().any(|start| error.contains(start)) {
+                return Ok(None);
+            }
             return Err(EnergyError::Adapter {
                 peer: self.peer.to_owned(),
                 by: "ssh",
@@ -127,7 +134,7 @@ impl<'a> BySsh<'a> {
             });
         }
         self.notes.extend(table::closing(&lines).map(|line| format!("{} says {line}", self.peer)));
-        Ok(lines)
+        Ok(Some(lines))
     }
 
     fn unreadable(&self, what: &str, why: &str) -> EnergyError {
@@ -233,12 +240,12 @@ impl<'a> BySsh<'a> {
 
 impl Native for BySsh<'_> {
     fn sum(&mut self, question: &Question<'_>) -> Result<f64, EnergyError> {
-        let lines = self.query("sum", question)?;
+        let lines = self.query("sum", question)?.unwrap_or_default();
         table::sum(&lines).map_err(|why| self.unreadable("sum", &why))
     }
 
     fn collect(&mut self, question: &Question<'_>) -> Result<Option<Collected>, EnergyError> {
-        let lines = self.query("collect", question)?;
+        let Some(lines) = self.query("collect", question)? else { return Ok(None) };
         table::collected(&lines).map(Some).map_err(|why| self.unreadable("collect", &why))
     }
 
