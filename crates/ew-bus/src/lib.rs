@@ -6,6 +6,7 @@
 mod bus;
 mod discovery;
 mod error;
+mod exec;
 mod options;
 mod trace;
 
