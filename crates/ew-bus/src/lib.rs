@@ -13,7 +13,7 @@ mod trace;
 pub use bus::{Bus, Context, GroupAddress, open};
 pub use discovery::{
     Application, Discovery, Group, GroupState, LevelSource, Levels, Measurement, Network, Origin, Unit,
-    UnitGroup, Warning,
+    UnitGroup, Warning, application_kind, network_order,
 };
 pub use error::BusError;
 pub use options::{Backend, BusOptions, Cgate, Cni, Exec, Pci};

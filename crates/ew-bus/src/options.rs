@@ -31,6 +31,21 @@ pub struct BusOptions {
     pub backend: Backend,
 }
 
+impl BusOptions {
+    /// The far side in a message and as the name of its lock: `cni 192.0.2.20:10001`. No secret is in it.
+    pub fn endpoint(&self) -> String {
+        match &self.backend {
+            Backend::Exec(exec) => format!("exec {}", exec.command.join(" ")),
+            Backend::Cgate(Cgate { host: Some(host), port, .. }) => format!("cgate {host}:{port}"),
+            Backend::Cgate(cgate) => {
+                format!("cgate {}", cgate.command.iter().flatten().cloned().collect::<Vec<_>>().join(" "))
+            }
+            Backend::Cni(cni) => format!("cni {}:{}", cni.host, cni.port),
+            Backend::Pci(pci) => format!("pci {}", pci.device.display()),
+        }
+    }
+}
+
 /// `[cbus.backend.KIND]`: exactly one.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
