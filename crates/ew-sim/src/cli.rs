@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::cbus_cli::CbusCliOptions;
 use crate::snmp::{FaultSpec, UserSpec};
 use clap::{Parser, Subcommand, ValueEnum};
 use ew_cli::Common;
@@ -34,6 +35,9 @@ pub(crate) enum Simulator {
     /// EnergyWise switches that answer SNMP v1, v2c and v3 over UDP
     #[command(after_help = snmp_help())]
     Snmp(SnmpOptions),
+    /// A C-Bus command line with the ready> prompt, for backend exec: over a CNI or PCI, or a bus in memory
+    #[command(name = "cbus-cli", after_help = cbus_cli_help())]
+    CbusCli(CbusCliOptions),
 }
 
 /// How switches in one process are told apart.
@@ -123,7 +127,7 @@ fn top_help() -> String {
 Example:
   ew-sim snmp --listen 127.0.0.1:16161
 
-`ew-sim snmp --help` tells more.
+`ew-sim snmp --help` tells more, and so with the others.
 
 {}",
         Exit::HELP
@@ -162,6 +166,25 @@ Examples:
       127.0.0.1:16161 1.3.6.1.2.1.1.5.0
   ew-sim snmp --listen 127.0.0.1:16161 --switches 100 --by community --drift \\
       --fault silent=sw0002 --fault slow=sw0003:500ms --fault lossy=all:5
+
+{}",
+        Exit::HELP
+    )
+}
+
+fn cbus_cli_help() -> String {
+    format!(
+        "\
+Commands on stdin, one a line; each reply ends with a line ready>:
+  D                   what is on the bus: unit:N,network:PATH[,apps:N,… | ,groups:N,…]
+  Ga=APP,g=GROUP      a level: level:N
+  Sa=APP,g=GROUP,l=N  sets it
+What cannot be done is answered with error: and the reason.
+
+Examples:
+  printf 'D\\nGa=56,g=2\\n' | ew-sim cbus-cli --fake
+  command = [\"ew-sim\", \"cbus-cli\", \"192.0.2.20:10001\"]   in [cbus.backend.exec]
+  command = [\"ew-sim\", \"cbus-cli\", \"/dev/ttyS0\"]
 
 {}",
         Exit::HELP

@@ -37,6 +37,17 @@ pub(crate) enum SimError {
         /// Why.
         source: io::Error,
     },
+    /// A level of a bus in memory that is none; `line` counts from 1.
+    #[error("{}: line {line}: it is no level", file.display())]
+    BadLevel {
+        /// The file as it was named on the command line.
+        file: PathBuf,
+        /// Where, from 1.
+        line: usize,
+    },
+    /// The interface behind the dialect.
+    #[error(transparent)]
+    Bus(#[from] ew_bus::BusError),
     /// A socket cannot be had.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -70,7 +81,8 @@ impl SimError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             SimError::Usage(_) => Exit::Usage,
-            SimError::BadRow { .. } | SimError::NoRows { .. } => Exit::Data,
+            SimError::BadRow { .. } | SimError::NoRows { .. } | SimError::BadLevel { .. } => Exit::Data,
+            SimError::Bus(error) => error.exit(),
             SimError::Unreadable { .. }
             | SimError::Listen { .. }
             | SimError::Thread { .. }
@@ -79,8 +91,12 @@ impl SimError {
     }
 
     /// What the user can do about it.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
-        match self {
+    pub(crate) fn hint(&self) -> Option<String> {
+        if let SimError::Bus(error) = self {
+            return error.hint();
+        }
+        let hint = match self {
+            SimError::BadLevel { .. } => Some("a level is level:APP,GROUP=LEVEL, for example level:56,1=255"),
             SimError::BadRow { .. } | SimError::NoRows { .. } => {
                 Some("a row is OID|TAG|VALUE, for example 1.3.6.1.2.1.1.5.0|4|sw0001")
             }
@@ -88,8 +104,11 @@ impl SimError {
             SimError::Thread { .. } => {
                 Some("with --by community all switches share one socket and one thread")
             }
-            SimError::Usage(_) | SimError::Unreadable { .. } | SimError::Output { .. } => None,
-        }
+            SimError::Usage(_) | SimError::Unreadable { .. } | SimError::Output { .. } | SimError::Bus(_) => {
+                None
+            }
+        };
+        hint.map(str::to_owned)
     }
 }
 

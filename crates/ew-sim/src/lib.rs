@@ -1,8 +1,10 @@
 //! Simulators of the gear that a site has, with its faults, for trials and tests.
 //!
-//! `ew-sim snmp` plays EnergyWise switches to SNMP v1, v2c and v3 clients. It shares no protocol code with the
-//! programs that it is used to test.
+//! `ew-sim snmp` plays EnergyWise switches to SNMP v1, v2c and v3 clients, `ew-sim cbus-cli` the child of C-Bus's exec
+//! backend. They share no protocol code with the programs that they are used to test; only over a real interface is
+//! cbus-cli a translator, by the backends of ew-bus.
 
+mod cbus_cli;
 mod cli;
 mod error;
 mod snmp;
@@ -21,11 +23,23 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if args.common.check {
         return args.common.checked(&args.common.load()?, out);
     }
-    let Some(cli::Simulator::Snmp(options)) = &args.simulator else {
-        return Err(Failure::new(Exit::Usage, "nothing to do").hint("see ew-sim --help for the simulators"));
-    };
-    serve(options, args.common.json, out.writer())?;
-    Ok(Exit::Ok)
+    match &args.simulator {
+        None => Err(Failure::new(Exit::Usage, "nothing to do").hint("see ew-sim --help for the simulators")),
+        Some(cli::Simulator::Snmp(options)) => {
+            serve(options, args.common.json, out.writer())?;
+            Ok(Exit::Ok)
+        }
+        Some(cli::Simulator::CbusCli(options)) => {
+            args.common.no_json("ew-sim cbus-cli", "its lines are the ready> dialect")?;
+            match cbus_cli::run(options, out.writer()) {
+                // Whoever started us has gone.
+                Err(SimError::Output { source }) if source.kind() == std::io::ErrorKind::BrokenPipe => {
+                    Ok(Exit::Ok)
+                }
+                ended => Ok(ended?),
+            }
+        }
+    }
 }
 
 /// Starts the switches, announces them, and stays for as long as asked.
