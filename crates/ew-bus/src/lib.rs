@@ -8,9 +8,10 @@ mod discovery;
 mod error;
 mod exec;
 mod options;
+mod pci;
 mod trace;
 
-pub use bus::{Bus, Context, GroupAddress, open};
+pub use bus::{Bus, Context, GroupAddress, open, open_hurried};
 pub use discovery::{
     Application, Discovery, Group, GroupState, LevelSource, Levels, Measurement, Network, Origin, Unit,
     UnitGroup, Warning, application_kind, network_order,
