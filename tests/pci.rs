@@ -172,6 +172,14 @@ fn an_interface_with_its_bad_days_says_the_same_in_the_end() {
 }
 
 #[test]
+fn an_interface_that_was_powered_up_anew_is_set_up_anew() {
+    let sim = Sim::with_faults(&["power-cycle=6"]);
+    let (found, seen) = with_bus(&sim, "", |bus| bus.discover());
+    assert_whole(&found.unwrap(), "power-cycle");
+    assert_eq!((seen.sent_with("~~~"), seen.sent_with("@A3300058")), (2, 2));
+}
+
+#[test]
 fn a_unit_that_says_nothing_is_named_and_the_rest_is_kept() {
     let sim = Sim::with_faults(&["silent-unit=5"]);
     let found = discover(&sim);
