@@ -182,7 +182,7 @@ Commands on stdin, one a line; each reply ends with a line ready>:
 What cannot be done is answered with error: and the reason.
 
 Examples:
-  printf 'D\\nGa=56,g=2\\n' | ew-sim cbus-cli --fake
+  ew-sim cbus-cli --fake
   command = [\"ew-sim\", \"cbus-cli\", \"192.0.2.20:10001\"]   in [cbus.backend.exec]
   command = [\"ew-sim\", \"cbus-cli\", \"/dev/ttyS0\"]
 
