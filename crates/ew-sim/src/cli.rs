@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::cbus_cli::CbusCliOptions;
+use crate::pci::PciOptions;
 use crate::snmp::{FaultSpec, UserSpec};
 use clap::{Parser, Subcommand, ValueEnum};
 use ew_cli::Common;
@@ -38,6 +39,9 @@ pub(crate) enum Simulator {
     /// A C-Bus command line with the ready> prompt, for backend exec: over a CNI or PCI, or a bus in memory
     #[command(name = "cbus-cli", after_help = cbus_cli_help())]
     CbusCli(CbusCliOptions),
+    /// A C-Bus PC interface: a CNI on TCP or a PCI on a pseudo-terminal, with a small network behind it
+    #[command(after_help = pci_help())]
+    Pci(PciOptions),
 }
 
 /// How switches in one process are told apart.
@@ -185,6 +189,44 @@ Examples:
   ew-sim cbus-cli --fake
   command = [\"ew-sim\", \"cbus-cli\", \"192.0.2.20:10001\"]   in [cbus.backend.exec]
   command = [\"ew-sim\", \"cbus-cli\", \"/dev/ttyS0\"]
+
+{}",
+        Exit::HELP
+    )
+}
+
+fn pci_help() -> String {
+    format!(
+        "\
+The network has relays, dimmers, a key input, a sensor and groups of lighting 56 and 57, one of them in
+conflict (12), one destroyed by noise (13), one of a unit that tells on and off only (30).
+
+Faults (N is how many times, 1 if not given; those that count look at commands for the bus):
+  reject[=N]            says ! to a command
+  outcome=SIGN[:N]      confirms as unacknowledged (#), corrupted ($), no-clock (%), too-long (') or
+                        bad-checksum (!), and does not send
+  unconfirmed[=N]       loses a confirmation
+  late-confirmation     confirms after the reply in place of before it
+  header=+1, header=-1  headers of statuses count a byte too many or too few
+  foreign-status        another client's status, codings 40 and 47, stands before each of ours
+  disorder              the lines of a status come last first
+  ghost[=N]             a binary status has a group and a unit too many
+  garble[=N]            the first line of a reply has a wrong checksum
+  lost-plus             the power-up sign is one + only
+  null                  a line `null` stands before each reply
+  silent-unit=UNIT      is there and does not answer
+  mute                  never says anything
+  stubborn              acknowledges interface options 1 and does not take them
+  power-cycle=N         is powered up anew at the Nth command
+  hang-up[=N]           closes a connection at once
+  old                   knows neither EXSTAT nor IDMON
+
+Once it answers, stdout has a line `cni IP:PORT` or `pci DEVICE`, then the line `ready`; with --json
+instead one line {{\"kind\":…,\"address\":…}}. One client at a time; a second is sent away.
+
+Examples:
+  ew-sim pci --listen 127.0.0.1:10001
+  ew-sim pci --pty --fault ghost --fault outcome=no-clock:3
 
 {}",
         Exit::HELP

@@ -56,6 +56,12 @@ pub(crate) enum SimError {
         /// Why.
         source: io::Error,
     },
+    /// A pseudo-terminal cannot be had.
+    #[error("cannot open a pseudo-terminal: {source}")]
+    Terminal {
+        /// Why.
+        source: io::Error,
+    },
     /// A thread cannot be had.
     #[error("cannot start a thread: {source}")]
     Thread {
@@ -85,6 +91,7 @@ impl SimError {
             SimError::Bus(error) => error.exit(),
             SimError::Unreadable { .. }
             | SimError::Listen { .. }
+            | SimError::Terminal { .. }
             | SimError::Thread { .. }
             | SimError::Output { .. } => Exit::Io,
         }
@@ -104,9 +111,11 @@ impl SimError {
             SimError::Thread { .. } => {
                 Some("with --by community all switches share one socket and one thread")
             }
-            SimError::Usage(_) | SimError::Unreadable { .. } | SimError::Output { .. } | SimError::Bus(_) => {
-                None
-            }
+            SimError::Usage(_)
+            | SimError::Terminal { .. }
+            | SimError::Unreadable { .. }
+            | SimError::Output { .. }
+            | SimError::Bus(_) => None,
         };
         hint.map(str::to_owned)
     }
