@@ -12,24 +12,39 @@ use serde_json::json;
 use std::fs::File;
 use std::path::Path;
 
+/// Which tags for which bus.
+pub(crate) struct Request<'a> {
+    pub(crate) file: &'a Path,
+    pub(crate) bus: Option<&'a str>,
+    pub(crate) network: Option<&'a str>,
+}
+
 /// Keeps the tags of a file for a bus.
 pub(crate) fn import(
     config: &Config,
-    file: &Path,
-    bus: Option<&str>,
+    request: &Request<'_>,
     json: bool,
     report: Report,
     out: &mut Output,
 ) -> Result<Exit, Failure> {
-    let bus = &one(config, bus)?.name;
+    let file = request.file;
+    let bus = &one(config, request.bus)?.name;
     let name = file.display().to_string();
     let opened = File::open(file).map_err(|e| Failure::new(Exit::Io, format!("cannot read {name}: {e}")))?;
-    let tags = match read_tag_file(&name, opened).map_err(failure)? {
+    let mut tags = match read_tag_file(&name, opened).map_err(failure)? {
         TagFile::Tags(tags) => tags,
         TagFile::Database(bytes) => {
             of_database(read_project(bytes).map_err(|e| Failure::of(Exit::Data, &e).of_part(&name))?)
         }
     };
+    if let Some(network) = request.network {
+        let known: Vec<_> = tags.networks.iter().map(|one| one.address.clone()).collect();
+        tags.networks.retain(|one| one.address == network);
+        if tags.networks.is_empty() {
+            return Err(Failure::new(Exit::Usage, format!("{name} has no network {network}"))
+                .hint(format!("it has: {}", known.join(" "))));
+        }
+    }
     let text = serde_json::to_string(&tags)
         .map_err(|e| Failure::new(Exit::Io, format!("the tags cannot be written: {e}")))?;
     Log::open(&config.log.url)?.keep_tags(bus, clock::now(), &text)?;

@@ -152,6 +152,9 @@ pub enum Command {
         /// The bus that it is of [default: the only one]
         #[arg(long)]
         bus: Option<String>,
+        /// Only this network of the project; for a bus whose backend calls it otherwise, as exec does [default: all]
+        #[arg(long, value_name = "N")]
+        network: Option<String>,
     },
     /// Tell what answers at the endpoint of each bus; nothing is kept
     #[command(after_help = format!("Example:\n  ew-cbus probe lobby --trace lobby.trace\n\n{}", Exit::HELP))]
@@ -215,7 +218,10 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             };
             diff::diff(&config, &request, json, report, out)
         }
-        Command::ImportTags { file, bus } => import::import(&config, file, bus.as_deref(), json, report, out),
+        Command::ImportTags { file, bus, network } => {
+            let request = import::Request { file, bus: bus.as_deref(), network: network.as_deref() };
+            import::import(&config, &request, json, report, out)
+        }
         Command::Probe { buses, talk } => probe::probe(&asker(talk)?, buses, json, out),
     }
 }

@@ -19,7 +19,9 @@ impl Tags {
                 None => discovery.warnings.push(Warning {
                     code: None,
                     object: Some(address.clone()),
-                    text: format!("the tag file has no network {address}"),
+                    text: format!(
+                        "the tag file has no network {address}; import-tags --network takes the one that is meant"
+                    ),
                 }),
             }
         }
