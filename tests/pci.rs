@@ -125,7 +125,7 @@ fn a_cni_is_discovered_whole() {
     assert_eq!(seen.sent_with("05FF007307"), 2 * 8);
     let notes = seen.notes.borrow();
     assert!(notes[0].contains("35 s for an application"), "{notes:?}");
-    assert!(notes[1].contains("8 units; applications [56, 57, 202, 228]: about 35 s"), "{notes:?}");
+    assert!(notes[1].contains("units: 8; applications [56, 57, 202, 228]: about 35 s"), "{notes:?}");
 }
 
 #[test]
@@ -286,6 +286,8 @@ fn a_level_is_read_or_its_absence_explained() {
         let why = |bus: &mut dyn Bus, address: GroupAddress| bus.get(&address).unwrap_err().to_string();
         assert!(why(bus, group(56, 12)).contains("two outputs disagree, or noise (FFFF)"));
         assert!(why(bus, group(56, 13)).contains("damaged by noise"));
+        let unnamed = GroupAddress { network: String::new(), ..group(56, 12) };
+        assert!(why(bus, unnamed).contains(": 00/56/12: two outputs"));
         assert!(why(bus, group(56, 99)).ends_with("00/56/99: no output unit tells a level of this group"));
         assert!(why(bus, group(202, 7)).contains("no lighting application"));
         assert!(why(bus, group(56, 255)).contains("255 stands for unused"));
@@ -294,8 +296,8 @@ fn a_level_is_read_or_its_absence_explained() {
         Ok(())
     });
     ended.unwrap();
-    // One block each; the conflict and the noise three times.
-    assert_eq!(seen.sent_with("05FF007307"), 3 + 3 + 3 + 1);
+    // One block each; conflicts and noise three times.
+    assert_eq!(seen.sent_with("05FF007307"), 3 + 3 + 3 + 3 + 1);
 }
 
 #[test]

@@ -68,6 +68,12 @@ fn connect<'a>(
     Ok(Box::new(PciBus { options, context, interface: Interface::new(session) }))
 }
 
+/// With the network, which may be left out.
+fn in_full(group: &GroupAddress) -> String {
+    let network = if group.network.is_empty() { LOCAL } else { &group.network };
+    format!("{network}/{}/{}", group.application, group.group)
+}
+
 impl PciBus<'_> {
     fn scan(&mut self) -> Scan<'_> {
         Scan::new(&self.options.name, &mut self.interface, &self.context)
@@ -78,7 +84,7 @@ impl PciBus<'_> {
         let no = |cause: &str, hint: &str| {
             Err(BusError::NoSuchObject {
                 endpoint: self.interface.endpoint().to_owned(),
-                object: group.to_string(),
+                object: in_full(group),
                 cause: cause.into(),
                 hint: Some(hint.into()),
             })
@@ -135,7 +141,7 @@ impl Bus for PciBus<'_> {
                 Some(Level::Absent) | None => {
                     return Err(BusError::NoSuchObject {
                         endpoint: self.interface.endpoint().to_owned(),
-                        object: group.to_string(),
+                        object: in_full(group),
                         cause: "no output unit tells a level of this group".into(),
                         hint: Some("`ew-cbus discover` lists the groups that are there".into()),
                     });
@@ -145,7 +151,7 @@ impl Bus for PciBus<'_> {
         }
         Err(BusError::NoSuchObject {
             endpoint: self.interface.endpoint().to_owned(),
-            object: group.to_string(),
+            object: in_full(group),
             cause,
             hint: None,
         })
