@@ -1,6 +1,6 @@
 //! The trait that every backend implements, and what it is given.
 
-use crate::{Backend, BusError, BusOptions, Discovery, Levels, Measurement, Trace};
+use crate::{Backend, BusError, BusOptions, Discovery, Levels, Measurement, Trace, exec, pci};
 use ew_core::{Secret, SecretSource, Timestamp};
 use std::fmt;
 use std::path::Path;
@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 /// A group on a bus.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupAddress {
-    /// The network as its backend writes it, such as `254`; the exec dialect has `00`.
+    /// The network as its backend writes it, such as `254`; the exec dialect has `00`. Empty: the only one, or the one
+    /// that the interface is on.
     pub network: String,
     /// Application, 0..255.
     pub application: u8,
@@ -77,12 +78,26 @@ pub trait Bus {
 
 /// Connects to a bus.
 pub fn open<'a>(options: &'a BusOptions, context: Context<'a>) -> Result<Box<dyn Bus + 'a>, BusError> {
-    drop(context);
-    let kind = match options.backend {
-        Backend::Exec(_) => "exec",
-        Backend::Cgate(_) => "cgate",
-        Backend::Cni(_) => "cni",
-        Backend::Pci(_) => "pci",
-    };
-    Err(BusError::NotSupported { endpoint: options.name.clone(), what: format!("backend {kind}") })
+    match &options.backend {
+        Backend::Exec(exec) => exec::open(options, exec, context),
+        Backend::Cgate(_) => Err(not_built(options, "cgate")),
+        Backend::Cni(_) | Backend::Pci(_) => pci::open(options, context),
+    }
+}
+
+fn not_built(options: &BusOptions, kind: &str) -> BusError {
+    BusError::NotSupported { endpoint: options.name.clone(), what: format!("backend {kind}") }
+}
+
+/// The same for tests against a simulator: a PCI or CNI is asked with the pauses of a hundredth that a real one could
+/// not take. Where debug assertions are off it is [`open`].
+#[doc(hidden)]
+pub fn open_hurried<'a>(
+    options: &'a BusOptions,
+    context: Context<'a>,
+) -> Result<Box<dyn Bus + 'a>, BusError> {
+    match &options.backend {
+        Backend::Cni(_) | Backend::Pci(_) => pci::open_hurried(options, context),
+        _ => open(options, context),
+    }
 }

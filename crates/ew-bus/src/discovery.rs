@@ -109,6 +109,24 @@ pub struct Application {
     pub kind: Option<String>,
 }
 
+/// What an application is for, by its number; none for those without a name of their own.
+pub fn application_kind(address: u8) -> Option<&'static str> {
+    match address {
+        0x19 => Some("temperature"),
+        0x30..=0x5F => Some("lighting"),
+        0x88 => Some("heating"),
+        0xAC => Some("air_conditioning"),
+        0xCA => Some("trigger"),
+        0xCB => Some("enable"),
+        0xCE => Some("error_reporting"),
+        0xD0 => Some("security"),
+        0xD1 => Some("metering"),
+        0xDF => Some("clock"),
+        0xE4 => Some("measurement"),
+        _ => None,
+    }
+}
+
 /// A group of an application.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Group {
@@ -267,6 +285,36 @@ pub struct Levels {
     pub incomplete_reasons: Vec<String>,
     /// What a person should know.
     pub warnings: Vec<Warning>,
+}
+
+/// Networks in the order of their numbers, others after them by name.
+pub fn network_order(address: &str) -> (u32, &str) {
+    (address.parse().unwrap_or(u32::MAX), address)
+}
+
+impl Discovery {
+    /// Brings every list into the order of addresses, so that two discoveries compare well.
+    pub fn sort(&mut self) {
+        self.networks.sort_by(|a, b| network_order(&a.address).cmp(&network_order(&b.address)));
+        self.applications.sort_by(|a, b| {
+            (network_order(&a.network), a.address).cmp(&(network_order(&b.network), b.address))
+        });
+        self.groups.sort_by(|a, b| {
+            let key = |g: &Group| (g.application, g.address);
+            (network_order(&a.network), key(a)).cmp(&(network_order(&b.network), key(b)))
+        });
+        self.units.sort_by(|a, b| {
+            (network_order(&a.network), a.address).cmp(&(network_order(&b.network), b.address))
+        });
+        self.unit_groups.sort_by(|a, b| {
+            let key = |g: &UnitGroup| (g.unit, g.application, g.group);
+            (network_order(&a.network), key(a)).cmp(&(network_order(&b.network), key(b)))
+        });
+        self.measurements.sort_by(|a, b| {
+            let key = |m: &Measurement| (m.device, m.channel);
+            (network_order(&a.network), key(a)).cmp(&(network_order(&b.network), key(b)))
+        });
+    }
 }
 
 mod time {

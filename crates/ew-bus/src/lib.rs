@@ -4,16 +4,25 @@
 //! cannot tell is none, never guessed. Nothing but [`Bus::set`] ever writes to a bus.
 
 mod bus;
+mod diff;
 mod discovery;
 mod error;
+mod exec;
 mod options;
+mod pci;
+mod tags;
 mod trace;
 
-pub use bus::{Bus, Context, GroupAddress, open};
+pub use bus::{Bus, Context, GroupAddress, open, open_hurried};
+pub use diff::{Change, ChangeKind, diff};
 pub use discovery::{
     Application, Discovery, Group, GroupState, LevelSource, Levels, Measurement, Network, Origin, Unit,
-    UnitGroup, Warning,
+    UnitGroup, Warning, application_kind, network_order,
 };
 pub use error::BusError;
 pub use options::{Backend, BusOptions, Cgate, Cni, Exec, Pci};
+pub use tags::{
+    TagApplication, TagFile, TagGroup, TagNetwork, TagUnit, Tags, read_tag_file, tag_address, tag_text,
+    tags_from_xml,
+};
 pub use trace::Trace;

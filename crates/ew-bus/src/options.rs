@@ -31,6 +31,21 @@ pub struct BusOptions {
     pub backend: Backend,
 }
 
+impl BusOptions {
+    /// The far side in a message and as the name of its lock: `cni 192.0.2.20:10001`. No secret is in it.
+    pub fn endpoint(&self) -> String {
+        match &self.backend {
+            Backend::Exec(exec) => format!("exec {}", exec.command.join(" ")),
+            Backend::Cgate(Cgate { host: Some(host), port, .. }) => format!("cgate {host}:{port}"),
+            Backend::Cgate(cgate) => {
+                format!("cgate {}", cgate.command.iter().flatten().cloned().collect::<Vec<_>>().join(" "))
+            }
+            Backend::Cni(cni) => format!("cni {}:{}", cni.host, cni.port),
+            Backend::Pci(pci) => format!("pci {}", pci.device.display()),
+        }
+    }
+}
+
 /// `[cbus.backend.KIND]`: exactly one.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -51,6 +66,7 @@ pub enum Backend {
 #[serde(deny_unknown_fields)]
 pub struct Exec {
     /// The program and its arguments.
+    #[serde(deserialize_with = "command")]
     pub command: Vec<String>,
 }
 
@@ -102,6 +118,14 @@ pub struct Pci {
     /// Its speed, bit/s.
     #[serde(default = "pci_baud")]
     pub baud: u32,
+}
+
+fn command<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let command = Vec::<String>::deserialize(deserializer)?;
+    match command.first().is_some_and(|program| !program.is_empty()) {
+        true => Ok(command),
+        false => Err(de::Error::custom("the command is empty")),
+    }
 }
 
 /// Host and command are two ways to one server.

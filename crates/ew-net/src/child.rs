@@ -39,6 +39,7 @@ pub struct Child {
     child: std::process::Child,
     stdin: Option<mpsc::Sender<String>>,
     lines: Receiver<Result<String, String>>,
+    unfinished: Arc<Mutex<Vec<u8>>>,
     stderr: Arc<Mutex<Vec<u8>>>,
     limits: ChildLimits,
     over: Option<ExitStatus>,
@@ -64,7 +65,7 @@ impl Child {
             .spawn()?;
         let (say, said) = mpsc::channel::<String>();
         let (tell, lines) = mpsc::channel();
-        let stderr = Arc::new(Mutex::new(Vec::new()));
+        let (stderr, unfinished) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
         // Each thread ends with its pipe, and that with the process group.
         if let Some(mut stdin) = child.stdin.take() {
             thread::spawn(move || {
@@ -77,13 +78,16 @@ impl Child {
             });
         }
         if let Some(stdout) = child.stdout.take() {
-            thread::spawn(move || read_lines(BufReader::new(stdout), limits.line_bytes_max, &tell));
+            let unfinished = Arc::clone(&unfinished);
+            thread::spawn(move || {
+                read_lines(BufReader::new(stdout), limits.line_bytes_max, &unfinished, &tell);
+            });
         }
         if let Some(pipe) = child.stderr.take() {
             let kept = Arc::clone(&stderr);
             thread::spawn(move || keep(pipe, &kept));
         }
-        Ok(Child { child, stdin: Some(say), lines, stderr, limits, over: None })
+        Ok(Child { child, stdin: Some(say), lines, unfinished, stderr, limits, over: None })
     }
 
     /// Says a line, which is to end with a line feed.
@@ -103,12 +107,21 @@ impl Child {
         }
     }
 
+    /// Whether it still runs. Its stdout may outlive it, in the hands of a process that it started.
+    pub fn is_running(&self) -> bool {
+        self.over.is_none() && !self.is_zombie()
+    }
+
     /// How it ended, if it does within the grace time once nothing more is said. What it left behind in its process
     /// group is ended too.
     pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.ended_within(self.limits.grace)
+    }
+
+    fn ended_within(&mut self, patience: Duration) -> Option<ExitStatus> {
         self.stdin = None;
-        let until = Instant::now() + self.limits.grace;
-        while self.over.is_none() && !self.is_zombie() {
+        let until = Instant::now() + patience;
+        while self.is_running() {
             if Instant::now() >= until {
                 return None;
             }
@@ -142,15 +155,24 @@ impl Child {
         }
     }
 
+    /// What it wrote on stdout since its last line end.
+    pub fn unfinished(&self) -> String {
+        text(&self.unfinished)
+    }
+
     /// The beginning of what it wrote on stderr so far.
     pub fn stderr(&self) -> String {
-        let kept = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&kept).into_owned()
+        text(&self.stderr)
     }
 
     /// Ends it, and whatever it started, and takes its exit status, so that nothing of it is left.
     pub fn end(&mut self) {
-        if self.ended().is_some() {
+        self.end_after(self.limits.grace);
+    }
+
+    /// The same, with SIGTERM so long after its stdin was closed.
+    pub fn end_after(&mut self, patience: Duration) {
+        if self.ended_within(patience).is_some() {
             return;
         }
         self.signal(Signal::TERM);
@@ -167,24 +189,55 @@ impl Drop for Child {
     }
 }
 
-fn read_lines(mut stdout: impl BufRead, line_bytes_max: u64, tell: &mpsc::Sender<Result<String, String>>) {
+fn text(bytes: &Mutex<Vec<u8>>) -> String {
+    String::from_utf8_lossy(&bytes.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+}
+
+fn read_lines(
+    mut stdout: impl BufRead,
+    line_bytes_max: u64,
+    unfinished: &Mutex<Vec<u8>>,
+    tell: &mpsc::Sender<Result<String, String>>,
+) {
     loop {
-        let mut line = Vec::new();
-        let read = stdout.by_ref().take(line_bytes_max).read_until(b'\n', &mut line);
-        let told = match read {
-            Ok(0) => return,
-            Ok(_) if line.last() == Some(&b'\n') => {
-                String::from_utf8(line).map_err(|_| "its line is no UTF-8".to_owned())
-            }
-            Ok(_) if line.len() as u64 == line_bytes_max => {
-                Err(format!("its line is longer than {line_bytes_max} bytes"))
-            }
-            Ok(_) => Err("its last line breaks off".to_owned()),
-            Err(e) => Err(crate::plain(&e)),
+        let told = match next_line(&mut stdout, line_bytes_max, unfinished) {
+            Ok(None) => return,
+            Ok(Some(line)) => Ok(line),
+            Err(why) => Err(why),
         };
         let is_over = told.is_err();
         if tell.send(told).is_err() || is_over {
             return;
+        }
+    }
+}
+
+/// The next line, or none at the end; what there is of it meanwhile is for others to see.
+fn next_line(
+    stdout: &mut impl BufRead,
+    line_bytes_max: u64,
+    unfinished: &Mutex<Vec<u8>>,
+) -> Result<Option<String>, String> {
+    loop {
+        let piece = match stdout.fill_buf() {
+            Ok(piece) => piece,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(crate::plain(&e)),
+        };
+        let mut line = unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+        if piece.is_empty() {
+            return if line.is_empty() { Ok(None) } else { Err("its last line breaks off".to_owned()) };
+        }
+        let end = piece.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
+        let used = end.unwrap_or(piece.len());
+        line.extend_from_slice(&piece[..used]);
+        stdout.consume(used);
+        if line.len() as u64 > line_bytes_max {
+            return Err(format!("its line is longer than {line_bytes_max} bytes"));
+        }
+        if end.is_some() {
+            let line = String::from_utf8(std::mem::take(&mut *line));
+            return line.map(Some).map_err(|_| "its line is no UTF-8".to_owned());
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The command line.
 
+use crate::cbus_cli::CbusCliOptions;
+use crate::pci::PciOptions;
 use crate::snmp::{FaultSpec, UserSpec};
 use clap::{Parser, Subcommand, ValueEnum};
 use ew_cli::Common;
@@ -34,6 +36,12 @@ pub(crate) enum Simulator {
     /// EnergyWise switches that answer SNMP v1, v2c and v3 over UDP
     #[command(after_help = snmp_help())]
     Snmp(SnmpOptions),
+    /// A C-Bus command line with the ready> prompt, for backend exec: over a CNI or PCI, or a bus in memory
+    #[command(name = "cbus-cli", after_help = cbus_cli_help())]
+    CbusCli(CbusCliOptions),
+    /// A C-Bus PC interface: a CNI on TCP or a PCI on a pseudo-terminal, with a small network behind it
+    #[command(after_help = pci_help())]
+    Pci(PciOptions),
 }
 
 /// How switches in one process are told apart.
@@ -123,7 +131,7 @@ fn top_help() -> String {
 Example:
   ew-sim snmp --listen 127.0.0.1:16161
 
-`ew-sim snmp --help` tells more.
+`ew-sim snmp --help` tells more, and so with the others.
 
 {}",
         Exit::HELP
@@ -162,6 +170,64 @@ Examples:
       127.0.0.1:16161 1.3.6.1.2.1.1.5.0
   ew-sim snmp --listen 127.0.0.1:16161 --switches 100 --by community --drift \\
       --fault silent=sw0002 --fault slow=sw0003:500ms --fault lossy=all:5
+
+{}",
+        Exit::HELP
+    )
+}
+
+fn cbus_cli_help() -> String {
+    format!(
+        "\
+Commands on stdin, one a line; each reply ends with a line ready>:
+  D                   what is on the bus: unit:N,network:PATH[,apps:N,… | ,groups:N,…]
+  Ga=APP,g=GROUP      a level: level:N
+  Sa=APP,g=GROUP,l=N  sets it
+What cannot be done is answered with error: and the reason. Over a real interface D takes a minute or two
+(raise reply_timeout of the bus), and levels are those of the scan for a minute.
+
+Examples:
+  ew-sim cbus-cli --fake
+  command = [\"ew-sim\", \"cbus-cli\", \"192.0.2.20:10001\"]   in [cbus.backend.exec]
+  command = [\"ew-sim\", \"cbus-cli\", \"/dev/ttyS0\"]
+
+{}",
+        Exit::HELP
+    )
+}
+
+fn pci_help() -> String {
+    format!(
+        "\
+The network has relays, dimmers, a key input, a sensor and groups of lighting 56 and 57, one of them in
+conflict (12), one destroyed by noise (13), one of a unit that tells on and off only (30).
+
+Faults (N is how many times, 1 if not given; those that count look at commands for the bus):
+  reject[=N]            says ! to a command
+  outcome=SIGN[:N]      confirms as unacknowledged (#), corrupted ($), no-clock (%), too-long (') or
+                        bad-checksum (!), and does not send
+  unconfirmed[=N]       loses a confirmation
+  late-confirmation     confirms after the reply in place of before it
+  header=+1, header=-1  headers of statuses count a byte too many or too few
+  foreign-status        another client's status, codings 40 and 47, stands before each of ours
+  disorder              the lines of a status come last first
+  ghost[=N]             a binary status has a group and a unit too many
+  garble[=N]            the first line of a reply has a wrong checksum
+  lost-plus             the power-up sign is one + only
+  null                  a line `null` stands before each reply
+  silent-unit=UNIT      is there and does not answer
+  mute                  never says anything
+  stubborn              acknowledges interface options 1 and does not take them
+  power-cycle=N         is powered up anew at the Nth command
+  hang-up[=N]           closes a connection at once
+  old                   knows neither EXSTAT nor IDMON
+
+Once it answers, stdout has a line `cni IP:PORT` or `pci DEVICE`, then the line `ready`; with --json
+instead one line {{\"kind\":…,\"address\":…}}. One client at a time; a second is sent away.
+
+Examples:
+  ew-sim pci --listen 127.0.0.1:10001
+  ew-sim pci --pty --fault ghost --fault outcome=no-clock:3
 
 {}",
         Exit::HELP

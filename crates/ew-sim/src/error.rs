@@ -37,11 +37,28 @@ pub(crate) enum SimError {
         /// Why.
         source: io::Error,
     },
+    /// A level of a bus in memory that is none; `line` counts from 1.
+    #[error("{}: line {line}: it is no level", file.display())]
+    BadLevel {
+        /// The file as it was named on the command line.
+        file: PathBuf,
+        /// Where, from 1.
+        line: usize,
+    },
+    /// The interface behind the dialect.
+    #[error(transparent)]
+    Bus(#[from] ew_bus::BusError),
     /// A socket cannot be had.
     #[error("cannot listen on {address}: {source}")]
     Listen {
         /// The address asked for.
         address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// A pseudo-terminal cannot be had.
+    #[error("cannot open a pseudo-terminal: {source}")]
+    Terminal {
         /// Why.
         source: io::Error,
     },
@@ -70,17 +87,23 @@ impl SimError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             SimError::Usage(_) => Exit::Usage,
-            SimError::BadRow { .. } | SimError::NoRows { .. } => Exit::Data,
+            SimError::BadRow { .. } | SimError::NoRows { .. } | SimError::BadLevel { .. } => Exit::Data,
+            SimError::Bus(error) => error.exit(),
             SimError::Unreadable { .. }
             | SimError::Listen { .. }
+            | SimError::Terminal { .. }
             | SimError::Thread { .. }
             | SimError::Output { .. } => Exit::Io,
         }
     }
 
     /// What the user can do about it.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
-        match self {
+    pub(crate) fn hint(&self) -> Option<String> {
+        if let SimError::Bus(error) = self {
+            return error.hint();
+        }
+        let hint = match self {
+            SimError::BadLevel { .. } => Some("a level is level:APP,GROUP=LEVEL, for example level:56,1=255"),
             SimError::BadRow { .. } | SimError::NoRows { .. } => {
                 Some("a row is OID|TAG|VALUE, for example 1.3.6.1.2.1.1.5.0|4|sw0001")
             }
@@ -88,8 +111,13 @@ impl SimError {
             SimError::Thread { .. } => {
                 Some("with --by community all switches share one socket and one thread")
             }
-            SimError::Usage(_) | SimError::Unreadable { .. } | SimError::Output { .. } => None,
-        }
+            SimError::Usage(_)
+            | SimError::Terminal { .. }
+            | SimError::Unreadable { .. }
+            | SimError::Output { .. }
+            | SimError::Bus(_) => None,
+        };
+        hint.map(str::to_owned)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod append;
 mod audit;
+mod bus;
 mod care;
 mod clock;
 mod coverage;
@@ -16,6 +17,7 @@ mod log;
 mod manifest;
 mod occupied;
 mod progress;
+mod project;
 mod read;
 mod rebuild;
 mod record;
@@ -28,6 +30,7 @@ mod verify;
 
 pub use append::{AppendError, Appended, PollDetail};
 pub use audit::{Audit, Fault, Version};
+pub use bus::StoredDiscovery;
 pub use coverage::Standing;
 pub use error::StoreError;
 pub use late::LateSlice;
@@ -35,6 +38,7 @@ pub use ledger::{Delivery, Job, Ledger};
 pub use log::{Log, WRITE_WAIT};
 pub use manifest::MANIFEST_SUFFIX;
 pub use progress::{Attempt, Progress};
+pub use project::{ProjectDb, ProjectError, read_project};
 pub use read::{GAPS_LISTED_MAX, Gap, PointInfo, Seqs, Snapshot, Stats, Total};
 pub use rebuild::{FoundThere, Matched, Rebuilt, RebuiltFile, Unmatched};
 pub use record::{NewSlice, Placed};

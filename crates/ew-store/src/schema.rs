@@ -160,13 +160,27 @@ create table run (                          -- the last run of each job, also on
 ";
 
 /// A rebuilt slice may have a file that the log does not give, until its rows come back. And how many intervals a file
-/// has tells how many rows the log's points make in it. What a poll finds out of a device need not be asked again.
+/// has tells how many rows the log's points make in it. What a poll finds out of a device need not be asked again. What
+/// was found on buses, and what their groups are called.
 const STEP_3: &str = "
 alter table slice add column unmatched text;        -- the log does not give its file; what tells that it does: 'file', 'rows'
 alter table slice add column intervals integer;     -- how many its rows are of; 0: they are the log's own; null: not kept then
 create table device (
     point text primary key,                 -- of the switch
     memory text not null                    -- what its last poll left to the next, JSON
+) strict, without rowid;
+create table discovery (
+    id integer primary key,
+    bus text not null,
+    at integer not null,                    -- when it began
+    complete integer,                       -- null: the backend cannot tell
+    document text not null                  -- all of it, JSON
+) strict;
+create index discovery_by_bus on discovery (bus, id);
+create table bus_tags (                     -- of the tag file that was imported last
+    bus text primary key,
+    at integer not null,
+    document text not null                  -- JSON
 ) strict, without rowid;
 ";
 
