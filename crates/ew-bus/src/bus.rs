@@ -1,6 +1,6 @@
 //! The trait that every backend implements, and what it is given.
 
-use crate::{Backend, BusError, BusOptions, Discovery, Levels, Measurement, Trace, exec};
+use crate::{Backend, BusError, BusOptions, Discovery, Levels, Measurement, Trace, cgate, exec};
 use ew_core::{Secret, SecretSource, Timestamp};
 use std::fmt;
 use std::path::Path;
@@ -80,7 +80,7 @@ pub trait Bus {
 pub fn open<'a>(options: &'a BusOptions, context: Context<'a>) -> Result<Box<dyn Bus + 'a>, BusError> {
     match &options.backend {
         Backend::Exec(exec) => exec::open(options, exec, context),
-        Backend::Cgate(_) => Err(not_built(options, "cgate")),
+        Backend::Cgate(cgate) => cgate::open(options, cgate, context),
         Backend::Cni(_) => Err(not_built(options, "cni")),
         Backend::Pci(_) => Err(not_built(options, "pci")),
     }

@@ -4,6 +4,7 @@
 //! cannot tell is none, never guessed. Nothing but [`Bus::set`] ever writes to a bus.
 
 mod bus;
+mod cgate;
 mod discovery;
 mod error;
 mod exec;
