@@ -56,6 +56,12 @@ pub(crate) enum SimError {
         /// Why.
         source: io::Error,
     },
+    /// No certificate, or no TLS with it.
+    #[error("cannot prepare TLS: {reason}")]
+    Tls {
+        /// In the library's words.
+        reason: String,
+    },
     /// A thread cannot be had.
     #[error("cannot start a thread: {source}")]
     Thread {
@@ -86,6 +92,7 @@ impl SimError {
             SimError::Unreadable { .. }
             | SimError::Listen { .. }
             | SimError::Thread { .. }
+            | SimError::Tls { .. }
             | SimError::Output { .. } => Exit::Io,
         }
     }
@@ -104,9 +111,11 @@ impl SimError {
             SimError::Thread { .. } => {
                 Some("with --by community all switches share one socket and one thread")
             }
-            SimError::Usage(_) | SimError::Unreadable { .. } | SimError::Output { .. } | SimError::Bus(_) => {
-                None
-            }
+            SimError::Usage(_)
+            | SimError::Unreadable { .. }
+            | SimError::Output { .. }
+            | SimError::Tls { .. }
+            | SimError::Bus(_) => None,
         };
         hint.map(str::to_owned)
     }

@@ -1,10 +1,11 @@
 //! Simulators of the gear that a site has, with its faults, for trials and tests.
 //!
 //! `ew-sim snmp` plays EnergyWise switches to SNMP v1, v2c and v3 clients, `ew-sim cbus-cli` the child of C-Bus's exec
-//! backend. They share no protocol code with the programs that they are used to test; only over a real interface is
+//! backend, `ew-sim cgate` a C-Gate server. They share no protocol code with the programs that they are used to test; only over a real interface is
 //! cbus-cli a translator, by the backends of ew-bus.
 
 mod cbus_cli;
+mod cgate;
 mod cli;
 mod error;
 mod snmp;
@@ -27,6 +28,13 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         None => Err(Failure::new(Exit::Usage, "nothing to do").hint("see ew-sim --help for the simulators")),
         Some(cli::Simulator::Snmp(options)) => {
             serve(options, args.common.json, out.writer())?;
+            Ok(Exit::Ok)
+        }
+        Some(cli::Simulator::Cgate(options)) => {
+            match cgate::run(options, args.common.json, out.writer()) {
+                Err(SimError::Output { source }) if source.kind() == std::io::ErrorKind::BrokenPipe => {}
+                ended => ended?,
+            }
             Ok(Exit::Ok)
         }
         Some(cli::Simulator::CbusCli(options)) => {

@@ -13,7 +13,7 @@ pub(crate) struct Faults {
     pub(crate) tls_port: bool,
     /// 421 in place of the banner.
     pub(crate) refused: bool,
-    /// The connection ends amid the reply to commands that begin so; so often, else always.
+    /// The connection ends amid the reply to commands that begin with these words; so often, else always.
     pub(crate) cut: Vec<(String, Option<u32>)>,
     /// No reply to commands that begin so.
     pub(crate) stalled: Vec<String>,
@@ -133,9 +133,14 @@ impl Faults {
     }
 }
 
-/// Whether a command, in capitals, begins like one of these.
+/// Whether a command, in capitals, begins with the words of one of these.
 pub(crate) fn is_one_of(command: &str, beginnings: &[String]) -> bool {
-    beginnings.iter().any(|beginning| command.starts_with(beginning.as_str()))
+    beginnings.iter().any(|beginning| begins(command, beginning))
+}
+
+/// Whether a command, in capitals, begins with these words.
+pub(crate) fn begins(command: &str, beginning: &str) -> bool {
+    command.strip_prefix(beginning).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
 }
 
 #[cfg(test)]

@@ -152,7 +152,7 @@ impl Network {
     /// The units that act on a group.
     pub(crate) fn units_of(&self, application: u8, group: u8) -> impl Iterator<Item = u8> {
         let acts = move |unit: &&Unit| {
-            // The trigger groups of the project are above none of its lighting groups, so a group tells its application.
+            // A unit tells its groups without their applications; a number that both have counts for both.
             let is_of = unit.applications.contains(&application);
             is_of && unit.groups.contains(&group)
         };
