@@ -157,7 +157,10 @@ fn a_discovery_keeps_bus_and_database_apart_and_only_reads() {
 
     let unit = |address: u8| found.units.iter().find(|u| u.network == "254" && u.address == address).unwrap();
     assert_eq!((unit(3).duplicate, unit(3).kind.as_deref(), unit(3).in_db), (yes, Some("RELDN12"), yes));
-    assert_eq!((unit(4).duplicate, unit(4).volts, unit(4).part_name.as_deref()), (no, Some(31.5), Some("DIMMER1")));
+    assert_eq!(
+        (unit(4).duplicate, unit(4).volts, unit(4).part_name.as_deref()),
+        (no, Some(31.5), Some("DIMMER1"))
+    );
     assert_eq!((unit(5).kind.as_deref(), unit(5).tag.as_deref()), (Some("KEYGL5"), Some("Hall keys")));
     assert_eq!((unit(6).in_db, unit(6).on_bus, unit(6).online_status.as_deref()), (no, yes, Some("new")));
 
@@ -270,7 +273,10 @@ fn a_channel_never_heard_has_no_reading() {
     let run = Run::new(&server.toml("", HOME));
     let readings = run.with(|bus| bus.measure()).unwrap();
     let [heard, never] = &readings[..] else { panic!("{readings:?}") };
-    assert_eq!((heard.value.as_deref(), heard.exponent, heard.unit.as_deref()), (Some("10234"), Some(-2), Some("W")));
+    assert_eq!(
+        (heard.value.as_deref(), heard.exponent, heard.unit.as_deref()),
+        (Some("10234"), Some(-2), Some("W"))
+    );
     assert_eq!((heard.age_ms, heard.valid, heard.device, heard.channel), (Some(1500), true, 1, 1));
     assert_eq!((&never.value, never.age_ms, never.unit_code, never.valid), (&None, None, None, false));
     assert_reads_only(&server.commands());
@@ -329,7 +335,11 @@ fn a_network_that_is_being_synchronised_is_not_believed() {
         found.incomplete_reasons,
         ["network 254 is not up: State=sync InterfaceState=running SyncState=units"]
     );
-    assert!(found.groups.iter().all(|g| g.level.is_none() && g.state != GroupState::Absent), "{:?}", found.groups);
+    assert!(
+        found.groups.iter().all(|g| g.level.is_none() && g.state != GroupState::Absent),
+        "{:?}",
+        found.groups
+    );
     let levels = run.with(|bus| bus.levels(None)).unwrap();
     assert!(!levels.groups.is_empty() && levels.groups.iter().all(|g| g.level.is_none()));
     assert_eq!(levels.incomplete_reasons.len(), 1);
@@ -359,7 +369,8 @@ fn nothing_is_opened_unless_allowed() {
     run.allow_open = true;
     assert_eq!(run.discover().unwrap().complete, Some(true));
     let notes = run.notes.borrow();
-    let expect = ["loading and starting project HOME", "opening network //HOME/253", "opening network //HOME/254"];
+    let expect =
+        ["loading and starting project HOME", "opening network //HOME/253", "opening network //HOME/254"];
     assert_eq!(*notes, expect);
     let opened = |c: &&String| c.starts_with("PROJECT ") || c.starts_with("NET ");
     let commands = server.commands();
@@ -386,12 +397,14 @@ fn a_level_that_cannot_be_had_is_null_with_its_reason() {
 #[test]
 fn older_servers_have_poorer_trees() {
     let whole = discovered("");
-    let units = |found: &Discovery| found.units.iter().map(|u| (u.address, u.kind.clone())).collect::<Vec<_>>();
+    let units =
+        |found: &Discovery| found.units.iter().map(|u| (u.address, u.kind.clone())).collect::<Vec<_>>();
     let plain = discovered("--fault unsupported:TREEXMLDETAIL");
     assert_eq!((units(&plain), plain.complete), (units(&whole), Some(true)));
     let oldest = discovered("--fault unsupported:TREEXMLDETAIL --fault unsupported:TREEXML");
     assert_eq!((units(&oldest), oldest.complete), (units(&whole), Some(true)));
-    let xml_only = discovered("--fault unsupported:TREE");
+    let mut xml_only = discovered("--fault unsupported:TREE");
+    assert_eq!(std::mem::take(&mut xml_only.warnings).len(), 2);
     assert_eq!(told(xml_only), told(whole));
 }
 
@@ -452,11 +465,15 @@ fn a_silent_server_is_given_up_with_what_it_may_be() {
 fn a_tls_port_is_known_by_its_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let real = format!("--tls {}/ca.pem", dir.path().display());
-    for arguments in ["--fault tls-port", real.as_str()] {
+    let cases = [
+        ("--fault tls-port", "it answers in TLS"),
+        (real.as_str(), "it is silent, and hangs up when spoken to"),
+    ];
+    for (arguments, cause) in cases {
         let server = server(arguments);
         let run = Run::new(&server.toml("start_timeout = \"2s\"", HOME));
         let (_, text, hint) = error(run.discover());
-        assert!(text.ends_with("wait for the banner: it answers in TLS"), "{arguments}: {text}");
+        assert!(text.ends_with(&format!("wait for the banner: {cause}")), "{arguments}: {text}");
         assert!(hint.contains("tls = true") && hint.contains("minus 100"), "{hint}");
     }
 }
@@ -474,7 +491,8 @@ fn tls_is_verified_by_the_servers_own_certificate_and_name() {
     let (refused, text, hint) = error(Run::new(&server.toml("", &tls(&ca))).discover());
     assert_eq!(refused.exit(), Exit::Refused, "{text}");
     assert!(hint.contains("server_name = \"localhost\""), "{text}; {hint}");
-    let (refused, text, hint) = error(Run::new(&server.toml("", &tls("server_name = \"localhost\""))).discover());
+    let (refused, text, hint) =
+        error(Run::new(&server.toml("", &tls("server_name = \"localhost\""))).discover());
     assert_eq!(refused.exit(), Exit::Refused, "{text}");
     assert!(text.contains("not trusted") && hint.contains("ca_file"), "{text}; {hint}");
     let (local, text, _) = error(Run::new(&server.toml("", &tls("ca_file = \"none.pem\""))).discover());
@@ -505,7 +523,10 @@ fn a_connection_lost_amid_a_reply_is_made_again() {
     assert_eq!(found.complete, Some(true));
     let notes = run.notes.borrow();
     assert_eq!(notes.len(), 1);
-    assert!(notes[0].ends_with("TREEXMLDETAIL //HOME/253: the connection was lost; connecting again in 1 s"), "{notes:?}");
+    assert!(
+        notes[0].ends_with("TREEXMLDETAIL //HOME/253: the connection was lost; connecting again in 1 s"),
+        "{notes:?}"
+    );
     assert!(run.trace().contains("< \"\"\n"));
 }
 
@@ -516,7 +537,11 @@ fn a_connection_lost_again_and_again_keeps_what_came_before() {
     run.deadline = Duration::from_millis(2500);
     let found = run.discover().unwrap();
     assert_eq!((found.complete, found.networks.len() >= 1), (Some(false), true));
-    assert!(found.incomplete_reasons[0].contains("the connection was lost"), "{:?}", found.incomplete_reasons);
+    assert!(
+        found.incomplete_reasons[0].contains("the connection was lost"),
+        "{:?}",
+        found.incomplete_reasons
+    );
 }
 
 #[test]
@@ -553,7 +578,9 @@ fn nobody_there_is_tried_again_inside_the_deadline() {
 
 #[test]
 fn a_pipe_is_as_good_as_a_port() {
-    let toml = format!("name = \"lobby\"\n[backend.cgate]\ncommand = [{EW_SIM:?}, \"cgate\", \"--stdio\"]\n{HOME}\n");
+    let toml = format!(
+        "name = \"lobby\"\n[backend.cgate]\ncommand = [{EW_SIM:?}, \"cgate\", \"--stdio\"]\n{HOME}\n"
+    );
     let found = Run::new(&toml).discover().unwrap();
     assert!(found.endpoint.starts_with("cgate by "), "{}", found.endpoint);
     assert_eq!(told(found), told(discovered("")));

@@ -16,6 +16,8 @@ pub(crate) struct Told {
     /// None: neither tree could be had.
     pub(crate) units: Option<Vec<TreeUnit>>,
     pub(crate) groups: Vec<TreeGroup>,
+    /// Those groups are all that there are.
+    pub(crate) is_tree: bool,
     /// None: no tags could be had.
     pub(crate) db: Option<DbNetwork>,
 }
@@ -63,7 +65,12 @@ impl CgateBus<'_> {
     }
 
     /// An error where the rest of the network is not known; what came before it is kept.
-    fn discover_network(&mut self, project: &str, network: u8, found: &mut Discovery) -> Result<(), BusError> {
+    fn discover_network(
+        &mut self,
+        project: &str,
+        network: u8,
+        found: &mut Discovery,
+    ) -> Result<(), BusError> {
         let object = format!("//{project}/{network}");
         let state = self.settled(&object)?;
         if !state.is_up() {
@@ -90,6 +97,12 @@ impl CgateBus<'_> {
         }
 
         let applications = self.ask_applications(&object, &told)?;
+        if !told.is_tree {
+            for application in applications.keys() {
+                let reply = self.session.ask(&format!("GET {object}/{application}/* Units"))?;
+                told.groups.extend(tree::groups_of_units(&reply.rows, network, *application));
+            }
+        }
         for (address, tag) in &applications {
             found.applications.push(Application {
                 bus: found.bus.clone(),
@@ -149,10 +162,10 @@ impl CgateBus<'_> {
         let reply = self.session.ask(&command)?;
         let (units, groups) = tree::of_rows(&reply.rows);
         for row in reply.faults() {
-            found.warnings.push(warning(Some(row.code), object, row.text.clone()));
+            found.warnings.push(warning(Some(row.code), object, format!("TREE: {}", row.text)));
         }
+        told.is_tree = reply.fault().is_none();
         match (told.units.is_some(), reply.fault()) {
-            // Without TREE the units tell their groups still, and the levels theirs.
             (true, _) => {}
             (false, None) => told.units = Some(units),
             (false, Some(row)) => {
@@ -170,7 +183,9 @@ impl CgateBus<'_> {
         if let Some(row) = reply.fault().cloned() {
             match row.code {
                 // Not in the database, or there is none: so it has no tags, and that is all there is to know.
-                401 | 440 => found.warnings.push(warning(Some(row.code), object, format!("no tags: {}", row.text))),
+                401 | 440 => {
+                    found.warnings.push(warning(Some(row.code), object, format!("no tags: {}", row.text)))
+                }
                 _ => {
                     let error = self.session.refused(&command, &row);
                     found.incomplete_reasons.push(with_hint(&error));
@@ -195,11 +210,15 @@ impl CgateBus<'_> {
         told: &Told,
     ) -> Result<BTreeMap<u8, Option<String>>, BusError> {
         let said = self.parameter(object, "Applications")?.map(|list| used(&list)).unwrap_or_default();
-        let of_units = told.units.iter().flatten().flat_map(|unit| unit.applications.iter().flatten().copied());
+        let of_units =
+            told.units.iter().flatten().flat_map(|unit| unit.applications.iter().flatten().copied());
         let of_groups = told.groups.iter().map(|group| group.application);
         let seen: BTreeSet<u8> = said.into_iter().chain(of_units).chain(of_groups).collect();
-        let mut applications: BTreeMap<u8, Option<String>> =
-            seen.into_iter().filter(|address| *address != tree::UNUSED).map(|address| (address, None)).collect();
+        let mut applications: BTreeMap<u8, Option<String>> = seen
+            .into_iter()
+            .filter(|address| *address != tree::UNUSED)
+            .map(|address| (address, None))
+            .collect();
         for application in told.db.iter().flat_map(|db| &db.applications) {
             applications.insert(application.address, application.tag.clone());
         }

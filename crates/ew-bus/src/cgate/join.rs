@@ -185,7 +185,9 @@ pub(crate) fn reasons(told: &Told, found: &mut Discovery) {
     }
     for unit in units {
         if unit.state.as_deref().is_some_and(|state| state.eq_ignore_ascii_case("new")) {
-            found.incomplete_reasons.push(format!("unit {network}/p/{} has not been read yet: its state is new", unit.address));
+            found
+                .incomplete_reasons
+                .push(format!("unit {network}/p/{} has not been read yet: its state is new", unit.address));
         }
     }
 }

@@ -67,13 +67,15 @@ mod tests {
     use super::*;
 
     fn reply(rows: &[(u16, &str)]) -> Reply {
-        let rows: Vec<Row> = rows.iter().map(|(code, text)| Row { code: *code, text: (*text).into() }).collect();
+        let rows: Vec<Row> =
+            rows.iter().map(|(code, text)| Row { code: *code, text: (*text).into() }).collect();
         Reply { last: rows.last().unwrap().clone(), rows, xml: String::new() }
     }
 
     #[test]
     fn levels_and_what_stands_between_them() {
-        let fault = Row { code: 408, text: "Operation failed: //HOME/254/56/2 (Can not get parameter)".into() };
+        let fault =
+            Row { code: 408, text: "Operation failed: //HOME/254/56/2 (Can not get parameter)".into() };
         let told = of(
             &reply(&[
                 (300, "//HOME/254/56/1: Level=255"),
@@ -94,7 +96,8 @@ mod tests {
 
     #[test]
     fn no_groups_and_no_levels_are_no_faults_but_a_refusal_is() {
-        let none = of(&reply(&[(401, "Bad object or device ID: //HOME/254/56/* (Object not found)")]), 254, 56);
+        let none =
+            of(&reply(&[(401, "Bad object or device ID: //HOME/254/56/* (Object not found)")]), 254, 56);
         assert_eq!(none, Application::default());
         let text = "Operation not supported by: //HOME/254/202/7 (Parameter name not found)";
         let trigger = of(&reply(&[(402, text)]), 254, 202);

@@ -132,7 +132,9 @@ mod tests {
         ] {
             assert_eq!(Line::parse(event), Line::Event, "{event}");
         }
-        for other in ["", "20", "[7] ", "[7", "2000 OK", "<Network>", "+200 OK", "ä00 x", "20060206-14451 761"] {
+        for other in
+            ["", "20", "[7] ", "[7", "2000 OK", "<Network>", "+200 OK", "ä00 x", "20060206-14451 761"]
+        {
             assert_eq!(Line::parse(other), Line::Other, "{other}");
         }
     }

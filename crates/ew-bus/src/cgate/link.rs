@@ -125,7 +125,9 @@ impl Link {
 fn broken(error: io::Error) -> Broken {
     match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Broken::Silence,
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Broken::End,
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            Broken::End
+        }
         // Of a TLS connection that ends without a word of it.
         _ if error.to_string().contains("unexpected eof") => Broken::End,
         _ => Broken::Lost(ew_net::plain(&error)),

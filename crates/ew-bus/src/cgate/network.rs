@@ -63,7 +63,8 @@ impl CgateBus<'_> {
         let projects = match self.projects() {
             Ok(projects) => projects,
             Err(BusError::Refused { endpoint, doing, cause, hint }) => {
-                let hint = hint.map(|hint| format!("set project in ew.toml, and level Monitor is enough; else: {hint}"));
+                let hint = hint
+                    .map(|hint| format!("set project in ew.toml, and level Monitor is enough; else: {hint}"));
                 return Err(BusError::Refused { endpoint, doing, cause, hint });
             }
             Err(e) => return Err(e),
@@ -85,9 +86,11 @@ impl CgateBus<'_> {
     /// Those that the server has loaded.
     pub(crate) fn projects(&mut self) -> Result<Vec<String>, BusError> {
         let reply = self.session.ask_well("PROJECT LIST")?;
-        let named = reply.rows.iter().filter(|row| row.code == 123).filter_map(|row| {
-            row.text.split_whitespace().find_map(|word| word.strip_prefix("project="))
-        });
+        let named = reply
+            .rows
+            .iter()
+            .filter(|row| row.code == 123)
+            .filter_map(|row| row.text.split_whitespace().find_map(|word| word.strip_prefix("project=")));
         Ok(named.map(str::to_owned).collect())
     }
 
@@ -172,7 +175,8 @@ impl CgateBus<'_> {
 }
 
 fn is_closed(state: &State) -> bool {
-    let is = |told: &Option<String>, word: &str| told.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(word));
+    let is =
+        |told: &Option<String>, word: &str| told.as_deref().is_some_and(|t| t.eq_ignore_ascii_case(word));
     is(&state.state, "closed")
         || is(&state.interface_state, "closed")
         || (is(&state.state, "new") && state.interface_state.is_none())

@@ -1,14 +1,12 @@
 //! Levels, one or all of them; the one command that writes; measurements.
 
+use super::CgateBus;
 use super::levels::{self, Told};
 use super::measure::{self, MEASUREMENT};
 use super::network::State;
 use super::reply::Reply;
 use super::tree::{UNUSED, numbers, used};
-use super::CgateBus;
-use crate::{
-    BusError, Group, GroupAddress, GroupState, LevelSource, Levels, Measurement, Origin, Warning,
-};
+use crate::{BusError, Group, GroupAddress, GroupState, LevelSource, Levels, Measurement, Origin, Warning};
 use std::collections::BTreeMap;
 
 /// The application that is polled where neither the configuration nor the network names one.
@@ -77,7 +75,12 @@ impl CgateBus<'_> {
     }
 
     /// C-Gate's own state of each group, where it has one.
-    fn ask_states(&mut self, object: &str, network: u8, application: u8) -> Result<BTreeMap<u8, String>, BusError> {
+    fn ask_states(
+        &mut self,
+        object: &str,
+        network: u8,
+        application: u8,
+    ) -> Result<BTreeMap<u8, String>, BusError> {
         let reply = self.session.ask(&format!("GET {object}/{application}/* state"))?;
         Ok(states_in(&reply, network, application))
     }
@@ -200,7 +203,10 @@ impl CgateBus<'_> {
                 object: "network".into(),
                 cause: match networks.is_empty() {
                     true => "the project has none".into(),
-                    false => format!("there are several: {}", networks.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")),
+                    false => format!(
+                        "there are several: {}",
+                        networks.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")
+                    ),
                 },
                 hint: Some("say which by --network, or leave one in networks of [cbus.backend.cgate]".into()),
             }),

@@ -122,11 +122,7 @@ impl Assembler {
             return Ok(None);
         }
         let last = Row { code, text: text.trim().to_owned() };
-        Ok(Some(Reply {
-            rows: std::mem::take(&mut self.rows),
-            xml: std::mem::take(&mut self.xml),
-            last,
-        }))
+        Ok(Some(Reply { rows: std::mem::take(&mut self.rows), xml: std::mem::take(&mut self.xml), last }))
     }
 
     /// What was said without our tag.

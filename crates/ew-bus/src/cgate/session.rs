@@ -183,7 +183,7 @@ impl<'a> Session<'a> {
                 Err(broken) => return Err(self.no_banner(DOING, broken, until)),
             };
             if words::looks_like_tls(line.as_bytes()) {
-                return Err(Failed::for_good(self.speaks_tls(DOING)));
+                return Err(Failed::for_good(self.speaks_tls(DOING, "it answers in TLS")));
             }
             match Line::parse(&line) {
                 Line::Reply { code: 201, text, .. } => return Ok(text.trim().to_owned()),
@@ -206,15 +206,21 @@ impl<'a> Session<'a> {
     fn no_banner(&mut self, doing: &str, broken: Broken, until: Instant) -> Failed {
         let mut broken = broken;
         if matches!(broken, Broken::Silence) && self.cgate.host.is_some() && !self.cgate.tls {
-            broken = match self.say("[0] NOOP\r\n", until).and_then(|()| self.hear(GOOD_BYE, until)) {
-                Ok(line) if !words::looks_like_tls(line.as_bytes()) => Broken::Silence,
-                Ok(_) => return Failed::for_good(self.speaks_tls(doing)),
-                Err(Broken::Bad(why)) => Broken::Bad(why),
-                Err(_) => Broken::Silence,
-            };
+            match self.say("[0] NOOP\r\n", until).and_then(|()| self.hear(GOOD_BYE, until)) {
+                Ok(line) if words::looks_like_tls(line.as_bytes()) => {
+                    return Failed::for_good(self.speaks_tls(doing, "it answers in TLS"));
+                }
+                Err(Broken::End) if self.unheard().is_empty() => {
+                    return Failed::for_good(
+                        self.speaks_tls(doing, "it is silent, and hangs up when spoken to"),
+                    );
+                }
+                Err(Broken::Bad(why)) => broken = Broken::Bad(why),
+                Ok(_) | Err(_) => {}
+            }
         }
-        if self.link.as_ref().is_some_and(|link| words::looks_like_tls(link.rest())) {
-            return Failed::for_good(self.speaks_tls(doing));
+        if words::looks_like_tls(self.unheard()) {
+            return Failed::for_good(self.speaks_tls(doing, "it answers in TLS"));
         }
         let is_silence = matches!(broken, Broken::Silence);
         let failed = self.broken(doing, broken);
@@ -227,11 +233,16 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn speaks_tls(&self, doing: &str) -> BusError {
+    /// What came and is no whole line.
+    fn unheard(&self) -> &[u8] {
+        self.link.as_ref().map_or(&[], Link::rest)
+    }
+
+    fn speaks_tls(&self, doing: &str, cause: &str) -> BusError {
         BusError::Unreachable {
             endpoint: self.endpoint.clone(),
             doing: doing.to_owned(),
-            cause: "it answers in TLS".into(),
+            cause: cause.to_owned(),
             hint: Some(words::tls_hint(self.cgate.port)),
         }
     }
@@ -288,9 +299,8 @@ impl<'a> Session<'a> {
                 Ok(text(&line))
             }
             Err(broken) => {
-                let rest = self.link.as_ref().map_or_else(Vec::new, |link| link.rest().to_vec());
-                if !rest.is_empty() {
-                    self.trace(&rest);
+                if !self.unheard().is_empty() {
+                    self.trace(self.unheard());
                 }
                 if matches!(broken, Broken::End) {
                     self.context.trace.came(b"");

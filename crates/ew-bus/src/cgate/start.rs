@@ -86,8 +86,8 @@ fn dial(session: &Session<'_>, host: &str, until: Instant) -> Result<TcpStream, 
         })
     };
     let left = || until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-    let addresses = ew_net::addresses(host, session.cgate.port, left())
-        .map_err(|e| unreachable(e.reason, e.hint))?;
+    let addresses =
+        ew_net::addresses(host, session.cgate.port, left()).map_err(|e| unreachable(e.reason, e.hint))?;
     let mut last = format!("{host} has no address");
     let mut hint = None;
     for (tried, address) in addresses.iter().enumerate() {
@@ -102,7 +102,8 @@ fn dial(session: &Session<'_>, host: &str, until: Instant) -> Result<TcpStream, 
             Err(e) => {
                 last = ew_net::lost(&address.to_string(), &e).reason;
                 if e.kind() == std::io::ErrorKind::ConnectionRefused {
-                    hint = Some("is C-Gate running there, with its command interface at this port?".to_owned());
+                    hint =
+                        Some("is C-Gate running there, with its command interface at this port?".to_owned());
                 }
             }
         }

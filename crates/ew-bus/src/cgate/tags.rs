@@ -158,7 +158,8 @@ impl Found {
 
     fn leave_out(&mut self, what: &str, tag: Option<String>) {
         let name = tag.map_or_else(String::new, |tag| format!(" {tag:?}"));
-        self.odd.push(format!("a {what}{name} of the tag database has no address from 0 to 255 and is left out"));
+        self.odd
+            .push(format!("a {what}{name} of the tag database has no address from 0 to 255 and is left out"));
     }
 }
 

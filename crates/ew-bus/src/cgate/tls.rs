@@ -14,7 +14,8 @@ pub(crate) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, String> 
     if let Some(file) = ca_file {
         let bad = |why: &str| format!("ca_file {}: {why}", file.display());
         let text = std::fs::read(file).map_err(|e| bad(&ew_net::plain(&e)))?;
-        let certificates = Certificate::stack_from_pem(&text).map_err(|_| bad("a certificate in it is damaged"))?;
+        let certificates =
+            Certificate::stack_from_pem(&text).map_err(|_| bad("a certificate in it is damaged"))?;
         if certificates.is_empty() {
             return Err(bad("no certificate in it; it holds PEM text, as openssl x509 prints it"));
         }
@@ -50,8 +51,10 @@ fn refused(error: &native_tls::Error, name: &str, endpoint: &str) -> BusError {
     if text.contains("certificate verify failed") {
         // "error:…:certificate verify failed:…: (self-signed certificate)"
         let why = text.rsplit_once('(').map_or("", |(_, why)| why.trim_end_matches(')')).to_lowercase();
-        let hint = match why.contains("hostname") {
-            true => format!("{name} is not the name in its certificate; a C-Gate's own says server_name = \"localhost\""),
+        let hint = match why.contains("mismatch") {
+            true => format!(
+                "{name} is not the name in its certificate; a C-Gate's own says server_name = \"localhost\""
+            ),
             false => "name the file of its certificate, or of its authority, by ca_file".into(),
         };
         return BusError::Refused {

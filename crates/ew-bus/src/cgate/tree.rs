@@ -1,6 +1,7 @@
 //! What C-Gate has seen on a network: units from TREEXMLDETAIL or TREEXML, groups with their units from TREE. Pure.
 
-use super::reply::Row;
+use super::levels::group_in;
+use super::reply::{Row, assignment};
 use super::xml::{Part, walk};
 
 /// The application by which units are managed, and the group that stands for none.
@@ -94,6 +95,17 @@ pub(crate) fn of_rows(rows: &[Row]) -> (Vec<TreeUnit>, Vec<TreeGroup>) {
         }
     }
     (units, groups)
+}
+
+/// Groups with their units from `//HOME/254/56/8: Units=4,6`, for a server without TREE.
+pub(crate) fn groups_of_units(rows: &[Row], network: u8, application: u8) -> Vec<TreeGroup> {
+    let rows = rows.iter().filter(|row| row.code == 300);
+    rows.filter_map(|row| {
+        let (_, _, units) = assignment(&row.text)?;
+        let address = group_in(&row.text, network, application)?;
+        Some(TreeGroup { application, address, state: None, units: numbers(units).collect() })
+    })
+    .collect()
 }
 
 impl TreeUnit {

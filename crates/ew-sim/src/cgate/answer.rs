@@ -182,14 +182,24 @@ impl Server {
         }
     }
 
-    fn groups(&self, object: &str, network: &Network, application: &str, group: &str, parameter: &str) -> Answer {
+    fn groups(
+        &self,
+        object: &str,
+        network: &Network,
+        application: &str,
+        group: &str,
+        parameter: &str,
+    ) -> Answer {
         let Some(application) = number(application).and_then(|a| network.application(a)) else {
             return no_object(object);
         };
         let is_wanted = |address: u8| group == "*" || number(group) == Some(address);
         let mut rows = Vec::new();
         for group in application.seen().filter(|group| is_wanted(group.address)) {
-            let at = format!("//{}/{}/{}/{}", self.project.name, network.address, application.address, group.address);
+            let at = format!(
+                "//{}/{}/{}/{}",
+                self.project.name, network.address, application.address, group.address
+            );
             let is_lost = self.faults.lost_groups.contains(&group.address);
             let value = match parameter.to_ascii_lowercase().as_str() {
                 "level" if application.address == TRIGGER => None,
@@ -304,7 +314,9 @@ impl Server {
             Ok([]) => None,
             Ok([address]) => match number(address).and_then(|address| self.project.network(address)) {
                 Some(network) => Some(network),
-                None => return Answer::one(401, format!("Bad object or device ID: Element {address} not found.")),
+                None => {
+                    return Answer::one(401, format!("Bad object or device ID: Element {address} not found."));
+                }
             },
             Ok(_) | Err(_) => return Answer::one(401, "Bad object or device ID."),
         };
@@ -363,7 +375,9 @@ impl Server {
     /// A level from 0 to 255, or of a hundred with `%`. An unknown group comes into being, as it does with the real one.
     fn ramp(&mut self, object: &str, level: &str) -> Answer {
         let level = match level.strip_suffix('%') {
-            Some(percent) => number(percent).filter(|p| *p <= 100).map(|p| (u16::from(p) * 255).div_ceil(100)),
+            Some(percent) => {
+                number(percent).filter(|p| *p <= 100).map(|p| (u16::from(p) * 255).div_ceil(100))
+            }
             None => number(level).map(u16::from),
         };
         let Some(level) = level.and_then(|level| u8::try_from(level).ok()) else {

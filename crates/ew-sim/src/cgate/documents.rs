@@ -132,7 +132,11 @@ fn add_network(xml: &mut String, network: &Network, bytes_min: usize) {
         if xml.len() >= bytes_min {
             break;
         }
-        let _ = write!(xml, "<Spare>{}<TagName>Spare {n}</TagName><PP Name=\"X\" Value=\"0x0\"/></Spare>", oid(n));
+        let _ = write!(
+            xml,
+            "<Spare>{}<TagName>Spare {n}</TagName><PP Name=\"X\" Value=\"0x0\"/></Spare>",
+            oid(n)
+        );
     }
     xml.push_str("</Network>");
 }

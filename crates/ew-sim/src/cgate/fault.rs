@@ -89,7 +89,8 @@ impl Faults {
 
     fn add(&mut self, spec: &FaultSpec) -> Result<(), String> {
         let kind = spec.kind.as_str();
-        let argument = || spec.argument.clone().ok_or_else(|| format!("{kind} needs something after a colon"));
+        let argument =
+            || spec.argument.clone().ok_or_else(|| format!("{kind} needs something after a colon"));
         let command = || argument().map(|command| command.to_ascii_uppercase());
         fn number<T: FromStr>(kind: &str, text: &str) -> Result<T, String> {
             text.parse().map_err(|_| format!("{kind} needs a number, not {text:?}"))

@@ -94,8 +94,7 @@ pub(crate) fn run(options: &CgateOptions, json: bool, out: &mut dyn Write) -> Re
         ))),
         None => None,
     };
-    let banner =
-        format!("Service ready: {} Version: v3.4.0 (build 2001) #cmd-syntax=1.0", options.brand);
+    let banner = format!("Service ready: {} Version: v3.4.0 (build 2001) #cmd-syntax=1.0", options.brand);
     let manner = Manner { banner, access: options.access, record };
     if options.stdio {
         return talk(&server, &manner, io::stdin().lock(), out).map_err(|source| SimError::Output { source });

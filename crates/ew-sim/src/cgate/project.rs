@@ -120,7 +120,10 @@ impl Project {
         let (text, shown) = match file {
             Some(file) => {
                 let read = std::fs::read_to_string(file);
-                (read.map_err(|source| SimError::Unreadable { file: file.to_owned(), source })?, file.to_owned())
+                (
+                    read.map_err(|source| SimError::Unreadable { file: file.to_owned(), source })?,
+                    file.to_owned(),
+                )
             }
             None => (HOME.to_owned(), "the built-in project".into()),
         };

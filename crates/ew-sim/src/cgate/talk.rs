@@ -191,8 +191,7 @@ mod tests {
     #[test]
     fn only_the_declaration_ends_with_a_bare_lf() {
         let said = said(Faults::default(), "[1] DBGETXML //HOME/253\r\n");
-        let bare: Vec<&str> =
-            said.split_inclusive('\n').filter(|line| !line.ends_with("\r\n")).collect();
+        let bare: Vec<&str> = said.split_inclusive('\n').filter(|line| !line.ends_with("\r\n")).collect();
         assert_eq!(bare, ["[1] 347-<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"]);
     }
 }

@@ -23,8 +23,7 @@ pub(crate) type Acceptor = SslAcceptor;
 pub(crate) fn acceptor(file: &Path) -> Result<Acceptor, SimError> {
     let (key, certificate) = certificate().map_err(unprepared)?;
     let pem = certificate.to_pem().map_err(unprepared)?;
-    std::fs::write(file, pem)
-        .map_err(|source| SimError::Unreadable { file: file.to_owned(), source })?;
+    std::fs::write(file, pem).map_err(|source| SimError::Unreadable { file: file.to_owned(), source })?;
     let build = || -> Result<Acceptor, ErrorStack> {
         let mut builder = SslAcceptor::mozilla_modern_v5(SslMethod::tls())?;
         builder.set_private_key(&key)?;
