@@ -79,6 +79,14 @@ pub enum BusError {
         /// Why not.
         cause: String,
     },
+    /// A tag file that cannot be read.
+    #[error("{file}: {cause}")]
+    BadTags {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// This backend cannot do it.
     #[error("{endpoint} cannot do that: {what}")]
     NotSupported {
@@ -97,6 +105,7 @@ impl BusError {
             BusError::Breach { .. } | BusError::NoSuchObject { .. } => Exit::Protocol,
             BusError::Refused { .. } => Exit::Refused,
             BusError::Local { .. } => Exit::Io,
+            BusError::BadTags { .. } => Exit::Data,
             BusError::Secret { .. } | BusError::NotSupported { .. } => Exit::Config,
         }
     }
@@ -111,6 +120,9 @@ impl BusError {
             BusError::Deadline { .. } => Some("raise deadline of this bus in ew.toml".into()),
             BusError::Local { .. } => None,
             BusError::Secret { key, .. } => Some(format!("check the source of {key} in ew.toml")),
+            BusError::BadTags { .. } => Some(
+                "a tag file is the .xml or .cbz that Toolkit writes, or the .db of a C-Gate 3 project".into(),
+            ),
             BusError::NotSupported { .. } => None,
         }
     }

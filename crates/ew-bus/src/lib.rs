@@ -5,17 +5,24 @@
 
 mod bus;
 mod cgate;
+mod diff;
 mod discovery;
 mod error;
 mod exec;
 mod options;
+mod tags;
 mod trace;
 
 pub use bus::{Bus, Context, GroupAddress, open};
+pub use diff::{Change, ChangeKind, diff};
 pub use discovery::{
     Application, Discovery, Group, GroupState, LevelSource, Levels, Measurement, Network, Origin, Unit,
     UnitGroup, Warning, application_kind, network_order,
 };
 pub use error::BusError;
 pub use options::{Backend, BusOptions, Cgate, Cni, Exec, Pci};
+pub use tags::{
+    TagApplication, TagFile, TagGroup, TagNetwork, TagUnit, Tags, read_tag_file, tag_address, tag_text,
+    tags_from_xml,
+};
 pub use trace::Trace;

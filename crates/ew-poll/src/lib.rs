@@ -1,12 +1,15 @@
-//! Polls the configured energy domains once, into the log.
+//! Polls the configured energy domains, and C-Bus buses with `poll = true`, once, into the log.
 //!
-//! One poll carries one timestamp, its start. Each domain tree is committed by itself as soon as it is
+//! One poll carries one timestamp, its start. Each domain tree and each bus is committed by itself as soon as it is
 //! whole, under a lock of its own.
 
 mod cache;
 mod report;
 
 use clap::Parser;
+use ew_bus::BusOptions;
+use ew_cbus::Asker;
+use ew_cbus::poll::{BusReading, BusReport, lock};
 use ew_cli::{Common, Failure, Lock, LockRequest, Output, Report, clock};
 use ew_config::Config;
 use ew_core::{Exit, PartOutcome, Span};
@@ -21,15 +24,16 @@ Examples:
   ew-poll com.example.hq --dry-run       ask and print, append nothing
   ew-poll --skip-cache --json | jq '.domains[].value'";
 
-/// Poll energy domains once: ask every switch what it uses, append the readings to the log
+/// Poll energy domains once: ask every switch what it uses, append the readings to the log; C-Bus buses with
+/// poll = true, or named, give the levels of their groups
 #[derive(Debug, Parser)]
 #[command(version, after_help = format!("{EXAMPLES}\n\n{}", Exit::HELP))]
 pub struct Args {
     /// What every program has.
     #[command(flatten)]
     pub common: Common,
-    /// Only these domains, each with all below it [default: all]
-    #[arg(value_name = "DOMAIN")]
+    /// Only these domains, each with all below it, and these buses [default: all]
+    #[arg(value_name = "DOMAIN|BUS")]
     pub names: Vec<String>,
     /// Ask even where the last reading is younger than the domain's ttl
     #[arg(long)]
@@ -43,7 +47,7 @@ pub struct Args {
     /// Ask and print, but append nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Wait so long for another run that polls the same domain
+    /// Wait so long for another run that polls the same domain or talks to the same bus
     #[arg(long, value_name = "DURATION", default_value = "0s")]
     pub wait: Span,
 }
@@ -60,25 +64,21 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let report = args.common.report("ew-poll");
     let config = args.common.load()?;
     let trees = trees(&config.domains, &config.snmp);
-    let chosen = choose(&config, &trees, &args.names)?;
+    let (chosen, buses) = choose(&config, &trees, &args.names)?;
     if args.common.check {
         return args.common.checked(&config, out);
     }
     let start = clock::reading();
     let mut run = RunReport::new(start.wall);
-    for bus in config.buses.iter().filter(|bus| bus.poll && args.names.is_empty()) {
-        let failure = Failure::new(Exit::Config, format!("bus {}: this ew cannot poll C-Bus yet", bus.name))
-            .hint("write poll = false for it");
-        report.failure(&failure);
-        run.parts.push(PartOutcome::Failed(failure.exit));
-    }
-    if chosen.is_empty() && run.parts.is_empty() {
+    if chosen.is_empty() && buses.is_empty() {
         let file = config.file.display();
         return Err(Failure::new(
             Exit::Config,
-            format!("{file} has no [[domain]] table, so there is nothing to poll"),
+            format!(
+                "{file} has no [[domain]] table and no bus with poll = true, so there is nothing to poll"
+            ),
         )
-        .hint("fixtures/ew.toml shows one"));
+        .hint("fixtures/ew.toml shows both"));
     }
     let mut log = Log::open(&config.log.url)?;
     let clock = clock::present(&log, start)?;
@@ -87,6 +87,7 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let mut poller = Poller { args, report, log: &mut log, clock, run };
     poller.poll(&config, &free)?;
     drop(locks);
+    poller.poll_buses(&config, &buses);
     let run = poller.run;
     if args.common.json {
         out.report(|out| out.json(&run))?;
@@ -96,20 +97,34 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::of_parts(run.parts.iter().copied()))
 }
 
-/// The trees to poll: those named, each whole, or all.
-fn choose<'a>(config: &Config, trees: &'a [Domain], names: &[String]) -> Result<Vec<&'a Domain>, Failure> {
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    if let Some(bus) = names.iter().find(|name| config.buses.iter().any(|bus| bus.name == **name)) {
-        return Err(Failure::new(Exit::Config, format!("bus {bus}: this ew cannot poll C-Bus yet")));
+/// The trees and the buses to poll: those named, each tree whole, or all, of the buses those with `poll = true`.
+fn choose<'a>(
+    config: &'a Config,
+    trees: &'a [Domain],
+    names: &[String],
+) -> Result<(Vec<&'a Domain>, Vec<&'a BusOptions>), Failure> {
+    let is_bus = |name: &str| config.buses.iter().any(|bus| bus.name == name);
+    let is_domain = |name: &str| config.domains.iter().any(|domain| domain.name == name);
+    let is_named = |bus: &&BusOptions| match names {
+        [] => bus.poll,
+        names => names.contains(&bus.name),
+    };
+    let buses: Vec<&BusOptions> = config.buses.iter().filter(is_named).collect();
+    let domains: Vec<&str> =
+        names.iter().map(String::as_str).filter(|name| is_domain(name) || !is_bus(name)).collect();
+    if domains.is_empty() && !names.is_empty() {
+        return Ok((Vec::new(), buses));
     }
-    select(trees, &names).map_err(|unknown| {
-        let known: Vec<_> = config.domains.iter().map(|domain| domain.name.as_str()).collect();
-        Failure::new(Exit::Usage, format!("there is no domain {unknown:?}")).hint(format!(
+    let trees = select(trees, &domains).map_err(|unknown| {
+        let domains = config.domains.iter().map(|domain| domain.name.as_str());
+        let known: Vec<_> = domains.chain(config.buses.iter().map(|bus| bus.name.as_str())).collect();
+        Failure::new(Exit::Usage, format!("there is no domain or bus {unknown:?}")).hint(format!(
             "{} has: {}",
             config.file.display(),
             known.join(" ")
         ))
-    })
+    })?;
+    Ok((trees, buses))
 }
 
 /// Locks each tree with every domain in it; those that another run polls are reported and left out.
@@ -181,6 +196,39 @@ impl Poller<'_> {
         poll(trees, options, start, &cached, &|source| config.secret(source), &mut readings);
         self.run.sort(trees);
         Ok(())
+    }
+
+    /// Each bus is asked, and what it said committed, by itself.
+    fn poll_buses(&mut self, config: &Config, buses: &[&BusOptions]) {
+        let asker = Asker::plain(config, self.args.wait, self.report);
+        for options in buses {
+            let taken = lock(&asker, options, self.args.wait).and_then(|lock| {
+                let reading = BusReading::take(&asker, self.log, options)?;
+                if !self.args.dry_run {
+                    reading.append(self.log, &self.clock)?;
+                }
+                drop(lock);
+                Ok(reading)
+            });
+            match taken {
+                Ok(reading) if reading.is_busy() && self.args.due => {}
+                Ok(reading) => {
+                    reading.tell(&asker);
+                    self.run.parts.extend(reading.parts());
+                    self.run.bus_rows.extend(reading.rows(&self.clock));
+                    self.run.buses.push(reading.report(&self.clock));
+                }
+                Err(failure) if failure.exit == Exit::Busy && self.args.due => {}
+                Err(failure) => {
+                    self.run.parts.push(match failure.exit {
+                        Exit::Busy => PartOutcome::Idle(Exit::Busy),
+                        exit => PartOutcome::Failed(exit),
+                    });
+                    self.run.buses.push(BusReport::failed(&options.name, &failure));
+                    self.report.failure(&failure.of_part(&options.name));
+                }
+            }
+        }
     }
 
     /// A tree is whole: append and report it. What is not in the log did not succeed, whatever answered.

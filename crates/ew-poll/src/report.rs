@@ -1,5 +1,6 @@
 //! What a poll found, for people and for `--json`.
 
+use ew_cbus::poll::BusReport;
 use ew_cli::{Failure, Output};
 use ew_core::{PartOutcome, Timestamp};
 use ew_energy::{Domain, DomainReading, SwitchReading};
@@ -14,6 +15,9 @@ pub(crate) struct RunReport {
     pub(crate) domains: Vec<DomainReport>,
     /// Trees that were not polled, or whose readings are not in the log.
     errors: Vec<TreeError>,
+    pub(crate) buses: Vec<BusReport>,
+    #[serde(skip)]
+    pub(crate) bus_rows: Vec<Vec<String>>,
     #[serde(skip)]
     pub(crate) parts: Vec<PartOutcome>,
 }
@@ -57,7 +61,14 @@ struct SwitchReport {
 
 impl RunReport {
     pub(crate) fn new(timestamp: Timestamp) -> RunReport {
-        RunReport { timestamp, domains: Vec::new(), errors: Vec::new(), parts: Vec::new() }
+        RunReport {
+            timestamp,
+            domains: Vec::new(),
+            errors: Vec::new(),
+            buses: Vec::new(),
+            bus_rows: Vec::new(),
+            parts: Vec::new(),
+        }
     }
 
     /// Notes what befell a whole tree.
@@ -96,6 +107,7 @@ impl RunReport {
                 ]);
             }
         }
+        table.extend(self.bus_rows.iter().cloned());
         out.table(&table)
     }
 }

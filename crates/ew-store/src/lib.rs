@@ -5,6 +5,7 @@
 
 mod append;
 mod audit;
+mod bus;
 mod care;
 mod clock;
 mod coverage;
@@ -14,6 +15,7 @@ mod ledger;
 mod log;
 mod manifest;
 mod progress;
+mod project;
 mod read;
 mod rebuild;
 mod record;
@@ -26,6 +28,7 @@ mod verify;
 
 pub use append::{AppendError, Appended, PollDetail};
 pub use audit::{Audit, Fault, Version};
+pub use bus::StoredDiscovery;
 pub use coverage::Standing;
 pub use error::StoreError;
 pub use late::LateSlice;
@@ -33,6 +36,7 @@ pub use ledger::{Delivery, Job, Ledger};
 pub use log::{Log, WRITE_WAIT};
 pub use manifest::MANIFEST_SUFFIX;
 pub use progress::{Attempt, Progress};
+pub use project::{ProjectDb, ProjectError, read_project};
 pub use read::{GAPS_LISTED_MAX, Gap, PointInfo, Seqs, Snapshot, Stats, Total};
 pub use rebuild::{Rebuilt, RebuiltFile};
 pub use record::{NewSlice, Placed};

@@ -128,7 +128,7 @@ impl<'log> Snapshot<'log> {
         Ok(snapshot)
     }
 
-    fn sql(&self, doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError + use<> {
+    pub(crate) fn sql(&self, doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError + use<> {
         sql_error(self.path, doing)
     }
 

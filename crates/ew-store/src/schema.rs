@@ -1,7 +1,7 @@
 //! The schema and its migrations, one step per `user_version`.
 
 /// Step n brings a log from `user_version` n to n + 1. A step, once released, is never edited.
-pub(crate) const STEPS: &[&str] = &[STEP_0, STEP_1, STEP_2];
+pub(crate) const STEPS: &[&str] = &[STEP_0, STEP_1, STEP_2, STEP_3];
 
 /// Times are microseconds since 1970-01-01T00:00:00Z.
 ///
@@ -157,6 +157,23 @@ create table run (                          -- the last run of each job, also on
     message text,                           -- why it failed
     good_at integer                         -- the last run in which nothing failed
 ) strict;
+";
+
+/// What was found on buses, and what their groups are called.
+const STEP_3: &str = "
+create table discovery (
+    id integer primary key,
+    bus text not null,
+    at integer not null,                    -- when it began
+    complete integer,                       -- null: the backend cannot tell
+    document text not null                  -- all of it, JSON
+) strict;
+create index discovery_by_bus on discovery (bus, id);
+create table bus_tags (                     -- of the tag file that was imported last
+    bus text primary key,
+    at integer not null,
+    document text not null                  -- JSON
+) strict, without rowid;
 ";
 
 #[cfg(test)]

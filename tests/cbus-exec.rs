@@ -1,0 +1,392 @@
+//! C-Bus by a child with the `ready>` prompt: the black-box cases, and children that misbehave in every way they can.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/ew.rs"]
+mod ew;
+
+use ew::{Ended, Site};
+use serde_json::Value;
+use std::path::Path;
+
+const EW_CBUS: &str = env!("CARGO_BIN_EXE_ew-cbus");
+
+/// A site whose bus is this command, with keys of its own. A command that begins with `sim ` is `ew-sim cbus-cli`.
+fn site(keys: &str, command: &str) -> Site {
+    let sim = ew::sibling(EW_CBUS, "ew-sim");
+    let quoted = |words: &[&str]| words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ");
+    let command = match command.strip_prefix("sim ") {
+        Some(arguments) => {
+            let mut words = vec![sim.to_str().unwrap(), "cbus-cli"];
+            words.extend(arguments.split(' '));
+            quoted(&words)
+        }
+        // $0 is the simulator.
+        None => quoted(&["sh", "-c", command, sim.to_str().unwrap()]),
+    };
+    let mut site = Site::new(&format!(
+        "[[cbus]]\nname = \"lobby\"\n{keys}\n[cbus.backend.exec]\ncommand = [{command}]\n"
+    ));
+    site.now("2026-03-01T00:00:00Z");
+    site
+}
+
+fn run(site: &Site, arguments: &str) -> Ended {
+    site.run(EW_CBUS, arguments)
+}
+
+fn discovered(site: &Site, code: i32) -> Value {
+    serde_json::from_str(&run(site, "discover --json").exit(code).stdout).unwrap()
+}
+
+/// The levels of a poll by group, in the order of the groups.
+fn polled(site: &Site, code: i32) -> Vec<(String, Option<u64>, Option<String>)> {
+    let ended = run(site, "poll --json").exit(code);
+    let document: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let reading = |reading: &Value| {
+        (
+            reading["point"].as_str().unwrap().trim_start_matches("cbus.lobby.00.").to_owned(),
+            reading["value"].as_f64().map(|value| value as u64),
+            reading["reason"].as_str().map(str::to_owned),
+        )
+    };
+    document["buses"][0]["readings"].as_array().unwrap().iter().map(reading).collect()
+}
+
+fn values(polled: &[(String, Option<u64>, Option<String>)]) -> Vec<(&str, Option<u64>)> {
+    polled.iter().map(|(group, value, _)| (group.as_str(), *value)).collect()
+}
+
+fn heard(site: &Site) -> Vec<String> {
+    site.read("heard").lines().map(str::to_owned).collect()
+}
+
+const FIVE: &str = "unit:1,network:00,apps:56\nunit:1,network:00,groups:1,2,3,4,5\nlevel:56,1=10\nlevel:56,2=20\n\
+                    level:56,3=30\nlevel:56,4=40\nlevel:56,5=50\n";
+
+#[test]
+fn the_scan_comes_first_with_auto_discover_and_not_without() {
+    let with = site("", "sim --fake --record heard --unprimed");
+    run(&with, "get lobby 56 2").exit(0).stdout("128\n").stderr("");
+    assert_eq!(heard(&with), ["D", "Ga=56,g=2"]);
+    let without = site("auto_discover = false", "sim --fake --record heard");
+    run(&without, "get lobby 56 2").exit(0).stdout("128\n");
+    assert_eq!(heard(&without), ["Ga=56,g=2"]);
+    // What it is asked for cannot be had without one.
+    assert_eq!(polled(&without, 0).len(), 3);
+    assert_eq!(heard(&without)[1..], ["D", "Ga=56,g=1", "Ga=56,g=2", "Ga=56,g=7"]);
+}
+
+#[test]
+fn a_scan_keeps_units_with_their_groups_and_marks_the_product() {
+    let site = site("", "sim --fake rows");
+    site.write(
+        "rows",
+        "unit:1,network:00,apps:56,57,255\nunit:1,network:00,groups:1,2,255,255\nunit:5,network:00,groups:2,7\n\
+         unit:9,network:00\nlevel:56,1=255\nlevel:56,2=128\nlevel:56,7=0\nlevel:57,1=1\nlevel:57,2=2\nlevel:57,7=7\n",
+    );
+    let found = discovered(&site, 0);
+    assert_eq!(found["complete"], Value::Null);
+    let groups: Vec<_> = found["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|group| {
+            assert_eq!((&group["source"], &group["state"]), (&"product".into(), &"ok".into()));
+            assert_eq!((&group["network"], &group["level_source"]), (&"00".into(), &"exec".into()));
+            [&group["application"], &group["address"], &group["level"]].map(|n| n.as_u64().unwrap())
+        })
+        .collect();
+    assert_eq!(groups, [[56, 1, 255], [56, 2, 128], [56, 7, 0], [57, 1, 1], [57, 2, 2], [57, 7, 7]]);
+    let links: Vec<_> = found["unit_groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|link| {
+            assert_eq!(link["application"], Value::Null);
+            [&link["unit"], &link["group"]].map(|n| n.as_u64().unwrap())
+        })
+        .collect();
+    assert_eq!(links, [[1, 1], [1, 2], [5, 2], [5, 7]]);
+    let units: Vec<_> = found["units"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|unit| (&unit["address"], &unit["applications"]))
+        .collect();
+    assert_eq!(
+        units,
+        [(&1.into(), &serde_json::json!([56, 57])), (&5.into(), &Value::Null), (&9.into(), &Value::Null)]
+    );
+}
+
+#[test]
+fn rows_that_are_not_understood_are_warnings_and_a_scan_of_nothing_else_is_none() {
+    let site = site("", "sim --fake rows");
+    site.write(
+        "rows",
+        "garbage\nunit:1,network:00,foo:1\nunit:2,network:00,groups:1,b\nunit:3,network:00,groups:4\nlevel:56,4=9\n",
+    );
+    let found = discovered(&site, 0);
+    let warnings: Vec<_> = found["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|warning| warning["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(warnings.len(), 3, "{found:#}");
+    for (warning, what) in warnings.iter().zip(["garbage", "foo", "\\\"b\\\"|1,b"]) {
+        assert!(what.split('|').any(|what| warning.contains(what)), "{warning}");
+    }
+    // Without any application said it is lighting, 56.
+    assert_eq!(found["groups"][0]["application"], 56);
+    assert_eq!(found["groups"][0]["level"], 9);
+    site.write("rows", "no CBM library found\n");
+    let ended = run(&site, "discover").exit(76).stdout("");
+    assert!(ended.stderr.contains("D: \"no CBM library found\" is no line of a scan"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("hint: --trace FILE"), "{}", ended.stderr);
+}
+
+#[test]
+fn of_several_networks_only_the_local_one_has_levels() {
+    let site = site("", "sim --fake rows --record heard");
+    site.write(
+        "rows",
+        "unit:1,network:00,apps:56\nunit:1,network:00,groups:1\nunit:1,network:253,apps:56\nunit:1,network:253,groups:1,2\n\
+         level:56,1=11\nlevel:56,2=22\n",
+    );
+    let found = discovered(&site, 0);
+    let levels: Vec<_> = found["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|group| (group["network"].as_str().unwrap(), group["level"].as_u64()))
+        .collect();
+    assert_eq!(levels, [("00", Some(11)), ("253", None), ("253", None)]);
+    assert!(found["groups"][1]["reason"].as_str().unwrap().contains("local network only"), "{found:#}");
+    assert_eq!(heard(&site), ["D", "Ga=56,g=1"]);
+    let ended = run(&site, "get lobby 56 2 --network 253").exit(76).stdout("");
+    assert!(
+        ended.stderr.contains("253/56/2") && ended.stderr.contains("hint: leave --network out"),
+        "{}",
+        ended.stderr
+    );
+    run(&site, "get lobby 56 2 --network 00").exit(0).stdout("22\n");
+}
+
+#[test]
+fn a_level_is_one_number_or_a_bad_reply() {
+    let shell = |reply: &str| {
+        site(
+            "auto_discover = false",
+            &format!("echo 'ready>'; while read line; do printf '{reply}\\nready>\\n'; done"),
+        )
+    };
+    for (reply, level) in [("level:128", "128\n"), ("\\n\\nlevel:3", "3\n"), ("level: 7 \\nlevel:8", "7\n")] {
+        run(&shell(reply), "get lobby 56 7").exit(0).stdout(level);
+    }
+    for reply in ["", "nolevel", "a:b:c", "level:", "level:1.5", "level:256", "error: no such group"] {
+        let ended = run(&shell(reply), "get lobby 56 7").exit(76).stdout("");
+        assert!(ended.stderr.contains("Ga=56,g=7: the reply "), "{reply}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn set_checks_the_range_before_anything_is_sent_and_reads_back() {
+    let site = site("auto_discover = false", "sim --fake --record heard --set-reply done");
+    for bad in ["256", "-1", "x", "12.9", ""] {
+        run(&site, &format!("set lobby 56 7 {bad}")).exit(2).stdout("");
+    }
+    run(&site, "set lobby 56 255 1").exit(2).stdout("");
+    assert!(!site.file("heard").exists());
+    let ended = run(&site, "set lobby 56 7 255").exit(0).stdout("");
+    assert_eq!(ended.stderr, "ew-cbus: lobby: 56/7: it answered \"done\"\n");
+    run(&site, "set lobby 56 1 0 -q").exit(0).stdout("").stderr("");
+    assert_eq!(heard(&site), ["Sa=56,g=7,l=255", "Ga=56,g=7", "Sa=56,g=1,l=0", "Ga=56,g=1"]);
+}
+
+#[test]
+fn a_level_that_does_not_read_back_is_1() {
+    let site = site("", "sim --fake --stuck --set-reply error");
+    let ended = run(&site, "set lobby 56 2 7").exit(1).stdout("");
+    assert!(ended.stderr.contains("it answered \"error\""), "{}", ended.stderr);
+    assert!(ended.stderr.contains("lobby: 56/2: set to 7, but it reads 128\n  hint: "), "{}", ended.stderr);
+}
+
+#[test]
+fn nothing_but_set_writes() {
+    let site = site("", "sim --fake --record heard");
+    for arguments in ["discover", "poll", "get lobby 56 1", "probe", "poll --dry-run", "discover --dry-run"] {
+        run(&site, arguments).exit(0);
+    }
+    run(&site, "measure").exit(78);
+    assert!(heard(&site).len() > 10);
+    assert!(heard(&site).iter().all(|line| line == "D" || line.starts_with("Ga=")), "{:?}", heard(&site));
+}
+
+#[test]
+fn a_child_that_dies_is_started_again_and_told_to_scan_first() {
+    let site = site("", "sim --fake --exit-after 2 --record heard");
+    assert_eq!(values(&polled(&site, 0)), [("56.1", Some(255)), ("56.2", Some(128)), ("56.7", Some(0))]);
+    let of_one = ["D", "Ga=56,g=1", "Ga=56,g=2"].map(str::to_owned);
+    assert_eq!(heard(&site)[..3], of_one);
+    assert_eq!(heard(&site)[3..], ["D", "Ga=56,g=2", "Ga=56,g=7", "D", "Ga=56,g=7"]);
+}
+
+#[test]
+fn after_three_starts_what_remains_is_null_with_the_reason() {
+    let site = site("", "sim --fake rows --exit-after 2");
+    site.write("rows", FIVE);
+    let polled = polled(&site, 1);
+    assert_eq!(
+        values(&polled),
+        [("56.1", Some(10)), ("56.2", Some(20)), ("56.3", Some(30)), ("56.4", None), ("56.5", None)]
+    );
+    let reason = polled[4].2.as_deref().unwrap();
+    assert!(reason.contains("it was started 3 times in this run"), "{reason}");
+    let found = discovered(&site, 1);
+    assert_eq!(found["complete"], false);
+    assert_eq!(found["incomplete_reasons"][0], "lobby: 2 of 5 groups have no level");
+}
+
+#[test]
+fn a_reply_cut_off_is_no_reply_and_asked_for_once_more() {
+    let site = site("auto_discover = false", "sim --fake --cut-after 1 --record heard");
+    // It would have been 0, had the half reply counted.
+    assert_eq!(values(&polled(&site, 1)), [("56.1", Some(255)), ("56.2", Some(128)), ("56.7", None)]);
+}
+
+#[test]
+fn a_child_that_cannot_be_started_or_ends_at_once_is_69() {
+    let none = site("", "sim --fake");
+    none.write(
+        "ew.toml",
+        "[[cbus]]\nname = \"lobby\"\n[cbus.backend.exec]\ncommand = [\"/no/such/cbus_cli\", \"x\"]\n",
+    );
+    let ended = run(&none, "discover").exit(69).stdout("");
+    let expect =
+        "ew-cbus: lobby: exec /no/such/cbus_cli x: start: no such file or directory\n  hint: check command";
+    assert!(ended.stderr.starts_with(expect), "{}", ended.stderr);
+
+    let dies = site("auto_discover = false", "echo start >> starts; echo 'no such device' >&2; exit 3");
+    let ended = run(&dies, "get lobby 56 1").exit(69).stdout("");
+    assert!(
+        ended.stderr.contains("started 3 times") && ended.stderr.contains("no such device"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(dies.read("starts").lines().count(), 3);
+}
+
+#[test]
+fn a_prompt_that_does_not_come_is_69_and_says_what_came() {
+    for (flag, what) in
+        [("--no-prompt", "no ready> within 300ms"), ("--bare-prompt", "it stopped at \"ready>\"")]
+    {
+        let site = site("start_timeout = \"300ms\"", &format!("sim --fake {flag}"));
+        let ended = run(&site, "discover").exit(69).stdout("");
+        assert!(ended.stderr.contains(what) && ended.stderr.contains("start_timeout"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn cr_lf_and_noise_on_stderr_change_nothing() {
+    for flags in ["--crlf", "--noise", "--crlf --noise"] {
+        let site = site("", &format!("sim --fake {flags}"));
+        let ended = run(&site, "get lobby 56 2").exit(0).stdout("128\n");
+        assert_eq!(ended.stderr, "", "{flags}");
+    }
+    // More than a pipe holds.
+    let loud = site(
+        "auto_discover = false",
+        "head -c 300000 /dev/zero | tr '\\0' x >&2; exec \"$0\" cbus-cli --fake",
+    );
+    run(&loud, "get lobby 56 2").exit(0).stdout("128\n").stderr("");
+}
+
+#[test]
+fn a_silent_child_is_unavailable_and_the_next_question_goes_to_another() {
+    let site = site(
+        "reply_timeout = \"300ms\"\nauto_discover = false",
+        "sim --fake rows --silent-after 2 --record heard",
+    );
+    site.write("rows", FIVE);
+    let polled = polled(&site, 1);
+    // The first child: scan and 1, silent at 2; the second: 3 and 4, silent at 5.
+    assert_eq!(
+        values(&polled),
+        [("56.1", Some(10)), ("56.2", None), ("56.3", Some(30)), ("56.4", Some(40)), ("56.5", None)]
+    );
+    assert!(polled[1].2.as_deref().unwrap().contains("Ga=56,g=2: no ready> within 300ms"), "{polled:?}");
+}
+
+#[test]
+fn the_deadline_of_the_run_ends_it_and_says_what_is_missing() {
+    let site = site("deadline = \"1s\"", "sim --fake rows --delay 250ms");
+    site.write("rows", FIVE);
+    let polled = polled(&site, 1);
+    assert!(polled[0].1.is_some() && polled[4].1.is_none(), "{polled:?}");
+    assert!(polled[4].2.as_deref().unwrap().contains("the deadline of the run has passed"), "{polled:?}");
+}
+
+/// The processes whose ids are in a file are gone, or dead and waiting for whoever adopted them.
+#[track_caller]
+fn gone(site: &Site, file: &str, count: usize) {
+    let text = site.read(file);
+    assert_eq!(text.lines().count(), count, "{text}");
+    for pid in text.lines() {
+        let status = std::fs::read_to_string(Path::new("/proc").join(pid).join("status")).unwrap_or_default();
+        assert!(status.is_empty() || status.contains("State:\tZ"), "process {pid} is left over:\n{status}");
+    }
+}
+
+#[test]
+fn a_child_that_ignores_its_end_and_sigterm_is_killed() {
+    let site = site(
+        "auto_discover = false",
+        "trap '' TERM; echo $$ > child; echo 'ready>'; read line; printf 'level:5\\nready>\\n'; while :; do sleep 0.2; done",
+    );
+    run(&site, "get lobby 56 1").exit(0).stdout("5\n");
+    gone(&site, "child", 1);
+}
+
+#[test]
+fn a_grandchild_that_holds_the_pipe_holds_up_nothing_and_is_ended() {
+    // Its child gone, the pipe would stay open for as long as it lives: the reply would never end.
+    let site = site(
+        "auto_discover = false\nreply_timeout = \"120s\"",
+        "sleep 300 & echo $! >> grandchildren; exec \"$0\" cbus-cli --fake --exit-after 1",
+    );
+    assert_eq!(values(&polled(&site, 1)), [("56.1", Some(255)), ("56.2", Some(128)), ("56.7", None)]);
+    gone(&site, "grandchildren", 3);
+}
+
+#[test]
+fn every_exchange_is_in_the_trace() {
+    let site = site("", "sim --fake --crlf");
+    run(&site, "get lobby 56 2 --trace lobby.trace").exit(0);
+    let expect = "\
+2026-03-01T00:00:00Z < \"ew-sim cbus-cli\\r\\n\"
+2026-03-01T00:00:00Z < \"ready>\\r\\n\"
+2026-03-01T00:00:00Z > \"D\\n\"
+2026-03-01T00:00:00Z < \"unit:1,network:00,apps:56,255\\r\\n\"
+2026-03-01T00:00:00Z < \"unit:1,network:00,groups:1,2,255,255\\r\\n\"
+2026-03-01T00:00:00Z < \"unit:5,network:00,apps:56\\r\\n\"
+2026-03-01T00:00:00Z < \"unit:5,network:00,groups:2,7\\r\\n\"
+2026-03-01T00:00:00Z < \"unit:9,network:00\\r\\n\"
+2026-03-01T00:00:00Z < \"ready>\\r\\n\"
+2026-03-01T00:00:00Z > \"Ga=56,g=2\\n\"
+2026-03-01T00:00:00Z < \"level:128\\r\\n\"
+2026-03-01T00:00:00Z < \"ready>\\r\\n\"
+";
+    assert_eq!(site.read("lobby.trace"), expect);
+}
+
+#[test]
+fn applications_of_the_configuration_are_asked_for_whatever_the_scan_says() {
+    let site = site("applications = [57]", "sim --fake rows");
+    site.write(
+        "rows",
+        "unit:1,network:00,apps:56,57\nunit:1,network:00,groups:1\nlevel:56,1=1\nlevel:57,1=2\n",
+    );
+    assert_eq!(values(&polled(&site, 0)), [("57.1", Some(2))]);
+}
