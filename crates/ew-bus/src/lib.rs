@@ -12,6 +12,7 @@ mod exec;
 mod options;
 mod tags;
 mod trace;
+mod xml;
 
 pub use bus::{Bus, Context, GroupAddress, open};
 pub use diff::{Change, ChangeKind, diff};

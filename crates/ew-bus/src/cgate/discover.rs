@@ -2,10 +2,11 @@
 
 use super::network::State;
 use super::poll::not_up;
-use super::tags::{self, DbNetwork};
 use super::tree::{self, TreeGroup, TreeUnit, used};
 use super::{CgateBus, join};
-use crate::{Application, BusError, Discovery, Network, Warning, application_kind};
+use crate::{
+    Application, BusError, Discovery, Network, TagNetwork, Warning, application_kind, tags_from_xml,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that was told of one network, before it is joined.
@@ -19,7 +20,7 @@ pub(crate) struct Told {
     /// Those groups are all that there are.
     pub(crate) is_tree: bool,
     /// None: no tags could be had.
-    pub(crate) db: Option<DbNetwork>,
+    pub(crate) db: Option<TagNetwork>,
 }
 
 impl CgateBus<'_> {
@@ -193,10 +194,11 @@ impl CgateBus<'_> {
             }
             return Ok(());
         }
-        match tags::networks_of_xml(&reply.xml) {
-            Ok((networks, odd)) => {
-                found.warnings.extend(odd.into_iter().map(|text| warning(None, object, text)));
-                told.db = networks.into_iter().find(|db| db.address == told.network);
+        match tags_from_xml(&reply.xml) {
+            Ok(tags) => {
+                let odd = tags.odd.into_iter().map(|text| format!("the tag database: {text}"));
+                found.warnings.extend(odd.map(|text| warning(None, object, text)));
+                told.db = tags.networks.into_iter().find(|db| db.address == told.network.to_string());
             }
             Err(why) => found.incomplete_reasons.push(self.session.breach(&command, &why).to_string()),
         }

@@ -1,9 +1,8 @@
 //! What the bus and the tag database say of one network, put together. Pure.
 
 use super::discover::Told;
-use super::tags::DbUnit;
 use super::tree::{TreeUnit, UNUSED};
-use crate::{Discovery, Group, GroupState, LevelSource, Origin, Unit, UnitGroup};
+use crate::{Discovery, Group, GroupState, LevelSource, Origin, TagUnit, Unit, UnitGroup};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How C-Gate comes to volts from what a unit reports, as captures of 3.4 have it.
@@ -70,7 +69,7 @@ fn absent_unit(told: &Told, address: u8, bus: &str) -> Unit {
 }
 
 /// What the unit says of itself goes before what was once written down of it.
-fn add_db(unit: &mut Unit, db: &DbUnit) {
+fn add_db(unit: &mut Unit, db: &TagUnit) {
     let db = db.clone();
     unit.in_db = Some(true);
     unit.tag = db.tag;
@@ -144,11 +143,11 @@ pub(crate) fn groups(told: &Told, levels: Vec<Group>, found: &mut Discovery) {
             group.in_db = Some(false);
         }
         for application in &db.applications {
-            for (address, tag) in &application.groups {
-                let key = (application.address, *address);
+            for tag in &application.groups {
+                let key = (application.address, tag.address);
                 let group = groups.entry(key).or_insert_with(|| only_in_db(told, row(key.0, key.1)));
                 group.in_db = Some(true);
-                group.tag.clone_from(tag);
+                group.tag.clone_from(&tag.tag);
             }
         }
     }

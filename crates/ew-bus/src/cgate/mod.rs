@@ -7,7 +7,7 @@
 //! cannot be reached, or that hangs up, is tried again after 1, 2 and 5 s, so at most four connections are made in a run,
 //! all inside `deadline`; what was asked is asked again, but never a level set again.
 //!
-//! Bytes go through `lines`, `reply` and then `xml` with `tree` and `tags`, or `levels` or `measure`, all of which are
+//! Bytes go through `lines`, `reply` and then `tree`, the crate's tags, `levels` or `measure`, all of which are
 //! pure; `link`, `tls`, `start` and `session` are the way they come.
 
 mod discover;
@@ -22,11 +22,9 @@ mod probe;
 mod reply;
 mod session;
 mod start;
-mod tags;
 mod tls;
 mod tree;
 mod words;
-mod xml;
 
 use crate::{Bus, BusError, BusOptions, Cgate, Context, Discovery, GroupAddress, Levels, Measurement};
 use session::Session;

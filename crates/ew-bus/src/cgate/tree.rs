@@ -2,7 +2,7 @@
 
 use super::levels::group_in;
 use super::reply::{Row, assignment};
-use super::xml::{Part, walk};
+use crate::xml::{Part, walk};
 
 /// The application by which units are managed, and the group that stands for none.
 pub(crate) const UNUSED: u8 = 255;

@@ -315,7 +315,10 @@ impl Server {
             Ok([address]) => match number(address).and_then(|address| self.project.network(address)) {
                 Some(network) => Some(network),
                 None => {
-                    return Answer::one(401, format!("Bad object or device ID: Element {address} not found."));
+                    return Answer::one(
+                        401,
+                        format!("Bad object or device ID: Element {address} not found."),
+                    );
                 }
             },
             Ok(_) | Err(_) => return Answer::one(401, "Bad object or device ID."),
