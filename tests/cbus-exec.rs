@@ -321,7 +321,7 @@ fn a_silent_child_is_unavailable_and_the_next_question_goes_to_another() {
 
 #[test]
 fn the_deadline_of_the_run_ends_it_and_says_what_is_missing() {
-    let site = site("deadline = \"1s\"", "sim --fake rows --delay 250ms");
+    let site = site("deadline = \"3s\"", "sim --fake rows --delay 800ms");
     site.write("rows", FIVE);
     let polled = polled(&site, 1);
     assert!(polled[0].1.is_some() && polled[4].1.is_none(), "{polled:?}");
@@ -333,9 +333,17 @@ fn the_deadline_of_the_run_ends_it_and_says_what_is_missing() {
 fn gone(site: &Site, file: &str, count: usize) {
     let text = site.read(file);
     assert_eq!(text.lines().count(), count, "{text}");
-    for pid in text.lines() {
+    // SIGKILL is sent, and takes its moment.
+    let is_there = |pid: &str| {
         let status = std::fs::read_to_string(Path::new("/proc").join(pid).join("status")).unwrap_or_default();
-        assert!(status.is_empty() || status.contains("State:\tZ"), "process {pid} is left over:\n{status}");
+        !status.is_empty() && !status.contains("State:\tZ")
+    };
+    for pid in text.lines() {
+        let left = (0..500).all(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            is_there(pid)
+        });
+        assert!(!left, "process {pid} is left over");
     }
 }
 
