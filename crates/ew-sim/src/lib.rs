@@ -31,6 +31,9 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             Ok(Exit::Ok)
         }
         Some(cli::Simulator::Cgate(options)) => {
+            if options.stdio {
+                args.common.no_json("ew-sim cgate --stdio", "its lines are a session")?;
+            }
             match cgate::run(options, args.common.json, out.writer()) {
                 Err(SimError::Output { source }) if source.kind() == std::io::ErrorKind::BrokenPipe => {}
                 ended => ended?,

@@ -241,6 +241,7 @@ impl CgateBus<'_> {
             let states = of.filter_map(|group| Some((group.address, group.state.clone()?))).collect();
             let asked = self.application_levels(object, told.network, *application, state, &states)?;
             groups.extend(asked.groups);
+            groups.extend(asked.without);
             found.incomplete_reasons.extend(asked.incomplete_reasons);
             found.warnings.extend(asked.warnings);
         }

@@ -16,6 +16,8 @@ const LIGHTING: u8 = 56;
 #[derive(Default)]
 pub(crate) struct Asked {
     pub(crate) groups: Vec<Group>,
+    /// Groups that can have no level, as triggers.
+    pub(crate) without: Vec<Group>,
     pub(crate) incomplete_reasons: Vec<String>,
     pub(crate) warnings: Vec<Warning>,
 }
@@ -54,6 +56,7 @@ impl CgateBus<'_> {
         if !state.is_up() {
             levels.incomplete_reasons.push(not_up(network, &state));
         }
+        let is_chosen = applications.is_some();
         let applications = match applications {
             Some(applications) => applications.to_vec(),
             None => match self.parameter(&object, "Applications")?.map(|told| used(&told)) {
@@ -67,6 +70,15 @@ impl CgateBus<'_> {
             }
             let states = self.ask_states(&object, network, application)?;
             let asked = self.application_levels(&object, network, application, &state, &states)?;
+            // What cannot have a level is not missing one, unless it was asked for.
+            if let (true, Some(group)) = (is_chosen, asked.without.first()) {
+                let text = group.reason.clone().unwrap_or_default();
+                levels.warnings.push(Warning {
+                    code: None,
+                    object: Some(format!("{object}/{application}")),
+                    text,
+                });
+            }
             levels.groups.extend(asked.groups);
             levels.incomplete_reasons.extend(asked.incomplete_reasons);
             levels.warnings.extend(asked.warnings);
@@ -111,6 +123,7 @@ impl CgateBus<'_> {
             });
         }
         for (address, told) in told.groups {
+            let has_level = !matches!(told, Told::NoLevel(_));
             let in_error = states.get(&address).filter(|state| state.eq_ignore_ascii_case("error"));
             let (level, state, reason) = match told {
                 Told::Level(_) if !state.is_up() => (None, GroupState::Unknown, Some(not_up(network, state))),
@@ -126,7 +139,8 @@ impl CgateBus<'_> {
                     (None, GroupState::Error, Some(row.words()))
                 }
             };
-            asked.groups.push(Group {
+            let rows = if has_level { &mut asked.groups } else { &mut asked.without };
+            rows.push(Group {
                 bus: self.session.options.name.clone(),
                 network: network.to_string(),
                 application,

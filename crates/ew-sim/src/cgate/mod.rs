@@ -32,7 +32,7 @@ pub(crate) struct CgateOptions {
 
     /// Serve one session on stdin and stdout in place of a port
     #[arg(long, conflicts_with_all = ["listen", "tls"])]
-    stdio: bool,
+    pub(crate) stdio: bool,
 
     /// Speak TLS 1.3, as localhost with a certificate made now, which is written to FILE for ca_file
     #[arg(long, value_name = "FILE")]
