@@ -424,6 +424,20 @@ fn what_is_refused_is_named_and_the_rest_is_kept() {
 }
 
 #[test]
+fn a_fault_amid_a_good_reply_loses_nothing_but_is_said() {
+    let whole = discovered("");
+    for command in ["TREEXMLDETAIL", "TREE", "DBGETXML"] {
+        let found = discovered(&format!("--fault hole:{command}"));
+        assert_eq!(found.incomplete_reasons.len(), 2, "{:?}", found.incomplete_reasons);
+        let reason =
+            format!("{command} //HOME/253 has a hole: 408 Operation failed: can not get parameter from unit");
+        assert_eq!((found.complete, &found.incomplete_reasons[0]), (Some(false), &reason));
+        assert_eq!((found.warnings.len(), found.warnings[0].code), (2, Some(408)));
+        assert_eq!((&found.units, &found.groups), (&whole.units, &whole.groups), "{command}");
+    }
+}
+
+#[test]
 fn entities_are_refused() {
     let found = discovered("--fault bomb");
     assert_eq!((found.complete, found.incomplete_reasons.len()), (Some(false), 2));

@@ -42,6 +42,8 @@ pub struct Child {
     lines: Receiver<Result<String, String>>,
     unfinished: Arc<Mutex<Vec<u8>>>,
     stderr: Arc<Mutex<Vec<u8>>>,
+    /// Disconnected once stderr has ended.
+    stderr_end: Receiver<()>,
     limits: ChildLimits,
     is_over: bool,
 }
@@ -67,6 +69,7 @@ impl Child {
         let (say, said) = mpsc::channel::<String>();
         let (tell, lines) = mpsc::channel();
         let (stderr, unfinished) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let (stderr_open, stderr_end) = mpsc::channel();
         // Each thread ends with its pipe, and that with the process group.
         if let Some(mut stdin) = child.stdin.take() {
             thread::spawn(move || {
@@ -86,9 +89,12 @@ impl Child {
         }
         if let Some(pipe) = child.stderr.take() {
             let kept = Arc::clone(&stderr);
-            thread::spawn(move || keep(pipe, &kept));
+            thread::spawn(move || {
+                keep(pipe, &kept);
+                drop(stderr_open);
+            });
         }
-        Ok(Child { child, stdin: Some(say), lines, unfinished, stderr, limits, is_over: false })
+        Ok(Child { child, stdin: Some(say), lines, unfinished, stderr, stderr_end, limits, is_over: false })
     }
 
     /// Says a line, which is to end with a line feed.
@@ -138,6 +144,13 @@ impl Child {
     /// The beginning of what it wrote on stderr so far.
     pub fn stderr(&self) -> String {
         text(&self.stderr)
+    }
+
+    /// The same once its stderr has ended, or so much time has gone: for a child whose stdout has ended, which says why on
+    /// the other pipe, and that may be read a moment later.
+    pub fn last_stderr(&self, wait: Duration) -> String {
+        let _ = self.stderr_end.recv_timeout(wait);
+        self.stderr()
     }
 
     /// Ends it, and whatever it started, and takes its exit status, so that nothing of it is left.

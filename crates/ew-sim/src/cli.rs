@@ -205,6 +205,7 @@ Faults (COMMAND is the first words of the commands that it is about, as in denie
   cut:COMMAND[:N]      the connection ends amid the reply, N times
   stalled:COMMAND      no reply
   denied:COMMAND       420; unsupported:COMMAND 402; broken:COMMAND 500
+  hole:COMMAND         a row of 408 amid the reply, which ends well
   syncing[:N]          networks are being synchronised, until asked for their state N times
   closed               networks are closed until NET OPEN
   not-loaded           the project is not loaded until PROJECT LOAD

@@ -2,6 +2,7 @@
 
 use super::network::State;
 use super::poll::not_up;
+use super::reply::{Reply, Row};
 use super::tree::{self, TreeGroup, TreeUnit, used};
 use super::{CgateBus, join};
 use crate::{
@@ -141,37 +142,45 @@ impl CgateBus<'_> {
         for command in ["TREEXMLDETAIL", "TREEXML"] {
             let command = format!("{command} {object}");
             let reply = self.session.ask(&command)?;
-            if let Some(row) = reply.fault() {
-                // An older server has not all of them.
-                if !matches!(row.code, 400 | 402) {
-                    let error = self.session.refused(&command, &row.clone());
-                    found.incomplete_reasons.push(with_hint(&error));
-                    break;
+            let Some(xml) = reply.document() else {
+                match reply.fault().cloned() {
+                    // An older server has not all of them.
+                    Some(Row { code: 400 | 402, .. }) => continue,
+                    Some(row) => {
+                        found.incomplete_reasons.push(with_hint(&self.session.refused(&command, &row)))
+                    }
+                    None => found.incomplete_reasons.push(self.no_answer(&command, &reply).to_string()),
                 }
-                continue;
-            }
-            match tree::units_of_xml(&reply.xml) {
+                break;
+            };
+            match tree::units_of_xml(xml) {
                 Ok((units, odd)) => {
                     told.units = Some(units);
                     found.warnings.extend(odd.into_iter().map(|text| warning(None, object, text)));
                 }
                 Err(why) => found.incomplete_reasons.push(self.session.breach(&command, &why).to_string()),
             }
+            add_holes(&command, object, &reply, found);
             break;
         }
         let command = format!("TREE {object}");
         let reply = self.session.ask(&command)?;
         let (units, groups) = tree::of_rows(&reply.rows);
-        for row in reply.faults() {
-            found.warnings.push(warning(Some(row.code), object, format!("TREE: {}", row.text)));
-        }
-        told.is_tree = reply.fault().is_none();
-        match (told.units.is_some(), reply.fault()) {
-            (true, _) => {}
-            (false, None) => told.units = Some(units),
-            (false, Some(row)) => {
-                let error = self.session.refused(&command, &row.clone());
+        told.is_tree = !reply.last.is_fault();
+        match (told.is_tree, told.units.is_some()) {
+            (true, false) => told.units = Some(units),
+            (false, false) => {
+                let error = self.session.refused(&command, &reply.last);
                 found.incomplete_reasons.push(with_hint(&error));
+            }
+            (_, true) => {}
+        }
+        match told.is_tree {
+            true => add_holes(&command, object, &reply, found),
+            // Links can be had in another way.
+            false => {
+                let text = format!("TREE: {}", reply.last.text);
+                found.warnings.push(warning(Some(reply.last.code), object, text));
             }
         }
         told.groups = groups;
@@ -181,20 +190,18 @@ impl CgateBus<'_> {
     fn ask_tags(&mut self, object: &str, told: &mut Told, found: &mut Discovery) -> Result<(), BusError> {
         let command = format!("DBGETXML {object}");
         let reply = self.session.ask(&command)?;
-        if let Some(row) = reply.fault().cloned() {
-            match row.code {
+        let Some(xml) = reply.document() else {
+            match reply.fault().cloned() {
                 // Not in the database, or there is none: so it has no tags, and that is all there is to know.
-                401 | 440 => {
-                    found.warnings.push(warning(Some(row.code), object, format!("no tags: {}", row.text)))
+                Some(Row { code: code @ (401 | 440), text }) => {
+                    found.warnings.push(warning(Some(code), object, format!("no tags: {text}")));
                 }
-                _ => {
-                    let error = self.session.refused(&command, &row);
-                    found.incomplete_reasons.push(with_hint(&error));
-                }
+                Some(row) => found.incomplete_reasons.push(with_hint(&self.session.refused(&command, &row))),
+                None => found.incomplete_reasons.push(self.no_answer(&command, &reply).to_string()),
             }
             return Ok(());
-        }
-        match tags_from_xml(&reply.xml) {
+        };
+        match tags_from_xml(xml) {
             Ok(tags) => {
                 let odd = tags.odd.into_iter().map(|text| format!("the tag database: {text}"));
                 found.warnings.extend(odd.map(|text| warning(None, object, text)));
@@ -202,6 +209,7 @@ impl CgateBus<'_> {
             }
             Err(why) => found.incomplete_reasons.push(self.session.breach(&command, &why).to_string()),
         }
+        add_holes(&command, object, &reply, found);
         Ok(())
     }
 
@@ -246,6 +254,14 @@ impl CgateBus<'_> {
             found.warnings.extend(asked.warnings);
         }
         Ok(groups)
+    }
+}
+
+/// Faults amid a reply that ended well: something is missing there.
+fn add_holes(command: &str, object: &str, reply: &Reply, found: &mut Discovery) {
+    for row in reply.faults() {
+        found.warnings.push(warning(Some(row.code), object, row.text.clone()));
+        found.incomplete_reasons.push(format!("{command} has a hole: {}", row.words()));
     }
 }
 

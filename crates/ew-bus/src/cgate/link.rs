@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 /// How long a child may take to end once its stdin is closed, and again after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long a child that has failed may take to say why.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// Why there is no line, or no way to say one.
 #[derive(Debug)]
 pub(crate) enum Broken {
@@ -114,9 +117,13 @@ impl Link {
     /// What a child wrote on stderr, in one line; empty where there is none.
     pub(crate) fn stderr(&self) -> String {
         match &self.way {
-            Way::Pipe(child) => {
-                child.stderr().lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; ")
-            }
+            Way::Pipe(child) => child
+                .last_stderr(LAST_WORDS)
+                .lines()
+                .map(str::trim)
+                .filter(|l| !l.is_empty())
+                .collect::<Vec<_>>()
+                .join("; "),
             Way::Plain(_) | Way::Tls(_) => String::new(),
         }
     }

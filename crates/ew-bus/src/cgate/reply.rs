@@ -52,6 +52,11 @@ impl Reply {
         self.faults().next()
     }
 
+    /// Its XML, where there is some and the reply ended well.
+    pub(crate) fn document(&self) -> Option<&str> {
+        (!self.last.is_fault() && !self.xml.trim().is_empty()).then_some(self.xml.as_str())
+    }
+
     /// The value of a parameter in rows such as `//HOME/254: State=ok`. A server answers with the parameter's name in
     /// the case it was asked for, or in its own.
     pub(crate) fn value(&self, parameter: &str) -> Option<&str> {

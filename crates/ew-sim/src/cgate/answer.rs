@@ -92,7 +92,16 @@ impl Server {
         if is_one_of(&capitals, &self.faults.broken) {
             return Answer::one(500, "Internal error.");
         }
-        match (verb.as_str(), &words[1..]) {
+        let mut answer = self.obey(&verb, &words[1..], access, own);
+        if is_one_of(&capitals, &self.faults.holes) && answer.rows.len() > 1 {
+            let hole = (408, "Operation failed: can not get parameter from unit".to_owned());
+            answer.rows.insert(answer.rows.len() - 1, hole);
+        }
+        answer
+    }
+
+    fn obey(&mut self, verb: &str, words: &[&str], access: &mut Access, own: Access) -> Answer {
+        match (verb, words) {
             ("NOOP", _) => Answer::one(200, "OK."),
             ("EVENTS", _) => Answer::one(200, "OK."),
             ("LOGIN", []) => Answer::one(210, format!("Access level: {access:?}")),

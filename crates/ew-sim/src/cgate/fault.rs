@@ -29,6 +29,8 @@ pub(crate) struct Faults {
     pub(crate) closed: bool,
     /// The project is not loaded until PROJECT LOAD.
     pub(crate) not_loaded: bool,
+    /// A row of 408 amid the reply to them, which ends well.
+    pub(crate) holes: Vec<String>,
     /// 408 for the level of this group, wherever it is.
     pub(crate) bad_groups: Vec<u8>,
     /// The state of this group is error, and its level 0.
@@ -110,6 +112,7 @@ impl Faults {
             "denied" => self.denied.push(command()?),
             "unsupported" => self.unsupported.push(command()?),
             "broken" => self.broken.push(command()?),
+            "hole" => self.holes.push(command()?),
             "syncing" => self.syncing = Some(spec.argument.as_deref().map(|n| number(kind, n)).transpose()?),
             "closed" => self.closed = true,
             "not-loaded" => self.not_loaded = true,
