@@ -198,11 +198,11 @@ fn the_same_is_told_whatever_the_wire_is_like() {
     for arguments in [
         "--fault events",
         "--fault bare-lf",
-        "--fault pieces:1",
-        "--fault pieces:7 --fault events",
-        "--fault case:upper",
-        "--fault case:lower",
-        "--fault xml-bytes:4000000",
+        "--fault pieces=1",
+        "--fault pieces=7 --fault events",
+        "--fault case=upper",
+        "--fault case=lower",
+        "--fault xml-bytes=4000000",
         "--brand Mosquitto",
     ] {
         assert_eq!(told(discovered(arguments)), plain, "{arguments}");
@@ -264,7 +264,7 @@ fn a_level_is_read_and_set_and_nothing_comes_into_being_by_it() {
 
 #[test]
 fn a_lost_connection_never_sets_a_level_twice() {
-    let server = server("--fault cut:RAMP");
+    let server = server("--fault cut=RAMP");
     let run = Run::new(&server.toml("", HOME));
     let (_, text, _) = error(run.with(|bus| bus.set(&group("254", 56, 3), 17)));
     assert!(text.ends_with("RAMP //HOME/254/56/3 17: the connection was lost"), "{text}");
@@ -353,7 +353,7 @@ fn a_network_that_is_being_synchronised_is_not_believed() {
 
 #[test]
 fn a_synchronisation_is_waited_for_if_told_to() {
-    let server = server("--fault syncing:1");
+    let server = server("--fault syncing=1");
     let mut run = Run::new(&server.toml("", "project = \"HOME\"\nnetworks = [254]"));
     run.wait_sync = Duration::from_secs(20);
     let found = run.discover().unwrap();
@@ -387,7 +387,7 @@ fn nothing_is_opened_unless_allowed() {
 
 #[test]
 fn a_level_that_cannot_be_had_is_null_with_its_reason() {
-    let found = discovered("--fault bad-group:2 --fault lost-group:3");
+    let found = discovered("--fault bad-group=2 --fault lost-group=3");
     let of = |address: u8| found.groups.iter().find(|g| g.network == "254" && g.address == address).unwrap();
     assert_eq!((of(1).level, of(2).level, of(3).level), (Some(255), None, None));
     assert_eq!((of(2).state, of(3).state), (GroupState::Error, GroupState::Error));
@@ -403,18 +403,18 @@ fn older_servers_have_poorer_trees() {
     let whole = discovered("");
     let units =
         |found: &Discovery| found.units.iter().map(|u| (u.address, u.kind.clone())).collect::<Vec<_>>();
-    let plain = discovered("--fault unsupported:TREEXMLDETAIL");
+    let plain = discovered("--fault unsupported=TREEXMLDETAIL");
     assert_eq!((units(&plain), plain.complete), (units(&whole), Some(true)));
-    let oldest = discovered("--fault unsupported:TREEXMLDETAIL --fault unsupported:TREEXML");
+    let oldest = discovered("--fault unsupported=TREEXMLDETAIL --fault unsupported=TREEXML");
     assert_eq!((units(&oldest), oldest.complete), (units(&whole), Some(true)));
-    let mut xml_only = discovered("--fault unsupported:TREE");
+    let mut xml_only = discovered("--fault unsupported=TREE");
     assert_eq!(std::mem::take(&mut xml_only.warnings).len(), 2);
     assert_eq!(told(xml_only), told(whole));
 }
 
 #[test]
 fn what_is_refused_is_named_and_the_rest_is_kept() {
-    let found = discovered("--fault denied:DBGETXML --fault broken:TREEXMLDETAIL");
+    let found = discovered("--fault denied=DBGETXML --fault broken=TREEXMLDETAIL");
     assert_eq!((found.complete, found.incomplete_reasons.len()), (Some(false), 4));
     let reasons = found.incomplete_reasons.join("\n");
     assert!(reasons.contains("refuses DBGETXML //HOME/253: 420 Access denied.; `DBGETXML //HOME/253` needs access level Monitor"), "{reasons}");
@@ -427,7 +427,7 @@ fn what_is_refused_is_named_and_the_rest_is_kept() {
 fn a_fault_amid_a_good_reply_loses_nothing_but_is_said() {
     let whole = discovered("");
     for command in ["TREEXMLDETAIL", "TREE", "DBGETXML"] {
-        let found = discovered(&format!("--fault hole:{command}"));
+        let found = discovered(&format!("--fault hole={command}"));
         assert_eq!(found.incomplete_reasons.len(), 2, "{:?}", found.incomplete_reasons);
         let reason =
             format!("{command} //HOME/253 has a hole: 408 Operation failed: can not get parameter from unit");
@@ -535,7 +535,7 @@ fn a_machine_without_access_is_told_so() {
 
 #[test]
 fn a_connection_lost_amid_a_reply_is_made_again() {
-    let server = server("--fault cut:TREEXMLDETAIL:1");
+    let server = server("--fault cut=TREEXMLDETAIL:1");
     let run = Run::new(&server.toml("", HOME));
     let found = run.discover().unwrap();
     assert_eq!(found.complete, Some(true));
@@ -550,7 +550,7 @@ fn a_connection_lost_amid_a_reply_is_made_again() {
 
 #[test]
 fn a_connection_lost_again_and_again_keeps_what_came_before() {
-    let server = server("--fault cut:TREEXMLDETAIL");
+    let server = server("--fault cut=TREEXMLDETAIL");
     let mut run = Run::new(&server.toml("", HOME));
     run.deadline = Duration::from_millis(2500);
     let found = run.discover().unwrap();
@@ -564,7 +564,7 @@ fn a_connection_lost_again_and_again_keeps_what_came_before() {
 
 #[test]
 fn a_command_without_a_reply_is_given_up() {
-    let server = server("--fault stalled:TREEXMLDETAIL");
+    let server = server("--fault stalled=TREEXMLDETAIL");
     let run = Run::new(&server.toml("reply_timeout = \"100ms\"", "project = \"HOME\"\nnetworks = [254]"));
     let found = run.discover().unwrap();
     assert_eq!(found.complete, Some(false));
@@ -574,7 +574,7 @@ fn a_command_without_a_reply_is_given_up() {
 
 #[test]
 fn the_deadline_of_the_run_ends_everything() {
-    let server = server("--fault slow:400ms");
+    let server = server("--fault slow=400ms");
     let mut run = Run::new(&server.toml("", HOME));
     run.deadline = Duration::from_millis(600);
     let (late, text, _) = error(run.with(|bus| bus.levels(None)));

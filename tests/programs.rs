@@ -24,12 +24,12 @@ const PROGRAMS: [(&str, &[&str]); 6] = [
             "rebuild",
         ],
     ),
-    ("ew-sim", &["snmp"]),
-    ("ew-cbus", &[]),
+    ("ew-sim", &["snmp", "cbus-cli", "cgate", "pci"]),
+    ("ew-cbus", &["discover", "poll", "get", "set", "measure", "diff", "import-tags", "probe"]),
 ];
 
 /// Command lines that print a report or a table; with `--json` added, one JSON document. In this order, again and again.
-const REPORTS: [&str; 20] = [
+const REPORTS: [&str; 27] = [
     "ew-poll --dry-run",
     "ew-poll --skip-cache",
     "ew-log append readings.csv",
@@ -50,10 +50,17 @@ const REPORTS: [&str; 20] = [
     "ew-log trim --before 2026-03-01",
     "ew-log trim --retention",
     "ew-ledger verify",
+    "ew-cbus import-tags tags.xml",
+    "ew-cbus discover",
+    "ew-cbus poll --dry-run",
+    "ew-cbus diff 1 1",
+    "ew-cbus get lobby 56 2",
+    "ew-cbus set lobby 56 2 128",
+    "ew-cbus probe",
 ];
 
 /// Those of [`REPORTS`] that print nothing on stdout without `--json`.
-const SILENT: [&str; 8] = [
+const SILENT: [&str; 11] = [
     "ew-log append readings.csv",
     "ew-log check",
     "ew-log backup copy.db",
@@ -62,13 +69,17 @@ const SILENT: [&str; 8] = [
     "ew-ledger release u",
     "ew-log trim --before 2026-03-01",
     "ew-log trim --retention",
+    "ew-cbus import-tags tags.xml",
+    "ew-cbus diff 1 1",
+    "ew-cbus set lobby 56 2 128",
 ];
 
 /// Command lines that print data.
-const DATA: [&str; 3] = [
+const DATA: [&str; 4] = [
     "ew-log slice --from first --to last",
     "ew-export u --stdout --from 2026-03-01 --to 2026-03-02",
     "ew-sim snmp --for 0s",
+    "ew-sim cbus-cli --fake",
 ];
 
 fn program(name: &str) -> PathBuf {
@@ -91,12 +102,15 @@ fn site() -> (Site, Sim) {
     let mut site = Site::new(&format!(
         "[[domain]]\nname = \"com.example.hq\"\n[[domain.switch]]\nname = \"sw1\"\naddress = \"127.0.0.1\"\n\
          port = {}\n[[export]]\nname = \"u\"\npoints = [\"meter\"]\n[export.format.csv]\n[export.transport.file]\n\
-         directory = \"out\"\n",
-        sim.ports[0]
+         directory = \"out\"\n\
+         [[cbus]]\nname = \"lobby\"\n[cbus.backend.exec]\ncommand = [{:?}, \"cbus-cli\", \"--fake\"]\n",
+        sim.ports[0],
+        program("ew-sim")
     ));
     site.now("2026-03-01T01:00:00Z");
     site.write("readings.csv", "timestamp,point,value\n2026-03-01T00:00:00Z,meter,1\n");
     site.write("bad.toml", "sight = \"hq\"\n");
+    site.write("tags.xml", "<Network><Address>254</Address></Network>");
     run(&site, "ew-log append -q readings.csv").exit(0);
     (site, sim)
 }
@@ -197,8 +211,12 @@ fn a_wrong_command_line_is_2_with_nothing_on_stdout() {
     }
     lines.extend(
         [
-            "ew-cbus",
-            "ew-cbus -v",
+            "ew-cbus discover nobody",
+            "ew-cbus get lobby 56",
+            "ew-cbus get lobby 56 255",
+            "ew-cbus set lobby 56 2 256",
+            "ew-cbus diff 99",
+            "ew-sim cbus-cli",
             "ew-export nobody",
             "ew-poll com.nobody",
             "ew-ledger list nobody",
@@ -226,7 +244,7 @@ fn check_tells_a_good_configuration_from_a_bad_one_and_does_nothing_else() {
     let (site, _sim) = site();
     let before = site.names(".");
     for (name, commands) in PROGRAMS {
-        let good = "ew.toml: good: 1 domains, 1 switches, 0 buses, 1 jobs\n";
+        let good = "ew.toml: good: 1 domains, 1 switches, 1 buses, 1 jobs\n";
         run(&site, &format!("{name} --check")).exit(0).stdout(good).stderr("");
         let bad = run(&site, &format!("{name} --config bad.toml --check")).exit(78).stdout("");
         assert!(
@@ -237,7 +255,7 @@ fn check_tells_a_good_configuration_from_a_bad_one_and_does_nothing_else() {
         let none = run(&site, &format!("{name} --config none.toml --check --json")).exit(78).stdout("");
         assert!(none.stderr.contains("none.toml"), "{}", none.stderr);
         // Without --check it is no better, wherever it is read.
-        if commands.is_empty() && name != "ew-cbus" {
+        if commands.is_empty() {
             run(&site, &format!("{name} --config bad.toml")).exit(78).stdout("");
         }
     }
@@ -274,11 +292,14 @@ fn quiet_leaves_warnings_errors_and_what_was_asked_for() {
     for line in REPORTS {
         let ended = run(&site, &format!("{line} -q")).exit(0).stderr("");
         // The table of a poll is the report of the run; the others are what was asked for, but where all is well.
-        let is_silent = SILENT.contains(&line) || line.starts_with("ew-poll") || line == "ew-ledger verify";
+        let is_silent = SILENT.contains(&line)
+            || line.starts_with("ew-poll")
+            || line.starts_with("ew-cbus poll")
+            || line == "ew-ledger verify";
         assert_eq!(ended.stdout.is_empty(), is_silent, "{line}");
     }
     let help = run(&site, "ew-poll --help").stdout;
-    assert!(help.contains("Say only warnings and errors on stderr; ew-poll prints no table"), "{help}");
+    assert!(help.contains("Say only warnings and errors on stderr; polls print no table"), "{help}");
     // A warning: a key file that is not there. An error: a switch that is not there.
     let sftp = "[[export]]\nname = \"s\"\npoints = [\"**\"]\n[export.format.csv]\n[export.transport.sftp]\n\
                 host = \"h\"\nuser = \"u\"\nkey_file = \"none\"\nknown_hosts = \"none\"\ndirectory = \"in\"\n";

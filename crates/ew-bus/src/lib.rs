@@ -10,11 +10,12 @@ mod discovery;
 mod error;
 mod exec;
 mod options;
+mod pci;
 mod tags;
 mod trace;
 mod xml;
 
-pub use bus::{Bus, Context, GroupAddress, open};
+pub use bus::{Bus, Context, GroupAddress, open, open_hurried};
 pub use diff::{Change, ChangeKind, diff};
 pub use discovery::{
     Application, Discovery, Group, GroupState, LevelSource, Levels, Measurement, Network, Origin, Unit,

@@ -66,6 +66,7 @@ pub enum Backend {
 #[serde(deny_unknown_fields)]
 pub struct Exec {
     /// The program and its arguments.
+    #[serde(deserialize_with = "command")]
     pub command: Vec<String>,
 }
 
@@ -117,6 +118,14 @@ pub struct Pci {
     /// Its speed, bit/s.
     #[serde(default = "pci_baud")]
     pub baud: u32,
+}
+
+fn command<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let command = Vec::<String>::deserialize(deserializer)?;
+    match command.first().is_some_and(|program| !program.is_empty()) {
+        true => Ok(command),
+        false => Err(de::Error::custom("the command is empty")),
+    }
 }
 
 /// Host and command are two ways to one server.

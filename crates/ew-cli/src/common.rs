@@ -21,7 +21,7 @@ pub struct Common {
     /// Say more on stderr
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// Say only warnings and errors on stderr; ew-poll prints no table, ew-ledger verify only what is wrong
+    /// Say only warnings and errors on stderr; polls print no table, ew-ledger verify only what is wrong
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 }

@@ -27,6 +27,15 @@ pub(crate) fn check(file: &Path, text: &str, tables: &Tables) -> Result<(), Conf
             ));
         }
     }
+    for domain in &tables.domain {
+        let bus = domain.name.strip_prefix("cbus.").and_then(|rest| rest.split('.').next());
+        if let Some(bus) = bus.and_then(|bus| buses.get(bus)) {
+            let message =
+                format!("the domain {:?} and the bus {bus:?} could give the same points", domain.name);
+            let hint = Some("rename one of them".into());
+            return Err(ConfigError::about(file, text, &domain.name, message, hint));
+        }
+    }
     let mut names: HashMap<&str, ()> = HashMap::new();
     for job in &tables.export {
         let at = |message: String| ConfigError::at(file, text, header(text, job), message);

@@ -2,6 +2,7 @@
 
 use crate::cbus_cli::CbusCliOptions;
 use crate::cgate::CgateOptions;
+use crate::pci::PciOptions;
 use crate::snmp::{FaultSpec, UserSpec};
 use clap::{Parser, Subcommand, ValueEnum};
 use ew_cli::Common;
@@ -42,6 +43,9 @@ pub(crate) enum Simulator {
     /// A C-Gate server with a small project, over TCP, TLS or stdin and stdout
     #[command(after_help = cgate_help())]
     Cgate(CgateOptions),
+    /// A C-Bus PC interface: a CNI on TCP or a PCI on a pseudo-terminal, with a small network behind it
+    #[command(after_help = pci_help())]
+    Pci(PciOptions),
 }
 
 /// How switches in one process are told apart.
@@ -186,7 +190,7 @@ Commands on stdin, one a line; each reply ends with a line ready>:
 What cannot be done is answered with error: and the reason.
 
 Examples:
-  printf 'D\\nGa=56,g=2\\n' | ew-sim cbus-cli --fake
+  ew-sim cbus-cli --fake
   command = [\"ew-sim\", \"cbus-cli\", \"192.0.2.20:10001\"]   in [cbus.backend.exec]
   command = [\"ew-sim\", \"cbus-cli\", \"/dev/ttyS0\"]
 
@@ -198,34 +202,72 @@ Examples:
 fn cgate_help() -> String {
     format!(
         "\
-Faults (COMMAND is the first words of the commands that it is about, as in denied:PROJECT):
+Faults (COMMAND is the first words of the commands that it is about, as in denied=PROJECT):
   silent-banner        accepts and says nothing, as to a machine that is not in the access list
   tls-port             says nothing, and a TLS alert to whoever speaks in the clear
   refused              421 in place of the banner
-  cut:COMMAND[:N]      the connection ends amid the reply, N times
-  stalled:COMMAND      no reply
-  denied:COMMAND       420; unsupported:COMMAND 402; broken:COMMAND 500
-  hole:COMMAND         a row of 408 amid the reply, which ends well
-  syncing[:N]          networks are being synchronised, until asked for their state N times
+  cut=COMMAND[:N]      the connection ends amid the reply, N times
+  stalled=COMMAND      no reply
+  denied=COMMAND       420; unsupported=COMMAND 402; broken=COMMAND 500
+  hole=COMMAND         a row of 408 amid the reply, which ends well
+  syncing[=N]          networks are being synchronised, until asked for their state N times
   closed               networks are closed until NET OPEN
   not-loaded           the project is not loaded until PROJECT LOAD
-  bad-group:GROUP      408 for its level, amid good rows
-  lost-group:GROUP     its level is 0 and its state error
+  bad-group=GROUP      408 for its level, amid good rows
+  lost-group=GROUP     its level is 0 and its state error
   events               events of all kinds between the lines
-  xml-bytes:N          the tag database is one line of N bytes
+  xml-bytes=N          the tag database is one line of N bytes
   bomb                 entities before the tag database
   bare-lf              every line ends with LF alone
-  case:upper|lower     parameters come back in that case
-  slow:DURATION        before each reply
-  pieces:N             all that is sent goes in pieces of N bytes
+  case=upper|lower     parameters come back in that case
+  slow=DURATION        before each reply
+  pieces=N             all that is sent goes in pieces of N bytes
 
 Once it answers, stdout has the line `PROJECT ADDRESS plain|tls` and the line `ready`; with --json
 instead one line: {{\"project\":…,\"address\":…,\"tls\":…}}
 
 Examples:
   ew-sim cgate --listen 127.0.0.1:20023
-  ew-sim cgate --tls ca.pem --access monitor --fault syncing:3
+  ew-sim cgate --tls ca.pem --access monitor --fault syncing=3
   command = [\"ew-sim\", \"cgate\", \"--stdio\"]   in [cbus.backend.cgate]
+
+{}",
+        Exit::HELP
+    )
+}
+
+fn pci_help() -> String {
+    format!(
+        "\
+The network has relays, dimmers, a key input, a sensor and groups of lighting 56 and 57, one of them in
+conflict (12), one destroyed by noise (13), one of a unit that tells on and off only (30).
+
+Faults (N is how many times, 1 if not given; those that count look at commands for the bus):
+  reject[=N]            says ! to a command
+  outcome=SIGN[:N]      confirms as unacknowledged (#), corrupted ($), no-clock (%), too-long (') or
+                        bad-checksum (!), and does not send
+  unconfirmed[=N]       loses a confirmation
+  late-confirmation     confirms after the reply in place of before it
+  header=+1, header=-1  headers of statuses count a byte too many or too few
+  foreign-status        another client's status, codings 40 and 47, stands before each of ours
+  disorder              the lines of a status come last first
+  ghost[=N]             a binary status has a group and a unit too many
+  garble[=N]            the first line of a reply has a wrong checksum
+  lost-plus             the power-up sign is one + only
+  null                  a line `null` stands before each reply
+  silent-unit=UNIT      is there and does not answer
+  mute                  never says anything
+  stubborn              acknowledges interface options 1 and does not take them
+  power-cycle=N         is powered up anew at the Nth command
+  hang-up[=N]           closes a connection at once
+  old                   knows neither EXSTAT nor IDMON
+
+Once it answers, stdout has a line `cni IP:PORT` or `pci DEVICE`, then the line `ready`; with --json
+instead one line {{\"kind\":…,\"address\":…}}. One client at a time; a second is sent away.
+
+Examples:
+  ew-sim pci --listen 127.0.0.1:10001
+  ew-sim pci --pty --fault ghost --fault outcome=no-clock:3
 
 {}",
         Exit::HELP

@@ -62,6 +62,12 @@ pub(crate) enum SimError {
         /// In the library's words.
         reason: String,
     },
+    /// A pseudo-terminal cannot be had.
+    #[error("cannot open a pseudo-terminal: {source}")]
+    Terminal {
+        /// Why.
+        source: io::Error,
+    },
     /// A thread cannot be had.
     #[error("cannot start a thread: {source}")]
     Thread {
@@ -91,6 +97,7 @@ impl SimError {
             SimError::Bus(error) => error.exit(),
             SimError::Unreadable { .. }
             | SimError::Listen { .. }
+            | SimError::Terminal { .. }
             | SimError::Thread { .. }
             | SimError::Tls { .. }
             | SimError::Output { .. } => Exit::Io,
@@ -112,9 +119,10 @@ impl SimError {
                 Some("with --by community all switches share one socket and one thread")
             }
             SimError::Usage(_)
+            | SimError::Terminal { .. }
+            | SimError::Tls { .. }
             | SimError::Unreadable { .. }
             | SimError::Output { .. }
-            | SimError::Tls { .. }
             | SimError::Bus(_) => None,
         };
         hint.map(str::to_owned)

@@ -80,7 +80,8 @@ impl<'a> Session<'a> {
                     }
                     None => format!("it was started {STARTS_MAX} times in this run"),
                 };
-                return Err(self.unreachable("start", cause, None));
+                let hint = format!("run it by hand to see what it says: {}", self.command.join(" "));
+                return Err(self.unreachable("start", cause, Some(&hint)));
             }
             self.in_time("start")?;
             if self.starts > 0 {

@@ -1,4 +1,4 @@
-//! What goes wrong on purpose, as the command line has it: `KIND[:ARG]`.
+//! What goes wrong on purpose, as the command line has it: `KIND[=ARG]`.
 
 use ew_core::Span;
 use std::str::FromStr;
@@ -68,7 +68,7 @@ impl FromStr for FaultSpec {
     type Err = String;
 
     fn from_str(text: &str) -> Result<FaultSpec, String> {
-        let (kind, argument) = match text.split_once(':') {
+        let (kind, argument) = match text.split_once('=') {
             Some((kind, argument)) => (kind.to_owned(), Some(argument.to_owned())),
             None => (text.to_owned(), None),
         };
@@ -91,8 +91,7 @@ impl Faults {
 
     fn add(&mut self, spec: &FaultSpec) -> Result<(), String> {
         let kind = spec.kind.as_str();
-        let argument =
-            || spec.argument.clone().ok_or_else(|| format!("{kind} needs something after a colon"));
+        let argument = || spec.argument.clone().ok_or_else(|| format!("{kind} needs something after ="));
         let command = || argument().map(|command| command.to_ascii_uppercase());
         fn number<T: FromStr>(kind: &str, text: &str) -> Result<T, String> {
             text.parse().map_err(|_| format!("{kind} needs a number, not {text:?}"))
@@ -155,18 +154,18 @@ mod tests {
     fn faults_and_what_is_wrong_with_some() {
         let spec = |text: &str| text.parse::<FaultSpec>();
         let faults = Faults::of(&[
-            spec("cut:tree //home/254:2").unwrap(),
-            spec("cut:NOOP").unwrap(),
+            spec("cut=tree //home/254:2").unwrap(),
+            spec("cut=NOOP").unwrap(),
             spec("syncing").unwrap(),
-            spec("slow:50ms").unwrap(),
+            spec("slow=50ms").unwrap(),
         ]);
         assert_eq!(faults.cut, [("TREE //HOME/254".into(), Some(2)), ("NOOP".into(), None)]);
         assert_eq!((faults.syncing, faults.slow), (Some(None), Duration::from_millis(50)));
         for (text, start) in [
             ("loud", "no fault is called \"loud\""),
-            ("stalled", "stalled needs something after a colon"),
-            ("bad-group:256", "bad-group needs a number, not \"256\""),
-            ("case:mixed", "case is upper or lower, not \"mixed\""),
+            ("stalled", "stalled needs something after ="),
+            ("bad-group=256", "bad-group needs a number, not \"256\""),
+            ("case=mixed", "case is upper or lower, not \"mixed\""),
         ] {
             assert!(spec(text).unwrap_err().starts_with(start), "{text}");
         }

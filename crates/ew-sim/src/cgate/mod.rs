@@ -59,7 +59,7 @@ pub(crate) struct CgateOptions {
     users: Vec<User>,
 
     /// A fault; may be repeated
-    #[arg(long = "fault", value_name = "KIND[:ARG]")]
+    #[arg(long = "fault", value_name = "KIND[=ARG]")]
     faults: Vec<FaultSpec>,
 
     /// Write down every command that comes, one a line
@@ -68,7 +68,7 @@ pub(crate) struct CgateOptions {
 
     /// Stop after this time [default: serve until SIGINT or SIGTERM]
     #[arg(long = "for", value_name = "DURATION")]
-    for_time: Option<Span>,
+    pub(crate) for_time: Option<Span>,
 }
 
 fn user(text: &str) -> Result<User, String> {
@@ -78,12 +78,11 @@ fn user(text: &str) -> Result<User, String> {
     Ok(User { name: name.into(), password: password.into(), access })
 }
 
-/// Serves.
-pub(crate) fn run(options: &CgateOptions, json: bool, out: &mut dyn Write) -> Result<(), SimError> {
+/// The server with its project, and the manner of its sessions.
+fn prepare(options: &CgateOptions) -> Result<(String, Arc<Mutex<Server>>, Manner), SimError> {
     let project = Project::load(options.data.as_deref(), options.project.as_deref())?;
     let name = project.name.clone();
     let server = Server::new(project, Faults::of(&options.faults), options.users.clone());
-    let server = Arc::new(Mutex::new(server));
     let record = match &options.record {
         Some(file) => Some(Arc::new(Mutex::new(
             File::options()
@@ -95,15 +94,29 @@ pub(crate) fn run(options: &CgateOptions, json: bool, out: &mut dyn Write) -> Re
         None => None,
     };
     let banner = format!("Service ready: {} Version: v3.4.0 (build 2001) #cmd-syntax=1.0", options.brand);
-    let manner = Manner { banner, access: options.access, record };
-    if options.stdio {
-        return talk(&server, &manner, io::stdin().lock(), out).map_err(|source| SimError::Output { source });
+    Ok((name, Arc::new(Mutex::new(server)), Manner { banner, access: options.access, record }))
+}
+
+/// One session on stdin and stdout, until either ends.
+pub(crate) fn session(options: &CgateOptions, out: &mut dyn Write) -> Result<(), SimError> {
+    let (_, server, manner) = prepare(options)?;
+    match talk(&server, &manner, io::stdin().lock(), out) {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => Err(SimError::Output { source }),
+        _ => Ok(()),
     }
+}
+
+/// Serves on its port from now on, and says so; the inner result is that of saying it.
+pub(crate) fn start(
+    options: &CgateOptions,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<io::Result<()>, SimError> {
+    let (name, server, manner) = prepare(options)?;
     let acceptor = options.tls.as_deref().map(tls::acceptor).transpose()?;
-    let listener = TcpListener::bind(options.listen)
-        .map_err(|source| SimError::Listen { address: options.listen, source })?;
-    let address =
-        listener.local_addr().map_err(|source| SimError::Listen { address: options.listen, source })?;
+    let unheard = |source| SimError::Listen { address: options.listen, source };
+    let listener = TcpListener::bind(options.listen).map_err(unheard)?;
+    let address = listener.local_addr().map_err(unheard)?;
     thread::Builder::new()
         .name("cgate".into())
         .spawn(move || {
@@ -114,15 +127,7 @@ pub(crate) fn run(options: &CgateOptions, json: bool, out: &mut dyn Write) -> Re
             }
         })
         .map_err(|source| SimError::Thread { source })?;
-    announce(&name, address, options.tls.is_some(), json, out)
-        .map_err(|source| SimError::Output { source })?;
-    match options.for_time {
-        Some(span) => thread::sleep(span.0),
-        None => loop {
-            thread::park();
-        },
-    }
-    Ok(())
+    Ok(announce(&name, address, options.tls.is_some(), json, out))
 }
 
 /// `NAME ADDRESS plain|tls` and `ready`, or one line of JSON.
