@@ -6,7 +6,9 @@ mod ew;
 
 use ew::{Ended, Site};
 use serde_json::Value;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 const EW_CBUS: &str = env!("CARGO_BIN_EXE_ew-cbus");
 
@@ -397,4 +399,77 @@ fn applications_of_the_configuration_are_asked_for_whatever_the_scan_says() {
         "unit:1,network:00,apps:56,57\nunit:1,network:00,groups:1\nlevel:56,1=1\nlevel:57,1=2\n",
     );
     assert_eq!(values(&polled(&site, 0)), [("57.1", Some(2))]);
+}
+
+/// `ew-sim pci`, ended when dropped, and what it announced: `cni IP:PORT` or `pci DEVICE`.
+struct Interface {
+    child: Child,
+    address: String,
+}
+
+impl Interface {
+    fn start(arguments: &[&str]) -> Interface {
+        let mut command = Command::new(ew::sibling(EW_CBUS, "ew-sim"));
+        command.args(["pci", "--for", "5m"]).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = lines.next().unwrap().unwrap();
+        assert_eq!(lines.next().unwrap().unwrap(), "ready");
+        Interface { child, address: first.split_once(' ').unwrap().1.to_owned() }
+    }
+}
+
+impl Drop for Interface {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The old chain on present gear: ew-cbus, a child with a prompt, the serial protocol, an interface.
+#[test]
+fn a_child_over_an_interface_tells_what_the_interface_tells() {
+    for arguments in [&[][..], &["--pty"]] {
+        let interface = Interface::start(arguments);
+        let chain = site("reply_timeout = \"120s\"", &format!("sim {}", interface.address));
+        let hurried = |site: &Site, arguments: &str| {
+            let output = site.command(EW_CBUS, arguments).env("EW_PCI_HURRY", "1").output().unwrap();
+            ew::ended(output)
+        };
+        let found: Value = serde_json::from_str(&hurried(&chain, "discover --json").stdout).unwrap();
+        let backend = match interface.address.rsplit_once(':') {
+            Some((host, port)) => format!("cni]\nhost = \"{host}\"\nport = {port}\n"),
+            None => format!("pci]\ndevice = \"{}\"\n", interface.address),
+        };
+        chain.write("ew.toml", &format!("[[cbus]]\nname = \"lobby\"\n[cbus.backend.{backend}"));
+        let direct: Value = serde_json::from_str(&hurried(&chain, "discover --json").stdout).unwrap();
+        let units = |found: &Value| {
+            let units = found["units"].as_array().unwrap().iter();
+            units.map(|unit| unit["address"].as_u64().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(units(&found), units(&direct));
+        assert!(units(&found).len() > 3, "{found:#}");
+        let level = |found: &Value, of: &Value| {
+            let is_it = |group: &&Value| {
+                group["application"] == of["application"] && group["address"] == of["address"]
+            };
+            found["groups"].as_array().unwrap().iter().find(is_it).unwrap()["level"].clone()
+        };
+        // A child tells groups by their units.
+        let is_linked = |group: &&Value| {
+            let links = direct["unit_groups"].as_array().unwrap();
+            links.iter().any(|link| link["group"] == group["address"])
+        };
+        let known: Vec<&Value> = direct["groups"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|group| !group["level"].is_null())
+            .filter(is_linked)
+            .collect();
+        assert!(known.len() > 3, "{direct:#}");
+        for group in known {
+            assert_eq!(level(&found, group), group["level"], "{group:#}");
+        }
+    }
 }

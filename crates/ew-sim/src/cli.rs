@@ -187,7 +187,8 @@ Commands on stdin, one a line; each reply ends with a line ready>:
   D                   what is on the bus: unit:N,network:PATH[,apps:N,… | ,groups:N,…]
   Ga=APP,g=GROUP      a level: level:N
   Sa=APP,g=GROUP,l=N  sets it
-What cannot be done is answered with error: and the reason.
+What cannot be done is answered with error: and the reason. Over a real interface D takes a minute or two
+(raise reply_timeout of the bus), and levels are those of the scan for a minute.
 
 Examples:
   ew-sim cbus-cli --fake

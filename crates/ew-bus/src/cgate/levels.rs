@@ -65,6 +65,7 @@ pub(crate) fn group_in(text: &str, network: u8, application: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn reply(rows: &[(u16, &str)]) -> Reply {
         let rows: Vec<Row> =
@@ -104,5 +105,17 @@ mod tests {
         assert_eq!(trigger.groups, [(7, Told::NoLevel(format!("402 {text}")))]);
         let refused = of(&reply(&[(420, "Access denied.")]), 254, 56);
         assert_eq!(refused.fault.unwrap().code, 420);
+    }
+
+    proptest! {
+        #[test]
+        fn takes_anything(
+            code in prop::sample::select(vec![200, 300, 401, 402, 408, 420, 500]),
+            text in "(//|HOME|/|254|56|255|300|level|=|:|,| |\\(|\\)|\\*|-1|ä){0,30}",
+        ) {
+            let told = of(&reply(&[(code, &text)]), 254, 56);
+            prop_assert!(told.groups.iter().all(|(group, _)| *group != UNUSED));
+            let _ = super::super::measure::reading(&text);
+        }
     }
 }

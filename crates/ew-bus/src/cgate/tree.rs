@@ -167,6 +167,7 @@ fn fields(text: &str) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn units_with_blank_padded_names_and_a_doubled_address() {
@@ -207,5 +208,14 @@ mod tests {
             units: units.to_vec(),
         };
         assert_eq!(groups, [group(8, "ok", &[4, 6]), group(9, "error", &[])]);
+    }
+
+    proptest! {
+        #[test]
+        fn takes_anything(text in "(//|HOME|/|p|254|56|255|999|=|,|\\(|\\$| |:|units|state|groups|app|ä){0,40}") {
+            let rows = [Row { code: 320, text: text.clone() }, Row { code: 300, text }];
+            of_rows(&rows);
+            groups_of_units(&rows, 254, 56);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Gear;
 use crate::SimError;
-use ew_bus::{Backend, Bus, BusError, BusOptions, Cni, Context, GroupAddress, Pci, Trace};
+use ew_bus::{Backend, Bus, BusError, BusOptions, Cni, Context, Group, GroupAddress, Pci, Trace};
 use ew_core::Span;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -41,8 +41,18 @@ pub(super) fn settings(endpoint: &str, baud: u32) -> Result<BusOptions, SimError
     })
 }
 
+/// A scan has the level of every group, and to ask for one takes seconds: so long its levels stand.
+const FRESH: Duration = Duration::from_secs(60);
+
 pub(super) struct Bridge<'a> {
     bus: Box<dyn Bus + 'a>,
+    scanned: Option<Scanned>,
+}
+
+/// The levels of a scan by application and group, or why there is none.
+struct Scanned {
+    at: Instant,
+    levels: BTreeMap<(u8, u8), Result<u8, String>>,
 }
 
 impl<'a> Bridge<'a> {
@@ -57,7 +67,7 @@ impl<'a> Bridge<'a> {
             now: &ew_cli::clock::now,
             note: &|_| {},
         };
-        Ok(Bridge { bus: ew_bus::open(options, context)? })
+        Ok(Bridge { bus: ew_bus::open(options, context)?, scanned: None })
     }
 }
 
@@ -72,6 +82,11 @@ fn group(application: u8, group: u8) -> GroupAddress {
 impl Gear for Bridge<'_> {
     fn discover(&mut self) -> Result<Vec<String>, String> {
         let found = self.bus.discover().map_err(error)?;
+        let level = |group: &Group| {
+            let why = || format!("error: {}", group.reason.as_deref().unwrap_or("its level is not known"));
+            ((group.application, group.address), group.level.ok_or_else(why))
+        };
+        self.scanned = Some(Scanned { at: Instant::now(), levels: found.groups.iter().map(level).collect() });
         let mut groups: BTreeMap<(&str, u8), Vec<u8>> = BTreeMap::new();
         for link in &found.unit_groups {
             let groups = groups.entry((&link.network, link.unit)).or_default();
@@ -96,10 +111,17 @@ impl Gear for Bridge<'_> {
     }
 
     fn level(&mut self, application: u8, number: u8) -> Result<u8, String> {
-        self.bus.get(&group(application, number)).map_err(error)
+        match self.scanned.as_ref().filter(|scanned| scanned.at.elapsed() < FRESH) {
+            Some(scanned) => {
+                let level = scanned.levels.get(&(application, number)).cloned();
+                level.unwrap_or_else(|| Err("error: no such group".to_owned()))
+            }
+            None => self.bus.get(&group(application, number)).map_err(error),
+        }
     }
 
     fn set(&mut self, application: u8, number: u8, level: u8) -> Result<(), String> {
+        self.scanned = None;
         self.bus.set(&group(application, number), level).map(|_| ()).map_err(error)
     }
 
