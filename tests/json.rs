@@ -194,6 +194,7 @@ fn documents() -> Documents {
     site.write("data.snmprec", "1.3.6.1.2.1.1.5.0|4|sw\n");
     note(&site, "ew-sim snmp", "ew-sim snmp --for 0s");
     note(&site, "ew-sim snmp", "ew-sim snmp --for 0s --data data.snmprec");
+    note(&site, "ew-sim pci", "ew-sim pci --for 0s");
     of_late_rows(&job, &mut note);
     of_buses(&mut note);
     found

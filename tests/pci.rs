@@ -2,134 +2,17 @@
 //! simulator shares no code with the backend; it is written after the vendor's documents.
 #![allow(clippy::unwrap_used)]
 
-use ew_bus::{
-    Bus, BusError, BusOptions, Context, Discovery, Group, GroupAddress, GroupState, LevelSource, Levels,
-    Trace,
-};
-use ew_core::{Exit, Timestamp};
-use std::cell::RefCell;
-use std::io::{BufRead, BufReader, Read, Write};
+#[path = "support/pci.rs"]
+mod pci;
+
+use ew_bus::{Bus, Discovery, Group, GroupAddress, GroupState, LevelSource, Levels};
+use ew_core::Exit;
+use pci::{Sim, opened, options, with_bus};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::rc::Rc;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// A running simulator; ended when dropped.
-struct Sim {
-    child: Child,
-    kind: String,
-    address: String,
-}
-
-impl Sim {
-    fn start(arguments: &[&str]) -> Sim {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ew-sim"))
-            .args(["pci", "--for", "5m"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = lines.next().expect("ew-sim ended before it was ready").unwrap();
-        assert_eq!(lines.next().unwrap().unwrap(), "ready");
-        let (kind, address) = first.split_once(' ').unwrap();
-        Sim { kind: kind.into(), address: address.into(), child }
-    }
-
-    fn with_faults(faults: &[&str]) -> Sim {
-        let arguments: Vec<_> = faults.iter().flat_map(|fault| ["--fault", fault]).collect();
-        Sim::start(&arguments)
-    }
-
-    /// A `[[cbus]]` table for it, with further keys.
-    fn options(&self, keys: &str) -> BusOptions {
-        let backend = match self.address.rsplit_once(':') {
-            Some((host, port)) => format!("[backend.cni]\nhost = \"{host}\"\nport = {port}"),
-            None => format!("[backend.pci]\ndevice = \"{}\"", self.address),
-        };
-        toml::from_str(&format!("name = \"lobby\"\n{keys}\n{backend}")).unwrap()
-    }
-}
-
-impl Drop for Sim {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A bus at work, and what it leaves behind.
-struct Seen {
-    trace: Rc<RefCell<Vec<u8>>>,
-    notes: Rc<RefCell<Vec<String>>>,
-}
-
-struct Sink(Rc<RefCell<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.borrow_mut().extend(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Seen {
-    /// The commands that were sent, in order.
-    fn sent(&self) -> Vec<String> {
-        let trace = String::from_utf8(self.trace.borrow().clone()).unwrap();
-        let sent = trace.lines().filter_map(|line| line.split_once(" > "));
-        sent.map(|(_, text)| text.trim_matches('"').replace("\\\\", "\\").replace("\\r", "")).collect()
-    }
-
-    fn sent_with(&self, part: &str) -> usize {
-        self.sent().iter().filter(|line| line.contains(part)).count()
-    }
-}
-
-fn now() -> Timestamp {
-    Timestamp::from_secs(1_700_000_000)
-}
-
-type Opener = for<'a> fn(&'a BusOptions, Context<'a>) -> Result<Box<dyn Bus + 'a>, BusError>;
-
-fn opened<T>(
-    open: Opener,
-    options: &BusOptions,
-    deadline: Duration,
-    work: impl FnOnce(&mut dyn Bus) -> Result<T, BusError>,
-) -> (Result<T, BusError>, Seen) {
-    let seen = Seen { trace: Rc::default(), notes: Rc::default() };
-    let notes = Rc::clone(&seen.notes);
-    let note = move |text: &str| notes.borrow_mut().push(text.to_owned());
-    let context = Context {
-        base: Path::new("/"),
-        resolve: &|_| Err("no secrets here".into()),
-        trace: Trace::to(Box::new(Sink(Rc::clone(&seen.trace))), now),
-        deadline: Instant::now() + deadline,
-        allow_open: false,
-        wait_sync: Duration::ZERO,
-        now: &now,
-        note: &note,
-    };
-    let ended = open(options, context).and_then(|mut bus| work(bus.as_mut()));
-    (ended, seen)
-}
-
-/// With short pauses and waits.
-fn with_bus<T>(
-    sim: &Sim,
-    keys: &str,
-    work: impl FnOnce(&mut dyn Bus) -> Result<T, BusError>,
-) -> (Result<T, BusError>, Seen) {
-    let options = sim.options(&format!("reply_timeout = \"700ms\"\n{keys}"));
-    opened(ew_bus::open_hurried, &options, Duration::from_secs(120), work)
-}
 
 fn discover(sim: &Sim) -> Discovery {
     with_bus(sim, "", |bus| bus.discover()).0.unwrap()
@@ -242,7 +125,7 @@ fn a_cni_is_discovered_whole() {
     assert_eq!(seen.sent_with("05FF007307"), 2 * 8);
     let notes = seen.notes.borrow();
     assert!(notes[0].contains("35 s for an application"), "{notes:?}");
-    assert!(notes[1].contains("8 units; applications [56, 57, 202, 228]: about 35 s"), "{notes:?}");
+    assert!(notes[1].contains("units: 8; applications [56, 57, 202, 228]: about 35 s"), "{notes:?}");
 }
 
 #[test]
@@ -289,6 +172,14 @@ fn an_interface_with_its_bad_days_says_the_same_in_the_end() {
 }
 
 #[test]
+fn an_interface_that_was_powered_up_anew_is_set_up_anew() {
+    let sim = Sim::with_faults(&["power-cycle=6"]);
+    let (found, seen) = with_bus(&sim, "", |bus| bus.discover());
+    assert_whole(&found.unwrap(), "power-cycle");
+    assert_eq!((seen.sent_with("~~~"), seen.sent_with("@A3300058")), (2, 2));
+}
+
+#[test]
 fn a_unit_that_says_nothing_is_named_and_the_rest_is_kept() {
     let sim = Sim::with_faults(&["silent-unit=5"]);
     let found = discover(&sim);
@@ -328,10 +219,13 @@ fn a_silent_interface_is_an_error_with_a_hint() {
 
 #[test]
 fn a_cni_that_is_taken_says_so() {
-    let sim = Sim::with_faults(&["hang-up"]);
+    let sim = Sim::with_faults(&["hang-up=100"]);
     let (ended, _) = with_bus(&sim, "", |bus| bus.get(&group(56, 1)));
     let error = ended.unwrap_err();
     assert!(error.hint().unwrap().contains("one client"), "{error} {:?}", error.hint());
+    // A place that becomes free in time is taken.
+    let sim = Sim::with_faults(&["hang-up=3"]);
+    assert_eq!(with_bus(&sim, "", |bus| bus.get(&group(56, 1))).0, Ok(255));
     let (ended, _) = with_bus(&sim, "", |bus| {
         bus.get(&group(56, 1))?;
         let (second, _) = with_bus(&sim, "", |second| second.probe());
@@ -342,11 +236,22 @@ fn a_cni_that_is_taken_says_so() {
 }
 
 #[test]
+fn a_port_is_for_one_at_a_time() {
+    let sim = Sim::start(&["--pty"]);
+    let (ended, _) = with_bus(&sim, "", |bus| {
+        let (second, _) = with_bus(&sim, "", |second| second.probe());
+        let error = second.unwrap_err();
+        assert!(error.to_string().contains("(another program has it open)"), "{error}");
+        bus.get(&group(56, 1))
+    });
+    assert_eq!(ended, Ok(255));
+}
+
+#[test]
 fn where_nobody_listens_the_hint_is_the_same() {
     // A port that was free a moment ago.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let options = format!("name = \"lobby\"\n[backend.cni]\nhost = \"127.0.0.1\"\nport = {port}");
-    let options: BusOptions = toml::from_str(&options).unwrap();
+    let options = options(&format!("127.0.0.1:{port}"), "");
     let (ended, _) = opened(ew_bus::open_hurried, &options, Duration::from_secs(60), |bus| bus.probe());
     let error = ended.unwrap_err();
     assert_eq!(error.to_string(), format!("cni 127.0.0.1:{port}: connect: connection refused"));
@@ -355,8 +260,7 @@ fn where_nobody_listens_the_hint_is_the_same() {
 
 #[test]
 fn a_port_that_is_none_is_named() {
-    let options = "name = \"lobby\"\n[backend.pci]\ndevice = \"/nonexistent/ttyS9\"";
-    let options: BusOptions = toml::from_str(options).unwrap();
+    let options = options("/nonexistent/ttyS9", "");
     let (ended, _) = opened(ew_bus::open_hurried, &options, Duration::from_secs(60), |bus| bus.probe());
     let error = ended.unwrap_err();
     assert_eq!(error.to_string(), "pci /nonexistent/ttyS9: open the serial port: no such file or directory");
@@ -382,7 +286,9 @@ fn a_level_is_read_or_its_absence_explained() {
         let why = |bus: &mut dyn Bus, address: GroupAddress| bus.get(&address).unwrap_err().to_string();
         assert!(why(bus, group(56, 12)).contains("two outputs disagree, or noise (FFFF)"));
         assert!(why(bus, group(56, 13)).contains("damaged by noise"));
-        assert!(why(bus, group(56, 99)).ends_with("00/56/99: no output unit has this group"));
+        let unnamed = GroupAddress { network: String::new(), ..group(56, 12) };
+        assert!(why(bus, unnamed).contains(": 00/56/12: two outputs"));
+        assert!(why(bus, group(56, 99)).ends_with("00/56/99: no output unit tells a level of this group"));
         assert!(why(bus, group(202, 7)).contains("no lighting application"));
         assert!(why(bus, group(56, 255)).contains("255 stands for unused"));
         let elsewhere = GroupAddress { network: "254".into(), ..group(56, 1) };
@@ -390,8 +296,8 @@ fn a_level_is_read_or_its_absence_explained() {
         Ok(())
     });
     ended.unwrap();
-    // One block each; the conflict and the noise three times.
-    assert_eq!(seen.sent_with("05FF007307"), 3 + 3 + 3 + 1);
+    // One block each; conflicts and noise three times.
+    assert_eq!(seen.sent_with("05FF007307"), 3 + 3 + 3 + 3 + 1);
 }
 
 #[test]
@@ -469,22 +375,18 @@ fn a_probe_reads_only_and_the_interface_is_left_as_it_was() {
     }
     drop(other);
 
-    let probe = |firmly: &str| loop {
-        // The place of a client that has just left is free a moment later.
+    let probe = || {
         let (lines, seen) = with_bus(&sim, "", |bus| bus.probe());
-        match lines {
-            Ok(lines) => return (lines, seen),
-            Err(e) => assert!(e.hint().is_some_and(|hint| hint.contains("one client")), "{firmly}: {e}"),
-        }
+        (lines.unwrap(), seen)
     };
     let expect = ["type PC_CNIED", "firmware 5.5.00", "options $79 (CONNECT SRCHK SMART MONITOR IDMON)"];
-    let (lines, seen) = probe("at first");
+    let (lines, seen) = probe();
     assert_eq!(lines, expect);
     assert_eq!(seen.sent(), ["@2101", "@2101DE", "@2102DD", "@1A3001B5"]);
 
     let first = discover(&sim);
     assert!(first.warnings.iter().any(|w| w.text.contains("options 3 ($42) were 00 and are now 0A")));
-    assert_eq!(probe("after a discovery").0, expect);
+    assert_eq!(probe().0, expect);
     // What is there is not written again: it wears.
     let (second, seen) = with_bus(&sim, "", |bus| bus.discover());
     assert_whole(&second.unwrap(), "again");

@@ -75,10 +75,11 @@ const SILENT: [&str; 11] = [
 ];
 
 /// Command lines that print data.
-const DATA: [&str; 4] = [
+const DATA: [&str; 5] = [
     "ew-log slice --from first --to last",
     "ew-export u --stdout --from 2026-03-01 --to 2026-03-02",
     "ew-sim snmp --for 0s",
+    "ew-sim pci --for 0s",
     "ew-sim cbus-cli --fake",
 ];
 
@@ -267,7 +268,7 @@ fn json_is_one_document_and_nothing_else() {
     let (site, _sim) = site();
     let checks = PROGRAMS.map(|(name, _)| format!("{name} --check"));
     let lines = REPORTS.iter().map(|line| line.to_string()).chain(checks);
-    for line in lines.chain(["ew-sim snmp --for 0s".to_owned()]) {
+    for line in lines.chain(["ew-sim snmp --for 0s".to_owned(), "ew-sim pci --for 0s".to_owned()]) {
         let ended = run(&site, &format!("{line} --json")).exit(0);
         let document: Result<serde_json::Value, _> = serde_json::from_str(&ended.stdout);
         assert!(document.is_ok_and(|document| document.is_object()), "{line}: {}", ended.stdout);

@@ -202,13 +202,21 @@ impl Interface {
         doing: &str,
     ) -> Result<Option<Vec<u8>>, BusError> {
         let mut listener = ReplyOf { unit: None, parameter };
-        for _ in 0..TRIES {
-            match self.session.once(command, None, doing, &mut listener)? {
-                Ok((_, data)) => return Ok(Some(data)),
-                Err(Miss::Rejected) if !self.session.has_checksums => self.session.has_checksums = true,
+        let mut tries = 0..TRIES;
+        while tries.next().is_some() {
+            match self.session.once(command, None, doing, &mut listener) {
+                Ok(Ok((_, data))) => return Ok(Some(data)),
+                Ok(Err(Miss::Rejected)) if !self.session.has_checksums => self.session.has_checksums = true,
                 // A half command of an earlier client may have spoilt the first; a power-up the reply.
-                Err(_) if self.session.was_heard => {}
-                Err(_) => break,
+                Ok(Err(_)) if self.session.was_heard => {}
+                Ok(Err(_)) => break,
+                // Nothing was said on the lost connection.
+                Err(e) => {
+                    if !self.session.reconnect()? {
+                        return Err(e);
+                    }
+                    tries = 0..TRIES;
+                }
             }
         }
         Ok(None)

@@ -2,7 +2,7 @@
 
 use crate::Trace;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::OFlags;
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 use rustix::termios::{
     ControlModes, InputModes, OptionalActions, QueueSelector, Termios, ioctl_tiocexcl, ioctl_tiocnxcl,
@@ -138,6 +138,11 @@ impl Port {
             .write(true)
             .custom_flags(flags.bits().cast_signed())
             .open(device)?;
+        // The one keeps out those who open it later, but for root; the other whoever asks for it, under any name.
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|e| match e {
+            Errno::WOULDBLOCK => io::ErrorKind::ResourceBusy.into(),
+            e => io::Error::from(e),
+        })?;
         ioctl_tiocexcl(&file)?;
         let before = tcgetattr(&file)?;
         let mut raw = before.clone();

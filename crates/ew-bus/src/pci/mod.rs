@@ -9,6 +9,7 @@
 //! keep their names when a child is replaced by this backend. Bridges to other networks are units like any other.
 
 mod decode;
+mod dial;
 mod frame;
 mod interface;
 mod link;
@@ -20,15 +21,12 @@ mod tally;
 mod timing;
 
 use crate::{Backend, Bus, BusError, BusOptions, Context, Discovery, GroupAddress, Levels, Measurement};
+use dial::Dial;
 use frame::{BLOCK, Command, LIGHTING};
 use interface::Interface;
-use link::Link;
 use scan::{LevelsOf, Scan};
-use session::{SLOT_HINT, Session};
+use session::Session;
 use status::Level;
-use std::io;
-use std::thread;
-use std::time::{Duration, Instant};
 use timing::{TRIES, Timing};
 
 /// The network of the interface.
@@ -64,72 +62,16 @@ fn connect<'a>(
     context: Context<'a>,
     timing: Timing,
 ) -> Result<Box<dyn Bus + 'a>, BusError> {
-    let endpoint = options.endpoint();
-    let link = match &options.backend {
-        Backend::Cni(cni) => tcp(&endpoint, &cni.host, cni.port, options.start_timeout.0, &context, &timing)?,
-        Backend::Pci(pci) => {
-            let device = context.base.join(&pci.device);
-            Link::serial(&device, pci.baud, context.trace.clone()).map_err(|e| port_error(&endpoint, &e))?
-        }
-        Backend::Exec(_) | Backend::Cgate(_) => {
-            return Err(BusError::NotSupported { endpoint, what: "it is neither a CNI nor a PCI".into() });
-        }
-    };
-    let session = Session::new(link, endpoint, timing, context.deadline);
+    let mut dial = Dial::new(options, &context, &timing)?;
+    let link = dial.link()?;
+    let session = Session::new(link, dial, options.endpoint(), timing, context.deadline);
     Ok(Box::new(PciBus { options, context, interface: Interface::new(session) }))
 }
 
-/// Connects, again after a while where nobody listens: a CNI takes one client, and keeps its place for a while.
-fn tcp(
-    endpoint: &str,
-    host: &str,
-    port: u16,
-    timeout: Duration,
-    context: &Context<'_>,
-    timing: &Timing,
-) -> Result<Link, BusError> {
-    let doing = "connect";
-    let left = || context.deadline.saturating_duration_since(Instant::now());
-    let unreachable = |cause: String, hint: Option<String>| BusError::Unreachable {
-        endpoint: endpoint.to_owned(),
-        doing: doing.into(),
-        cause,
-        hint,
-    };
-    let addresses =
-        ew_net::addresses(host, port, timeout.min(left())).map_err(|e| unreachable(e.reason, e.hint))?;
-    let mut pauses = timing.backoff.iter();
-    loop {
-        if left().is_zero() {
-            return Err(BusError::Deadline { endpoint: endpoint.to_owned(), doing: doing.into() });
-        }
-        let error = match Link::tcp(&addresses, timeout.min(left()), context.trace.clone()) {
-            Ok(link) => return Ok(link),
-            Err(e) => e,
-        };
-        let is_refused = error.kind() == io::ErrorKind::ConnectionRefused;
-        match pauses.next().filter(|pause| is_refused && **pause < left()) {
-            Some(pause) => thread::sleep(*pause),
-            None => {
-                return Err(unreachable(ew_net::plain(&error), is_refused.then(|| SLOT_HINT.into())));
-            }
-        }
-    }
-}
-
-/// A serial port that cannot be had.
-fn port_error(endpoint: &str, error: &io::Error) -> BusError {
-    let advice = match error.kind() {
-        io::ErrorKind::PermissionDenied => " (is this user in the group of serial ports, such as dialout?)",
-        io::ErrorKind::ResourceBusy => " (another program has it open)",
-        io::ErrorKind::InvalidInput => " (does the port know this speed?)",
-        _ => "",
-    };
-    BusError::Local {
-        endpoint: endpoint.to_owned(),
-        doing: "open the serial port".into(),
-        cause: format!("{}{advice}", ew_net::plain(error)),
-    }
+/// With the network, which may be left out.
+fn in_full(group: &GroupAddress) -> String {
+    let network = if group.network.is_empty() { LOCAL } else { &group.network };
+    format!("{network}/{}/{}", group.application, group.group)
 }
 
 impl PciBus<'_> {
@@ -142,7 +84,7 @@ impl PciBus<'_> {
         let no = |cause: &str, hint: &str| {
             Err(BusError::NoSuchObject {
                 endpoint: self.interface.endpoint().to_owned(),
-                object: group.to_string(),
+                object: in_full(group),
                 cause: cause.into(),
                 hint: Some(hint.into()),
             })
@@ -199,8 +141,8 @@ impl Bus for PciBus<'_> {
                 Some(Level::Absent) | None => {
                     return Err(BusError::NoSuchObject {
                         endpoint: self.interface.endpoint().to_owned(),
-                        object: group.to_string(),
-                        cause: "no output unit has this group".into(),
+                        object: in_full(group),
+                        cause: "no output unit tells a level of this group".into(),
                         hint: Some("`ew-cbus discover` lists the groups that are there".into()),
                     });
                 }
@@ -209,7 +151,7 @@ impl Bus for PciBus<'_> {
         }
         Err(BusError::NoSuchObject {
             endpoint: self.interface.endpoint().to_owned(),
-            object: group.to_string(),
+            object: in_full(group),
             cause,
             hint: None,
         })

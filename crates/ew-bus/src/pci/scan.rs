@@ -378,7 +378,7 @@ fn estimate(units: usize, applications: &[u8]) -> String {
     let seconds =
         SAMPLES as f64 * round(lighting.len() + others.len()) + BLOCKS as f64 * round(lighting.len());
     let seconds = (seconds / 5.0).ceil() * 5.0;
-    format!("{units} units; applications {applications:?}: about {seconds} s more")
+    format!("units: {units}; applications {applications:?}: about {seconds} s more")
 }
 
 #[cfg(test)]
@@ -387,10 +387,10 @@ mod tests {
 
     #[test]
     fn one_application_takes_about_35_s() {
-        assert_eq!(estimate(12, &[56]), "12 units; applications [56]: about 35 s more");
-        assert_eq!(estimate(1, &[202]), "1 units; applications [202]: about 10 s more");
-        assert_eq!(estimate(0, &[228]), "0 units; applications [228]: about 0 s more");
-        assert_eq!(estimate(9, &[56, 57, 202]), "9 units; applications [56, 57, 202]: about 35 s more");
+        assert_eq!(estimate(12, &[56]), "units: 12; applications [56]: about 35 s more");
+        assert_eq!(estimate(1, &[202]), "units: 1; applications [202]: about 10 s more");
+        assert_eq!(estimate(0, &[228]), "units: 0; applications [228]: about 0 s more");
+        assert_eq!(estimate(9, &[56, 57, 202]), "units: 9; applications [56, 57, 202]: about 35 s more");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A conversation with the interface: one command at a time, paced, confirmed, and answered.
 
 use super::decode::{Decoder, Outcome, Token};
+use super::dial::Dial;
 use super::frame::Command;
 use super::link::{Came, Link};
 use super::message::Message;
@@ -105,6 +106,7 @@ pub(super) struct Session {
     pub(super) has_checksums: bool,
     deadline: Instant,
     link: Link,
+    dial: Dial,
     decoder: Decoder,
     /// What came and was not looked at.
     pending: VecDeque<Token>,
@@ -121,13 +123,20 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(link: Link, endpoint: String, timing: Timing, deadline: Instant) -> Session {
+    pub(super) fn new(
+        link: Link,
+        dial: Dial,
+        endpoint: String,
+        timing: Timing,
+        deadline: Instant,
+    ) -> Session {
         Session {
             endpoint,
             timing,
             has_checksums: false,
             deadline,
             link,
+            dial,
             decoder: Decoder::default(),
             pending: VecDeque::new(),
             letter: b'z',
@@ -137,6 +146,17 @@ impl Session {
             last_write: None,
             asked: HashMap::new(),
         }
+    }
+
+    /// Connects once more where the far side has closed before it said anything; false where that is not so, or was
+    /// tried often enough.
+    pub(super) fn reconnect(&mut self) -> Result<bool, BusError> {
+        if !self.is_lost || self.was_heard || !self.dial.waits() {
+            return Ok(false);
+        }
+        self.link = self.dial.link()?;
+        self.is_lost = false;
+        Ok(true)
     }
 
     /// A deadline of its own for what must be done when the run's has passed.

@@ -317,6 +317,7 @@ fn long(unit: u8, cal: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn interface(faults: &[&str]) -> Interface {
         Interface::new(faults.iter().map(|text| text.parse().unwrap()).collect())
@@ -388,5 +389,22 @@ mod tests {
     fn too_long_a_command_is_said_to_be() {
         let mut interface = smart(&[]);
         assert_eq!(interface.feed(&[b"\\".as_slice(), &[b'0'; 46], b"m\r"].concat()), "m'");
+    }
+
+    proptest! {
+        /// Whatever it is told, in whatever mode, it has an answer or none, and each line of it has its checksum.
+        #[test]
+        fn nothing_upsets_it(commands in proptest::collection::vec("[~?|@\\\\g-j0-9A-F]{0,50}|(@A3[34][0-9]00[0-9A-F]{2})|\\\\05FF00(7A|7307)[0-9A-F]{0,6}", 0..20)) {
+            let mut interface = interface(&["disorder", "foreign-status", "header=+1"]);
+            for command in commands {
+                interface.feed(command.as_bytes());
+                interface.feed(b"\r");
+            }
+            // Set up anew it is as ever.
+            interface.feed(b"~\r~@A342000A\r@A3300058\r");
+            for line in interface.feed(b"\\05FF00730738004A\r").lines() {
+                prop_assert_eq!(checksum(&parse(line).unwrap()), 0);
+            }
+        }
     }
 }

@@ -15,6 +15,8 @@ use std::time::Duration;
 const READ_MAX: usize = 256;
 /// How often a terminal that nobody has open is looked at.
 const TICK: Duration = Duration::from_millis(10);
+/// How often a second client looks whether the first has gone.
+const GRACE_TICKS: u32 = 30;
 
 /// Listens; a second client is sent away as long as there is a first.
 pub(super) fn tcp(address: SocketAddr, interface: Interface) -> Result<SocketAddr, SimError> {
@@ -25,7 +27,8 @@ pub(super) fn tcp(address: SocketAddr, interface: Interface) -> Result<SocketAdd
     let is_taken = Arc::new(AtomicBool::new(false));
     start(move || {
         for stream in listener.incoming().flatten() {
-            if lock(&interface).hangs_up() || is_taken.swap(true, Ordering::AcqRel) {
+            // A client that has just gone away is noticed a moment later.
+            if lock(&interface).hangs_up() || !(0..GRACE_TICKS).any(|_| takes(&is_taken)) {
                 continue;
             }
             let (interface, is_taken) = (Arc::clone(&interface), Arc::clone(&is_taken));
@@ -37,6 +40,15 @@ pub(super) fn tcp(address: SocketAddr, interface: Interface) -> Result<SocketAdd
         }
     })?;
     Ok(bound)
+}
+
+/// Whether the only place was free.
+fn takes(is_taken: &AtomicBool) -> bool {
+    let is_free = !is_taken.swap(true, Ordering::AcqRel);
+    if !is_free {
+        thread::sleep(TICK);
+    }
+    is_free
 }
 
 fn attend(mut stream: TcpStream, interface: &Mutex<Interface>) -> io::Result<()> {
