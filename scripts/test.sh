@@ -10,6 +10,7 @@ cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 # Tests run programs of other crates, and cargo test builds only those of crates that have tests of their own.
 cargo build --workspace --locked --bins --quiet
+scripts/interop-cgate.sh
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

@@ -24,7 +24,7 @@ const PROGRAMS: [(&str, &[&str]); 6] = [
             "rebuild",
         ],
     ),
-    ("ew-sim", &["snmp", "cbus-cli", "pci"]),
+    ("ew-sim", &["snmp", "cbus-cli", "cgate", "pci"]),
     ("ew-cbus", &["discover", "poll", "get", "set", "measure", "diff", "import-tags", "probe"]),
 ];
 

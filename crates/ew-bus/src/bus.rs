@@ -1,6 +1,6 @@
 //! The trait that every backend implements, and what it is given.
 
-use crate::{Backend, BusError, BusOptions, Discovery, Levels, Measurement, Trace, exec, pci};
+use crate::{Backend, BusError, BusOptions, Discovery, Levels, Measurement, Trace, cgate, exec, pci};
 use ew_core::{Secret, SecretSource, Timestamp};
 use std::fmt;
 use std::path::Path;
@@ -80,13 +80,9 @@ pub trait Bus {
 pub fn open<'a>(options: &'a BusOptions, context: Context<'a>) -> Result<Box<dyn Bus + 'a>, BusError> {
     match &options.backend {
         Backend::Exec(exec) => exec::open(options, exec, context),
-        Backend::Cgate(_) => Err(not_built(options, "cgate")),
+        Backend::Cgate(cgate) => cgate::open(options, cgate, context),
         Backend::Cni(_) | Backend::Pci(_) => pci::open(options, context),
     }
-}
-
-fn not_built(options: &BusOptions, kind: &str) -> BusError {
-    BusError::NotSupported { endpoint: options.name.clone(), what: format!("backend {kind}") }
 }
 
 /// The same for tests against a simulator: a PCI or CNI is asked with the pauses of a hundredth that a real one could

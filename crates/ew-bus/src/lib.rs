@@ -4,6 +4,7 @@
 //! cannot tell is none, never guessed. Nothing but [`Bus::set`] ever writes to a bus.
 
 mod bus;
+mod cgate;
 mod diff;
 mod discovery;
 mod error;
@@ -12,6 +13,7 @@ mod options;
 mod pci;
 mod tags;
 mod trace;
+mod xml;
 
 pub use bus::{Bus, Context, GroupAddress, open, open_hurried};
 pub use diff::{Change, ChangeKind, diff};

@@ -108,6 +108,7 @@ fn of_database(db: ProjectDb) -> Tags {
                 serial: tag_text(unit.serial.clone()),
                 firmware: tag_text(unit.firmware.clone()),
                 catalogue: tag_text(unit.catalogue.clone()),
+                ..TagUnit::default()
             });
         }
         tags.networks.push(made);

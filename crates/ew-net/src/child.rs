@@ -41,6 +41,8 @@ pub struct Child {
     lines: Receiver<Result<String, String>>,
     unfinished: Arc<Mutex<Vec<u8>>>,
     stderr: Arc<Mutex<Vec<u8>>>,
+    /// Disconnected once stderr has ended.
+    stderr_end: Receiver<()>,
     limits: ChildLimits,
     over: Option<ExitStatus>,
 }
@@ -66,6 +68,7 @@ impl Child {
         let (say, said) = mpsc::channel::<String>();
         let (tell, lines) = mpsc::channel();
         let (stderr, unfinished) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let (stderr_open, stderr_end) = mpsc::channel();
         // Each thread ends with its pipe, and that with the process group.
         if let Some(mut stdin) = child.stdin.take() {
             thread::spawn(move || {
@@ -85,9 +88,12 @@ impl Child {
         }
         if let Some(pipe) = child.stderr.take() {
             let kept = Arc::clone(&stderr);
-            thread::spawn(move || keep(pipe, &kept));
+            thread::spawn(move || {
+                keep(pipe, &kept);
+                drop(stderr_open);
+            });
         }
-        Ok(Child { child, stdin: Some(say), lines, unfinished, stderr, limits, over: None })
+        Ok(Child { child, stdin: Some(say), lines, unfinished, stderr, stderr_end, limits, over: None })
     }
 
     /// Says a line, which is to end with a line feed.
@@ -163,6 +169,13 @@ impl Child {
     /// The beginning of what it wrote on stderr so far.
     pub fn stderr(&self) -> String {
         text(&self.stderr)
+    }
+
+    /// The same once its stderr has ended, or so much time has gone: for a child whose stdout has ended, which says why on
+    /// the other pipe, and that may be read a moment later.
+    pub fn last_stderr(&self, wait: Duration) -> String {
+        let _ = self.stderr_end.recv_timeout(wait);
+        self.stderr()
     }
 
     /// Ends it, and whatever it started, and takes its exit status, so that nothing of it is left.

@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::cbus_cli::CbusCliOptions;
+use crate::cgate::CgateOptions;
 use crate::pci::PciOptions;
 use crate::snmp::{FaultSpec, UserSpec};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -39,6 +40,9 @@ pub(crate) enum Simulator {
     /// A C-Bus command line with the ready> prompt, for backend exec: over a CNI or PCI, or a bus in memory
     #[command(name = "cbus-cli", after_help = cbus_cli_help())]
     CbusCli(CbusCliOptions),
+    /// A C-Gate server with a small project, over TCP, TLS or stdin and stdout
+    #[command(after_help = cgate_help())]
+    Cgate(CgateOptions),
     /// A C-Bus PC interface: a CNI on TCP or a PCI on a pseudo-terminal, with a small network behind it
     #[command(after_help = pci_help())]
     Pci(PciOptions),
@@ -190,6 +194,43 @@ Examples:
   ew-sim cbus-cli --fake
   command = [\"ew-sim\", \"cbus-cli\", \"192.0.2.20:10001\"]   in [cbus.backend.exec]
   command = [\"ew-sim\", \"cbus-cli\", \"/dev/ttyS0\"]
+
+{}",
+        Exit::HELP
+    )
+}
+
+fn cgate_help() -> String {
+    format!(
+        "\
+Faults (COMMAND is the first words of the commands that it is about, as in denied=PROJECT):
+  silent-banner        accepts and says nothing, as to a machine that is not in the access list
+  tls-port             says nothing, and a TLS alert to whoever speaks in the clear
+  refused              421 in place of the banner
+  cut=COMMAND[:N]      the connection ends amid the reply, N times
+  stalled=COMMAND      no reply
+  denied=COMMAND       420; unsupported=COMMAND 402; broken=COMMAND 500
+  hole=COMMAND         a row of 408 amid the reply, which ends well
+  syncing[=N]          networks are being synchronised, until asked for their state N times
+  closed               networks are closed until NET OPEN
+  not-loaded           the project is not loaded until PROJECT LOAD
+  bad-group=GROUP      408 for its level, amid good rows
+  lost-group=GROUP     its level is 0 and its state error
+  events               events of all kinds between the lines
+  xml-bytes=N          the tag database is one line of N bytes
+  bomb                 entities before the tag database
+  bare-lf              every line ends with LF alone
+  case=upper|lower     parameters come back in that case
+  slow=DURATION        before each reply
+  pieces=N             all that is sent goes in pieces of N bytes
+
+Once it answers, stdout has the line `PROJECT ADDRESS plain|tls` and the line `ready`; with --json
+instead one line: {{\"project\":…,\"address\":…,\"tls\":…}}
+
+Examples:
+  ew-sim cgate --listen 127.0.0.1:20023
+  ew-sim cgate --tls ca.pem --access monitor --fault syncing=3
+  command = [\"ew-sim\", \"cgate\", \"--stdio\"]   in [cbus.backend.cgate]
 
 {}",
         Exit::HELP

@@ -56,6 +56,12 @@ pub(crate) enum SimError {
         /// Why.
         source: io::Error,
     },
+    /// No certificate, or no TLS with it.
+    #[error("cannot prepare TLS: {reason}")]
+    Tls {
+        /// In the library's words.
+        reason: String,
+    },
     /// A pseudo-terminal cannot be had.
     #[error("cannot open a pseudo-terminal: {source}")]
     Terminal {
@@ -93,6 +99,7 @@ impl SimError {
             | SimError::Listen { .. }
             | SimError::Terminal { .. }
             | SimError::Thread { .. }
+            | SimError::Tls { .. }
             | SimError::Output { .. } => Exit::Io,
         }
     }
@@ -113,6 +120,7 @@ impl SimError {
             }
             SimError::Usage(_)
             | SimError::Terminal { .. }
+            | SimError::Tls { .. }
             | SimError::Unreadable { .. }
             | SimError::Output { .. }
             | SimError::Bus(_) => None,

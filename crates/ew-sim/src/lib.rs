@@ -1,10 +1,12 @@
 //! Simulators of the gear that a site has, with its faults, for trials and tests.
 //!
 //! `ew-sim snmp` plays EnergyWise switches to SNMP v1, v2c and v3 clients, `ew-sim cbus-cli` the child of C-Bus's exec
-//! backend, `ew-sim pci` an interface for backends cni and pci. They share no protocol code with the programs that they are used to test; only over a real interface is
+//! backend, `ew-sim cgate` a C-Gate server, `ew-sim pci` an interface for backends cni and pci. They share no protocol
+//! code with the programs that they are used to test; only over a real interface is
 //! cbus-cli a translator, by the backends of ew-bus.
 
 mod cbus_cli;
+mod cgate;
 mod cli;
 mod error;
 mod pci;
@@ -34,6 +36,15 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Some(cli::Simulator::Pci(options)) => {
             let (kind, address) = pci::start(options)?;
             let announced = pci::announce(kind, &address, args.common.json, out.writer());
+            Ok(serve(announced, options.for_time)?)
+        }
+        Some(cli::Simulator::Cgate(options)) => {
+            if options.stdio {
+                args.common.no_json("ew-sim cgate --stdio", "its lines are a session")?;
+                cgate::session(options, out.writer())?;
+                return Ok(Exit::Ok);
+            }
+            let announced = cgate::start(options, args.common.json, out.writer())?;
             Ok(serve(announced, options.for_time)?)
         }
         Some(cli::Simulator::CbusCli(options)) => {

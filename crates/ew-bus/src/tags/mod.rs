@@ -18,6 +18,9 @@ pub struct Tags {
     pub networks: Vec<TagNetwork>,
     /// Elements without a usable address, and those that stand for unused (255): they are left out.
     pub skipped: u32,
+    /// A line for each of them that has no address.
+    #[serde(default)]
+    pub odd: Vec<String>,
 }
 
 /// A network of a project.
@@ -74,6 +77,12 @@ pub struct TagUnit {
     pub firmware: Option<String>,
     /// Catalogue number.
     pub catalogue: Option<String>,
+    /// Those it is programmed for, without 255; none: not told.
+    #[serde(default)]
+    pub applications: Option<Vec<u8>>,
+    /// Those it is programmed for, without 255.
+    #[serde(default)]
+    pub groups: Vec<u8>,
 }
 
 /// What of the text of an address counts: 0..254; 255 stands for unused.

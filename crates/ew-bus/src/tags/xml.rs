@@ -1,155 +1,162 @@
 //! The document of Toolkit and of C-Gate's DBGETXML: Installation, Project, Network, Application, Group, Unit.
 
-use super::{TagApplication, TagGroup, TagNetwork, TagUnit, Tags, tag_address, tag_text};
-use quick_xml::events::{BytesStart, Event};
-use quick_xml::{Reader, XmlVersion};
-use std::collections::HashMap;
-use std::mem;
+use super::{TagApplication, TagGroup, TagNetwork, TagUnit, Tags, tag_text};
+use crate::xml::{Part, walk};
 
-const DEPTH_MAX: usize = 64;
-
-/// An element that has other elements of interest, or none but fields.
-#[derive(Default)]
-struct Node {
-    name: String,
-    text: String,
-    /// Its attributes and its elements that only have text.
-    fields: HashMap<String, String>,
-    tags: Tags,
-    network: TagNetwork,
-    application: TagApplication,
-}
-
-impl Node {
-    fn field(&mut self, name: &str) -> Option<String> {
-        tag_text(self.fields.remove(name))
-    }
-
-    fn address(&mut self) -> Option<u8> {
-        tag_address(self.fields.get("Address").map(String::as_str))
-    }
-}
+/// Stands for unused, as an application and as a group.
+const UNUSED: u8 = 255;
 
 /// Reads a document, of a whole installation or of a project or network alone.
 pub fn tags_from_xml(text: &str) -> Result<Tags, String> {
-    let mut reader = Reader::from_str(text);
-    let mut stack = vec![Node::default()];
-    let mut is_of_a_project = false;
-    loop {
-        let at = reader.buffer_position();
-        let event = reader.read_event().map_err(|e| format!("it is no XML: at byte {at}: {e}"))?;
-        match event {
-            Event::Start(start) => {
-                if stack.len() > DEPTH_MAX {
-                    return Err(format!("elements are nested deeper than {DEPTH_MAX}"));
+    let mut found = Found::default();
+    walk(text, |path, part| found.take(path, part))?;
+    match found.is_of_a_project {
+        true => Ok(found.tags),
+        false => Err("it has no Installation, Project or Network".into()),
+    }
+}
+
+/// What is being read.
+#[derive(Default)]
+struct Found {
+    tags: Tags,
+    is_of_a_project: bool,
+    network: TagNetwork,
+    /// Toolkit keeps a network's number apart from its address where it has both.
+    network_number: Option<String>,
+    application: TagApplication,
+    group: Option<String>,
+    unit: TagUnit,
+    /// Addresses of the application, group and unit that are being read.
+    addresses: [Option<u8>; 3],
+}
+
+const APPLICATION: usize = 0;
+const GROUP: usize = 1;
+const UNIT: usize = 2;
+
+impl Found {
+    fn take(&mut self, path: &[String], part: Part<'_>) {
+        let last = path.last().map_or("", String::as_str);
+        self.is_of_a_project |= ["Installation", "Project", "Network"].contains(&last);
+        let from = path.iter().position(|name| name == "Network");
+        let from = from.or_else(|| path.iter().position(|name| name == "Project")).unwrap_or(path.len());
+        let mut inner: Vec<&str> = path[from..].iter().map(String::as_str).collect();
+        match part {
+            Part::Open(attributes) => {
+                self.open(&inner, attributes);
+                // A field may be an attribute as well as an element.
+                for (name, value) in attributes {
+                    inner.push(name);
+                    self.close(&inner, value);
+                    inner.pop();
                 }
-                stack.push(node(&start));
             }
-            Event::Empty(start) => {
-                let node = node(&start);
-                close(&mut stack, node);
+            Part::Close(text) => self.close(&inner, text),
+        }
+    }
+
+    fn open(&mut self, path: &[&str], attributes: &[(String, String)]) {
+        match path {
+            ["Network"] => (self.network, self.network_number) = (TagNetwork::default(), None),
+            ["Network", "Application"] => {
+                (self.application, self.addresses[APPLICATION]) = (TagApplication::default(), None);
             }
-            Event::End(_) => {
-                // The reader has seen to it that each end has its start.
-                let Some(node) = stack.pop() else { break };
-                is_of_a_project |= ["Installation", "Project", "Network"].contains(&node.name.as_str());
-                close(&mut stack, node);
+            ["Network", "Application", "Group"] => (self.group, self.addresses[GROUP]) = (None, None),
+            ["Network", "Unit"] => (self.unit, self.addresses[UNIT]) = (TagUnit::default(), None),
+            ["Network", "Unit", .., "PP"] => {
+                let of = |wanted: &str| attributes.iter().find(|(name, _)| name == wanted).map(|(_, v)| v);
+                match (of("Name").map(String::as_str), of("Value")) {
+                    (Some("GroupAddress"), Some(value)) => self.unit.groups = used_bytes(value),
+                    (Some("Application"), Some(value)) => self.unit.applications = Some(used_bytes(value)),
+                    _ => {}
+                }
             }
-            Event::Text(piece) => push(&mut stack, &piece.xml10_content()),
-            Event::CData(piece) => push(&mut stack, &piece.xml10_content()),
-            Event::GeneralRef(reference) => {
-                let character = reference.resolve_char_ref().ok().flatten().map(String::from);
-                let entity = quick_xml::escape::resolve_predefined_entity(&reference).map(str::to_owned);
-                push(&mut stack, &character.or(entity).unwrap_or_default());
-            }
-            Event::Eof => break,
             _ => {}
         }
     }
-    match stack.pop() {
-        Some(root) if stack.is_empty() && is_of_a_project => Ok(root.tags),
-        Some(_) if !stack.is_empty() => Err("it is no XML: it breaks off".into()),
-        _ => Err("it has no Installation, Project or Network".into()),
+
+    fn close(&mut self, path: &[&str], text: &str) {
+        let told = || tag_text(Some(text.to_owned()));
+        let address = text.trim().parse::<u8>().ok();
+        match path {
+            ["Project", "TagName"] => self.tags.project = told(),
+            ["Network"] => self.end_network(),
+            ["Network", "NetworkNumber"] => self.network_number = told(),
+            ["Network", "Address"] => self.network.address = text.trim().to_owned(),
+            ["Network", "TagName"] => self.network.tag = told(),
+            ["Network", "Interface", "InterfaceType"] => self.network.interface_type = told(),
+            ["Network", "Interface", "InterfaceAddress"] => self.network.interface_address = told(),
+            ["Network", "Application"] => self.end_application(),
+            ["Network", "Application", "Address"] => self.addresses[APPLICATION] = address,
+            ["Network", "Application", "TagName"] => self.application.tag = told(),
+            ["Network", "Application", "Group"] => self.end_group(),
+            ["Network", "Application", "Group", "Address"] => self.addresses[GROUP] = address,
+            ["Network", "Application", "Group", "TagName"] => self.group = told(),
+            ["Network", "Unit"] => self.end_unit(),
+            ["Network", "Unit", "Address"] => self.addresses[UNIT] = address,
+            ["Network", "Unit", "TagName"] => self.unit.tag = told(),
+            ["Network", "Unit", "UnitType"] => self.unit.kind = told(),
+            ["Network", "Unit", "UnitName"] => self.unit.part_name = told(),
+            ["Network", "Unit", "SerialNumber"] => self.unit.serial = told(),
+            ["Network", "Unit", "FirmwareVersion"] => self.unit.firmware = told(),
+            ["Network", "Unit", "CatalogNumber"] => self.unit.catalogue = told(),
+            _ => {}
+        }
+    }
+
+    fn end_network(&mut self) {
+        let network = std::mem::take(&mut self.network);
+        let address = self.network_number.take().unwrap_or_else(|| network.address.clone());
+        match address.is_empty() {
+            false => self.tags.networks.push(TagNetwork { address, ..network }),
+            true => self.leave_out("network", network.tag),
+        }
+    }
+
+    fn end_application(&mut self) {
+        let application = std::mem::take(&mut self.application);
+        match self.addresses[APPLICATION].take() {
+            Some(UNUSED) => self.tags.skipped += 1,
+            Some(address) => self.network.applications.push(TagApplication { address, ..application }),
+            None => self.leave_out("application", application.tag),
+        }
+    }
+
+    fn end_group(&mut self) {
+        let tag = self.group.take();
+        match self.addresses[GROUP].take() {
+            Some(UNUSED) => self.tags.skipped += 1,
+            Some(address) => self.application.groups.push(TagGroup { address, tag }),
+            None => self.leave_out("group", tag),
+        }
+    }
+
+    fn end_unit(&mut self) {
+        let unit = std::mem::take(&mut self.unit);
+        match self.addresses[UNIT].take() {
+            Some(address) => self.network.units.push(TagUnit { address, ..unit }),
+            None => self.leave_out("unit", unit.tag),
+        }
+    }
+
+    fn leave_out(&mut self, what: &str, tag: Option<String>) {
+        let name = tag.map_or_else(String::new, |tag| format!(" {tag:?}"));
+        self.tags.skipped += 1;
+        self.tags.odd.push(format!("a {what}{name} has no address from 0 to 255 and is left out"));
     }
 }
 
-fn node(start: &BytesStart<'_>) -> Node {
-    let attribute = |a: quick_xml::events::attributes::Attribute<'_>| {
-        (
-            a.key.0.to_owned(),
-            a.normalized_value(XmlVersion::Implicit1_0).map(|value| value.into_owned()).unwrap_or_default(),
-        )
+/// Bytes such as `0x1 0x2 0xff` without 255, each once, in order.
+fn used_bytes(list: &str) -> Vec<u8> {
+    let byte = |item: &str| match item.strip_prefix("0x") {
+        Some(digits) => u8::from_str_radix(digits, 16).ok(),
+        None => item.parse().ok(),
     };
-    let fields = start.attributes().flatten().map(attribute).collect();
-    Node { name: start.name().0.to_owned(), fields, ..Node::default() }
-}
-
-fn push(stack: &mut [Node], piece: &str) {
-    if let Some(top) = stack.last_mut() {
-        top.text += piece;
-    }
-}
-
-/// Hands an element over to the one around it.
-fn close(stack: &mut [Node], mut node: Node) {
-    let Some(parent) = stack.last_mut() else { return };
-    match node.name.as_str() {
-        "Installation" => parent.tags = mem::take(&mut node.tags),
-        "Project" => {
-            let project = node.field("TagName");
-            let skipped = parent.tags.skipped;
-            parent.tags = mem::take(&mut node.tags);
-            parent.tags.skipped += skipped;
-            parent.tags.project = project;
-        }
-        "Interface" => {
-            parent.network.interface_type = node.field("InterfaceType");
-            parent.network.interface_address = node.field("InterfaceAddress");
-        }
-        "Network" => {
-            let number = node.field("NetworkNumber").or_else(|| node.field("Address"));
-            parent.tags.skipped += node.tags.skipped;
-            match number {
-                Some(address) => {
-                    let tag = node.field("TagName");
-                    let network = mem::take(&mut node.network);
-                    parent.tags.networks.push(TagNetwork { address, tag, ..network });
-                }
-                None => parent.tags.skipped += 1,
-            }
-        }
-        "Application" => {
-            parent.tags.skipped += node.tags.skipped;
-            match node.address() {
-                Some(address) => {
-                    let (tag, groups) = (node.field("TagName"), mem::take(&mut node.application.groups));
-                    parent.network.applications.push(TagApplication { address, tag, groups });
-                }
-                None => parent.tags.skipped += 1,
-            }
-        }
-        "Group" => match node.address() {
-            Some(address) => {
-                parent.application.groups.push(TagGroup { address, tag: node.field("TagName") });
-            }
-            None => parent.tags.skipped += 1,
-        },
-        "Unit" => match node.fields.get("Address").and_then(|text| text.trim().parse().ok()) {
-            Some(address) => parent.network.units.push(TagUnit {
-                address,
-                tag: node.field("TagName"),
-                kind: node.field("UnitType"),
-                part_name: node.field("UnitName"),
-                serial: node.field("SerialNumber"),
-                firmware: node.field("FirmwareVersion"),
-                catalogue: node.field("CatalogNumber"),
-            }),
-            None => parent.tags.skipped += 1,
-        },
-        _ => {
-            parent.fields.insert(node.name, node.text);
-        }
-    }
+    let mut bytes: Vec<u8> = list.split_whitespace().filter_map(byte).filter(|b| *b != UNUSED).collect();
+    bytes.sort_unstable();
+    bytes.dedup();
+    bytes
 }
 
 #[cfg(test)]
@@ -186,6 +193,24 @@ mod tests {
             [TagGroup { address: 4, tag: Some("x<y".into()) }]
         );
         assert_eq!(tags.networks[0].tag.as_deref(), Some("B"));
+    }
+
+    #[test]
+    fn keys_have_their_groups_and_triggers_their_levels() {
+        let text = "<Network><Address>254</Address><Application><TagName>Trigger</TagName><Address>202</Address>\
+                    <Group><TagName>Scene</TagName><Address>7</Address><Level Value=\"6\"><TagName>Six</TagName>\
+                    <Address>6</Address></Level></Group><Group><TagName>Lost</TagName></Group></Application>\
+                    <Unit><Address>5</Address><PP Name=\"Application\" Value=\"0x38 0xff\"/>\
+                    <PP Name=\"GroupAddress\" Value=\"0x2 0x1 0xff 0x1\"/></Unit></Network>";
+        let tags = tags_from_xml(text).unwrap();
+        let network = &tags.networks[0];
+        let scene = TagGroup { address: 7, tag: Some("Scene".into()) };
+        assert_eq!(network.applications[0].groups, [scene]);
+        assert_eq!(
+            (&network.units[0].groups[..], &network.units[0].applications),
+            (&[1, 2][..], &Some(vec![56]))
+        );
+        assert_eq!(tags.odd, ["a group \"Lost\" has no address from 0 to 255 and is left out"]);
     }
 
     #[test]

@@ -1,0 +1,121 @@
+//! What `GET //P/N/A/* level` told. Pure.
+
+use super::reply::{Reply, Row, assignment};
+use super::tree::UNUSED;
+
+/// What was told of one group.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// 0..255.
+    Level(u8),
+    /// It has none, as a trigger has none.
+    NoLevel(String),
+    /// It has one that cannot be had now.
+    Fault(Row),
+}
+
+/// What was told of an application.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Application {
+    /// Groups in the order they were told.
+    pub(crate) groups: Vec<(u8, Told)>,
+    /// The application as a whole was refused.
+    pub(crate) fault: Option<Row>,
+    /// Rows of no sense.
+    pub(crate) odd: Vec<Row>,
+}
+
+/// 401 to the whole: it has no groups; 402: no levels. Neither is a fault.
+pub(crate) fn of(reply: &Reply, network: u8, application: u8) -> Application {
+    let mut told = Application::default();
+    for row in &reply.rows {
+        let group = group_in(&row.text, network, application);
+        match (row.code, group) {
+            (_, Some(UNUSED)) => {}
+            (300, Some(group)) => match level_in(&row.text) {
+                Some(level) => told.groups.push((group, Told::Level(level))),
+                None => told.odd.push(row.clone()),
+            },
+            (402, Some(group)) => told.groups.push((group, Told::NoLevel(row.words()))),
+            (400..=599, Some(group)) => told.groups.push((group, Told::Fault(row.clone()))),
+            (401 | 402, None) => {}
+            (400..=599, None) => told.fault = Some(row.clone()),
+            _ => told.odd.push(row.clone()),
+        }
+    }
+    told
+}
+
+/// The level in `//HOME/254/56/1: level=255`.
+pub(crate) fn level_in(text: &str) -> Option<u8> {
+    let (_, name, value) = assignment(text)?;
+    if name.eq_ignore_ascii_case("level") { value.parse().ok() } else { None }
+}
+
+/// The group of this application that a row is about, by its address `//HOME/254/56/1`.
+pub(crate) fn group_in(text: &str, network: u8, application: u8) -> Option<u8> {
+    let (_, rest) = text.split_once("//")?;
+    let path: Vec<&str> = rest.split([' ', ':', '(', ')']).next()?.split('/').collect();
+    match path[..] {
+        [_, n, a, g] if n.parse() == Ok(network) && a.parse() == Ok(application) => g.parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn reply(rows: &[(u16, &str)]) -> Reply {
+        let rows: Vec<Row> =
+            rows.iter().map(|(code, text)| Row { code: *code, text: (*text).into() }).collect();
+        Reply { last: rows.last().unwrap().clone(), rows, xml: String::new() }
+    }
+
+    #[test]
+    fn levels_and_what_stands_between_them() {
+        let fault =
+            Row { code: 408, text: "Operation failed: //HOME/254/56/2 (Can not get parameter)".into() };
+        let told = of(
+            &reply(&[
+                (300, "//HOME/254/56/1: Level=255"),
+                (408, &fault.text),
+                (300, "//HOME/254/56/3: level=0"),
+                (300, "//HOME/254/56/4: level=on"),
+                (300, "//HOME/253/56/5: level=1"),
+                (300, "//HOME/254/56/255: level=0"),
+            ]),
+            254,
+            56,
+        );
+        assert_eq!(told.groups, [(1, Told::Level(255)), (2, Told::Fault(fault)), (3, Told::Level(0))]);
+        let odd: Vec<&str> = told.odd.iter().map(|row| row.text.as_str()).collect();
+        assert_eq!(odd, ["//HOME/254/56/4: level=on", "//HOME/253/56/5: level=1"]);
+        assert_eq!(told.fault, None);
+    }
+
+    #[test]
+    fn no_groups_and_no_levels_are_no_faults_but_a_refusal_is() {
+        let none =
+            of(&reply(&[(401, "Bad object or device ID: //HOME/254/56/* (Object not found)")]), 254, 56);
+        assert_eq!(none, Application::default());
+        let text = "Operation not supported by: //HOME/254/202/7 (Parameter name not found)";
+        let trigger = of(&reply(&[(402, text)]), 254, 202);
+        assert_eq!(trigger.groups, [(7, Told::NoLevel(format!("402 {text}")))]);
+        let refused = of(&reply(&[(420, "Access denied.")]), 254, 56);
+        assert_eq!(refused.fault.unwrap().code, 420);
+    }
+
+    proptest! {
+        #[test]
+        fn takes_anything(
+            code in prop::sample::select(vec![200, 300, 401, 402, 408, 420, 500]),
+            text in "(//|HOME|/|254|56|255|300|level|=|:|,| |\\(|\\)|\\*|-1|ä){0,30}",
+        ) {
+            let told = of(&reply(&[(code, &text)]), 254, 56);
+            prop_assert!(told.groups.iter().all(|(group, _)| *group != UNUSED));
+            let _ = super::super::measure::reading(&text);
+        }
+    }
+}

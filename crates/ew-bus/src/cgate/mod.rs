@@ -1,0 +1,71 @@
+//! `cgate`: Schneider's C-Gate server over TCP, TLS or a pipe, with nothing that needs more than access level Monitor as
+//! long as the project is configured and nothing is to be set.
+//!
+//! How the waits of `ew.toml` are used. `start_timeout`: connecting, TLS and the banner together, each of them half of it
+//! at most (by default 5 s each). `reply_timeout`: C-Gate puts a whole tag database together before it says the first
+//! word of it, so it may be silent for twice that (10 s), and one reply may take six times that (30 s). A server that
+//! cannot be reached, or that hangs up, is tried again after 1, 2 and 5 s, so at most four connections are made in a run,
+//! all inside `deadline`; what was asked is asked again, but never a level set again.
+//!
+//! Bytes go through `lines`, `reply` and then `tree`, the crate's tags, `levels` or `measure`, all of which are
+//! pure; `link`, `tls`, `start` and `session` are the way they come.
+
+mod discover;
+mod join;
+mod levels;
+mod lines;
+mod link;
+mod measure;
+mod network;
+mod poll;
+mod probe;
+mod reply;
+mod session;
+mod start;
+mod tls;
+mod tree;
+mod words;
+
+use crate::{Bus, BusError, BusOptions, Cgate, Context, Discovery, GroupAddress, Levels, Measurement};
+use session::Session;
+
+/// Connects, and logs in where there is a user.
+pub(crate) fn open<'a>(
+    options: &'a BusOptions,
+    cgate: &'a Cgate,
+    context: Context<'a>,
+) -> Result<Box<dyn Bus + 'a>, BusError> {
+    Ok(Box::new(CgateBus { session: Session::open(options, cgate, context)?, project: None }))
+}
+
+struct CgateBus<'a> {
+    session: Session<'a>,
+    /// Once it is known.
+    project: Option<String>,
+}
+
+impl Bus for CgateBus<'_> {
+    fn discover(&mut self) -> Result<Discovery, BusError> {
+        self.discovery()
+    }
+
+    fn levels(&mut self, applications: Option<&[u8]>) -> Result<Levels, BusError> {
+        self.all_levels(applications)
+    }
+
+    fn get(&mut self, group: &GroupAddress) -> Result<u8, BusError> {
+        self.level_of(group)
+    }
+
+    fn set(&mut self, group: &GroupAddress, level: u8) -> Result<Option<String>, BusError> {
+        self.ramp(group, level)
+    }
+
+    fn measure(&mut self) -> Result<Vec<Measurement>, BusError> {
+        self.measurements()
+    }
+
+    fn probe(&mut self) -> Result<Vec<String>, BusError> {
+        self.introduction()
+    }
+}

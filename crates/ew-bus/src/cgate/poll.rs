@@ -1,0 +1,297 @@
+//! Levels, one or all of them; the one command that writes; measurements.
+
+use super::CgateBus;
+use super::levels::{self, Told};
+use super::measure::{self, MEASUREMENT};
+use super::network::State;
+use super::reply::Reply;
+use super::tree::{UNUSED, numbers, used};
+use crate::{BusError, Group, GroupAddress, GroupState, LevelSource, Levels, Measurement, Origin, Warning};
+use std::collections::BTreeMap;
+
+/// The application that is polled where neither the configuration nor the network names one.
+const LIGHTING: u8 = 56;
+
+/// What became of an application that was asked for its levels.
+#[derive(Default)]
+pub(crate) struct Asked {
+    pub(crate) groups: Vec<Group>,
+    /// Groups that can have no level, as triggers.
+    pub(crate) without: Vec<Group>,
+    pub(crate) incomplete_reasons: Vec<String>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+impl CgateBus<'_> {
+    pub(crate) fn all_levels(&mut self, applications: Option<&[u8]>) -> Result<Levels, BusError> {
+        let project = self.project()?;
+        let networks = self.networks()?;
+        let mut levels = Levels::default();
+        let mut first = None;
+        let mut answered = 0;
+        for network in networks {
+            match self.network_levels(&project, network, applications, &mut levels) {
+                Ok(()) => answered += 1,
+                Err(e) => {
+                    levels.incomplete_reasons.push(e.to_string());
+                    first.get_or_insert(e);
+                }
+            }
+        }
+        match first {
+            Some(error) if answered == 0 && levels.groups.is_empty() => Err(error),
+            _ => Ok(levels),
+        }
+    }
+
+    fn network_levels(
+        &mut self,
+        project: &str,
+        network: u8,
+        applications: Option<&[u8]>,
+        levels: &mut Levels,
+    ) -> Result<(), BusError> {
+        let object = format!("//{project}/{network}");
+        let state = self.settled(&object)?;
+        if !state.is_up() {
+            levels.incomplete_reasons.push(not_up(network, &state));
+        }
+        let is_chosen = applications.is_some();
+        let applications = match applications {
+            Some(applications) => applications.to_vec(),
+            None => match self.parameter(&object, "Applications")?.map(|told| used(&told)) {
+                Some(told) if !told.is_empty() => told,
+                _ => vec![LIGHTING],
+            },
+        };
+        for application in applications {
+            if matches!(application, UNUSED | MEASUREMENT) {
+                continue;
+            }
+            let states = self.ask_states(&object, network, application)?;
+            let asked = self.application_levels(&object, network, application, &state, &states)?;
+            // What cannot have a level is not missing one, unless it was asked for.
+            if let (true, Some(group)) = (is_chosen, asked.without.first()) {
+                let text = group.reason.clone().unwrap_or_default();
+                levels.warnings.push(Warning {
+                    code: None,
+                    object: Some(format!("{object}/{application}")),
+                    text,
+                });
+            }
+            levels.groups.extend(asked.groups);
+            levels.incomplete_reasons.extend(asked.incomplete_reasons);
+            levels.warnings.extend(asked.warnings);
+        }
+        Ok(())
+    }
+
+    /// C-Gate's own state of each group, where it has one.
+    fn ask_states(
+        &mut self,
+        object: &str,
+        network: u8,
+        application: u8,
+    ) -> Result<BTreeMap<u8, String>, BusError> {
+        let reply = self.session.ask(&format!("GET {object}/{application}/* state"))?;
+        Ok(states_in(&reply, network, application))
+    }
+
+    /// The levels of one application of a network that stands as `state` says; `states` are those of its groups.
+    pub(crate) fn application_levels(
+        &mut self,
+        object: &str,
+        network: u8,
+        application: u8,
+        state: &State,
+        states: &BTreeMap<u8, String>,
+    ) -> Result<Asked, BusError> {
+        let command = format!("GET {object}/{application}/* level");
+        let reply = self.session.ask(&command)?;
+        let told = levels::of(&reply, network, application);
+        let observed_at = self.now();
+        let mut asked = Asked::default();
+        for row in told.odd {
+            let object = Some(format!("{object}/{application}"));
+            asked.warnings.push(Warning { code: Some(row.code), object, text: row.text });
+        }
+        if let Some(row) = told.fault {
+            let error = self.session.refused(&command, &row);
+            asked.incomplete_reasons.push(match error.hint() {
+                Some(hint) => format!("{error}; {hint}"),
+                None => error.to_string(),
+            });
+        }
+        for (address, told) in told.groups {
+            let has_level = !matches!(told, Told::NoLevel(_));
+            let in_error = states.get(&address).filter(|state| state.eq_ignore_ascii_case("error"));
+            let (level, state, reason) = match told {
+                Told::Level(_) if !state.is_up() => (None, GroupState::Unknown, Some(not_up(network, state))),
+                // It says 0 of a group that it has not heard from.
+                Told::Level(level) if in_error.is_some() => {
+                    (None, GroupState::Error, Some(format!("its state is error, and level {level} with it")))
+                }
+                Told::Level(level) => (Some(level), GroupState::Ok, None),
+                Told::NoLevel(words) => (None, GroupState::Unknown, Some(words)),
+                Told::Fault(row) => {
+                    let object = Some(format!("{object}/{application}/{address}"));
+                    asked.warnings.push(Warning { code: Some(row.code), object, text: row.text.clone() });
+                    (None, GroupState::Error, Some(row.words()))
+                }
+            };
+            let rows = if has_level { &mut asked.groups } else { &mut asked.without };
+            rows.push(Group {
+                bus: self.session.options.name.clone(),
+                network: network.to_string(),
+                application,
+                address,
+                tag: None,
+                in_db: None,
+                on_bus: Some(true),
+                level,
+                level_source: if level.is_some() { LevelSource::Level } else { LevelSource::None },
+                state,
+                reason,
+                observed_at: level.map(|_| observed_at),
+                source: Origin::Bus,
+            });
+        }
+        Ok(asked)
+    }
+
+    pub(crate) fn level_of(&mut self, group: &GroupAddress) -> Result<u8, BusError> {
+        let (network, object) = self.group_object(group)?;
+        let state = self.settled(&network)?;
+        if !state.is_up() {
+            return Err(BusError::Unreachable {
+                endpoint: self.session.endpoint.clone(),
+                doing: format!("the level of {object}"),
+                cause: format!("the network is not up, so its levels mean nothing: {}", state.words()),
+                hint: Some("--wait-sync waits for it, --allow-open opens a closed one".into()),
+            });
+        }
+        self.told_level(&object)
+    }
+
+    /// RAMP without a time, which is at once.
+    pub(crate) fn ramp(&mut self, group: &GroupAddress, level: u8) -> Result<Option<String>, BusError> {
+        let (_, object) = self.group_object(group)?;
+        // C-Gate would make a group that it does not know.
+        self.told_level(&object)?;
+        let reply = self.session.tell(&format!("RAMP {object} {level}"))?;
+        let words = reply.last.text.trim_end_matches('.');
+        let is_plain = words == "OK" || words.strip_prefix("OK: ").is_some_and(|of| of.starts_with("//"));
+        Ok((!is_plain).then(|| reply.last.words()))
+    }
+
+    fn told_level(&mut self, object: &str) -> Result<u8, BusError> {
+        let command = format!("GET {object} level");
+        let reply = self.session.ask_well(&command)?;
+        let level = reply.rows.iter().find_map(|row| levels::level_in(&row.text));
+        level.ok_or_else(|| self.no_answer(&command, &reply))
+    }
+
+    /// The objects of a group's network and of itself.
+    fn group_object(&mut self, group: &GroupAddress) -> Result<(String, String), BusError> {
+        let project = self.project()?;
+        let network = match group.network.as_str() {
+            "" => self.only_network()?,
+            network => network.parse::<u8>().map_err(|_| BusError::NoSuchObject {
+                endpoint: self.session.endpoint.clone(),
+                object: format!("network {network}"),
+                cause: "a C-Gate network is a number from 0 to 255".into(),
+                hint: None,
+            })?,
+        };
+        let network = format!("//{project}/{network}");
+        let object = format!("{network}/{}/{}", group.application, group.group);
+        Ok((network, object))
+    }
+
+    fn only_network(&mut self) -> Result<u8, BusError> {
+        let networks = self.networks()?;
+        match networks[..] {
+            [network] => Ok(network),
+            _ => Err(BusError::NoSuchObject {
+                endpoint: self.session.endpoint.clone(),
+                object: "network".into(),
+                cause: match networks.is_empty() {
+                    true => "the project has none".into(),
+                    false => format!(
+                        "there are several: {}",
+                        networks.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")
+                    ),
+                },
+                hint: Some("say which by --network, or leave one in networks of [cbus.backend.cgate]".into()),
+            }),
+        }
+    }
+
+    pub(crate) fn measurements(&mut self) -> Result<Vec<Measurement>, BusError> {
+        let project = self.project()?;
+        let mut measurements = Vec::new();
+        for network in self.networks()? {
+            measurements.extend(self.network_measurements(&format!("//{project}/{network}"), network)?);
+        }
+        Ok(measurements)
+    }
+
+    /// Every channel of every measuring device of a network; none where it has no measurement application.
+    pub(crate) fn network_measurements(
+        &mut self,
+        object: &str,
+        network: u8,
+    ) -> Result<Vec<Measurement>, BusError> {
+        let application = format!("{object}/{MEASUREMENT}");
+        let mut measurements = Vec::new();
+        for device in self.list(&application, "Devices")? {
+            for channel in self.list(&format!("{application}/{device}"), "Channels")? {
+                let command = format!("GET {application}/{device}/{channel} Data");
+                let reading = match self.session.ask_well(&command) {
+                    Ok(reply) => reply.value("Data").and_then(measure::reading),
+                    Err(BusError::NoSuchObject { .. }) => None,
+                    Err(e) => return Err(e),
+                };
+                let heard = reading.filter(|reading| reading.age_ms.is_some());
+                let heard = heard.as_ref();
+                measurements.push(Measurement {
+                    bus: self.session.options.name.clone(),
+                    network: network.to_string(),
+                    device,
+                    channel,
+                    value: heard.map(|reading| reading.value.to_string()),
+                    exponent: heard.map(|reading| reading.exponent),
+                    unit_code: heard.map(|reading| reading.unit_code),
+                    unit: heard.and_then(|reading| measure::unit(reading.unit_code)).map(str::to_owned),
+                    age_ms: heard.and_then(|reading| reading.age_ms),
+                    valid: heard.is_some(),
+                    observed_at: Some(self.now()),
+                });
+            }
+        }
+        Ok(measurements)
+    }
+
+    /// A list of numbers; none where the object is not there.
+    fn list(&mut self, object: &str, name: &str) -> Result<Vec<u8>, BusError> {
+        match self.session.ask_well(&format!("GET {object} {name}")) {
+            Ok(reply) => Ok(reply.value(name).map(|told| numbers(told).collect()).unwrap_or_default()),
+            Err(BusError::NoSuchObject { .. }) => Ok(Vec::new()),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// Why what a network says is not believed.
+pub(crate) fn not_up(network: u8, state: &State) -> String {
+    format!("network {network} is not up: {}", state.words())
+}
+
+fn states_in(reply: &Reply, network: u8, application: u8) -> BTreeMap<u8, String> {
+    let rows = reply.rows.iter().filter(|row| row.code == 300);
+    rows.filter_map(|row| {
+        let (_, _, state) = super::reply::assignment(&row.text)?;
+        Some((levels::group_in(&row.text, network, application)?, state.to_owned()))
+    })
+    .collect()
+}

@@ -1,0 +1,625 @@
+//! The C-Gate backend against `ew-sim cgate`, each of them a reading of the vendor's documents of its own. Genuine C-Gate
+//! was never at hand.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/cgate.rs"]
+mod cgate;
+
+use cgate::Cgate;
+use ew_bus::{BusError, BusOptions, Context, Discovery, GroupAddress, GroupState, Trace};
+use ew_core::{Exit, SecretSource, Timestamp};
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const EW_SIM: &str = env!("CARGO_BIN_EXE_ew-sim");
+const HOME: &str = "project = \"HOME\"";
+
+/// What a run is given, and what it left behind.
+struct Run {
+    options: BusOptions,
+    deadline: Duration,
+    allow_open: bool,
+    wait_sync: Duration,
+    dir: tempfile::TempDir,
+    notes: RefCell<Vec<String>>,
+}
+
+impl Run {
+    fn new(toml: &str) -> Run {
+        Run {
+            options: toml::from_str(toml).unwrap_or_else(|e| panic!("{e}\n{toml}")),
+            deadline: Duration::from_secs(60),
+            allow_open: false,
+            wait_sync: Duration::ZERO,
+            dir: tempfile::tempdir().unwrap(),
+            notes: RefCell::default(),
+        }
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut dyn ew_bus::Bus) -> Result<T, BusError>) -> Result<T, BusError> {
+        let trace = std::fs::File::options().create(true).append(true).open(self.trace_file()).unwrap();
+        let resolve = |source: &SecretSource| match source {
+            SecretSource::Plain(secret) => Ok(secret.clone()),
+            _ => Err("not in this test".to_owned()),
+        };
+        let now = || Timestamp::from_secs(1_700_000_000);
+        let note = |text: &str| self.notes.borrow_mut().push(text.to_owned());
+        let context = Context {
+            base: self.dir.path(),
+            resolve: &resolve,
+            trace: Trace::to(Box::new(trace), || Timestamp::from_secs(1_700_000_000)),
+            deadline: Instant::now() + self.deadline,
+            allow_open: self.allow_open,
+            wait_sync: self.wait_sync,
+            now: &now,
+            note: &note,
+        };
+        act(ew_bus::open(&self.options, context)?.as_mut())
+    }
+
+    fn discover(&self) -> Result<Discovery, BusError> {
+        self.with(|bus| bus.discover())
+    }
+
+    fn trace_file(&self) -> PathBuf {
+        self.dir.path().join("trace")
+    }
+
+    fn trace(&self) -> String {
+        std::fs::read_to_string(self.trace_file()).unwrap()
+    }
+}
+
+fn server(arguments: &str) -> Cgate {
+    Cgate::start(Path::new(EW_SIM), arguments)
+}
+
+/// A discovery of a server with these arguments, which must come about.
+fn discovered(arguments: &str) -> Discovery {
+    let server = server(arguments);
+    Run::new(&server.toml("", HOME)).discover().unwrap()
+}
+
+fn error<T>(result: Result<T, BusError>) -> (BusError, String, String) {
+    let Err(error) = result else { panic!("it went well") };
+    let (text, hint) = (error.to_string(), error.hint().unwrap_or_default());
+    (error, text, hint)
+}
+
+fn group(network: &str, application: u8, group: u8) -> GroupAddress {
+    GroupAddress { network: network.into(), application, group }
+}
+
+/// Everything but the endpoint, which has another port each time, and the banner.
+fn told(mut discovery: Discovery) -> String {
+    discovery.endpoint = String::new();
+    discovery.server_banner = None;
+    serde_json::to_string_pretty(&discovery).unwrap()
+}
+
+fn assert_reads_only(commands: &[String]) {
+    assert!(!commands.is_empty());
+    for command in commands {
+        let verb = command.split(' ').next().unwrap();
+        let reads = ["GET", "TREE", "TREEXML", "TREEXMLDETAIL", "DBGETXML", "LOGIN", "QUIT"];
+        assert!(reads.contains(&verb) || command == "PROJECT LIST", "{command}");
+        assert!(!command.to_lowercase().contains("sync "), "{command}");
+    }
+}
+
+#[test]
+fn a_discovery_keeps_bus_and_database_apart_and_only_reads() {
+    let server = server("--access monitor");
+    let run = Run::new(&server.toml("", HOME));
+    let found = run.discover().unwrap();
+    assert_eq!((found.complete, &found.incomplete_reasons[..]), (Some(true), &[][..]));
+    assert_eq!(found.project.as_deref(), Some("HOME"));
+    let banner = "Service ready: Clipsal C-Gate Version: v3.4.0 (build 2001) #cmd-syntax=1.0";
+    assert_eq!(found.server_banner.as_deref(), Some(banner));
+
+    let networks: Vec<_> = found.networks.iter().map(|n| (n.address.as_str(), n.tag.as_deref())).collect();
+    assert_eq!(networks, [("253", Some("Shed")), ("254", Some("Ground floor"))]);
+    assert_eq!(found.networks[0].bridge_path.as_deref(), Some("254/p/37"));
+    assert_eq!(found.networks[1].interface_address.as_deref(), Some("192.0.2.5:10001"));
+    assert_eq!(found.networks[1].sync_state.as_deref(), Some("idle"));
+
+    let applications: Vec<_> =
+        found.applications.iter().map(|a| (a.network.as_str(), a.address, a.kind.as_deref())).collect();
+    assert_eq!(
+        applications,
+        [
+            ("253", 56, Some("lighting")),
+            ("254", 48, Some("lighting")),
+            ("254", 56, Some("lighting")),
+            ("254", 202, Some("trigger")),
+        ]
+    );
+
+    let groups: Vec<_> = found
+        .groups
+        .iter()
+        .filter(|g| g.network == "254")
+        .map(|g| (g.application, g.address, g.tag.as_deref(), g.in_db, g.on_bus, g.level, g.state))
+        .collect();
+    let (yes, no) = (Some(true), Some(false));
+    assert_eq!(
+        groups,
+        [
+            (56, 1, Some("Kitchen & hall"), yes, yes, Some(255), GroupState::Ok),
+            (56, 2, Some("Stairs"), yes, yes, Some(0), GroupState::Ok),
+            (56, 3, Some("Porch"), yes, yes, Some(128), GroupState::Ok),
+            (56, 8, None, no, yes, Some(228), GroupState::Ok),
+            (56, 40, Some("Wine cellar"), yes, no, None, GroupState::Absent),
+            (202, 7, Some("Scenes"), yes, yes, None, GroupState::Unknown),
+        ]
+    );
+
+    let unit = |address: u8| found.units.iter().find(|u| u.network == "254" && u.address == address).unwrap();
+    assert_eq!((unit(3).duplicate, unit(3).kind.as_deref(), unit(3).in_db), (yes, Some("RELDN12"), yes));
+    assert_eq!(
+        (unit(4).duplicate, unit(4).volts, unit(4).part_name.as_deref()),
+        (no, Some(31.5), Some("DIMMER1"))
+    );
+    assert_eq!((unit(5).kind.as_deref(), unit(5).tag.as_deref()), (Some("KEYGL5"), Some("Hall keys")));
+    assert_eq!((unit(6).in_db, unit(6).on_bus, unit(6).online_status.as_deref()), (no, yes, Some("new")));
+
+    let links: Vec<_> = found
+        .unit_groups
+        .iter()
+        .filter(|l| l.network == "254")
+        .map(|l| (l.unit, l.application, l.group))
+        .collect();
+    let (lighting, trigger) = (Some(56), Some(202));
+    assert_eq!(
+        links,
+        [
+            (4, lighting, 1),
+            (4, lighting, 2),
+            (4, lighting, 3),
+            (4, lighting, 8),
+            // Keys tell the bus nothing; the database has their groups, and they have two applications.
+            (5, None, 1),
+            (5, None, 40),
+            (6, lighting, 3),
+            (6, trigger, 7),
+        ]
+    );
+    assert_eq!(found.measurements.len(), 2);
+
+    assert_reads_only(&server.commands());
+    assert_eq!(server.commands().last().map(String::as_str), Some("QUIT"));
+    assert!(run.trace().contains("204 Closing Connection"));
+}
+
+#[test]
+fn the_same_is_told_whatever_the_wire_is_like() {
+    let plain = told(discovered(""));
+    for arguments in [
+        "--fault events",
+        "--fault bare-lf",
+        "--fault pieces=1",
+        "--fault pieces=7 --fault events",
+        "--fault case=upper",
+        "--fault case=lower",
+        "--fault xml-bytes=4000000",
+        "--brand Mosquitto",
+    ] {
+        assert_eq!(told(discovered(arguments)), plain, "{arguments}");
+    }
+}
+
+#[test]
+fn levels_of_what_has_levels() {
+    let server = server("--access monitor");
+    let run = Run::new(&server.toml("", HOME));
+    let levels = run.with(|bus| bus.levels(None)).unwrap();
+    let seen: Vec<_> =
+        levels.groups.iter().map(|g| (g.network.as_str(), g.application, g.address, g.level)).collect();
+    assert_eq!(
+        seen,
+        [
+            ("253", 56, 1, Some(64)),
+            ("254", 56, 1, Some(255)),
+            ("254", 56, 2, Some(0)),
+            ("254", 56, 3, Some(128)),
+            ("254", 56, 8, Some(228)),
+        ]
+    );
+    assert_eq!((levels.incomplete_reasons.len(), levels.warnings.len()), (0, 0));
+
+    // Triggers have none, which is said only to who asks for them.
+    let levels = run.with(|bus| bus.levels(Some(&[202]))).unwrap();
+    let [warning] = &levels.warnings[..] else { panic!("{:?}", levels.warnings) };
+    assert!(warning.text.starts_with("402 Operation not supported by: "), "{}", warning.text);
+    assert_eq!(levels.groups.len(), 0);
+
+    // 48 has no groups, which is no fault.
+    let levels = run.with(|bus| bus.levels(Some(&[48, 56]))).unwrap();
+    assert_eq!((levels.groups.len(), levels.incomplete_reasons.len()), (5, 0));
+    assert_reads_only(&server.commands());
+}
+
+#[test]
+fn a_level_is_read_and_set_and_nothing_comes_into_being_by_it() {
+    let server = server("");
+    let run = Run::new(&server.toml("", HOME));
+    assert_eq!(run.with(|bus| bus.get(&group("254", 56, 3))).unwrap(), 128);
+    assert_eq!(run.with(|bus| bus.set(&group("254", 56, 3), 17)).unwrap(), None);
+    assert_eq!(run.with(|bus| bus.get(&group("254", 56, 3))).unwrap(), 17);
+    let writes = |server: &Cgate| server.commands().iter().filter(|c| c.starts_with("RAMP")).count();
+    assert_eq!(writes(&server), 1);
+
+    let (unknown, text, _) = error(run.with(|bus| bus.set(&group("254", 56, 99), 17)));
+    assert!(matches!(unknown, BusError::NoSuchObject { .. }), "{text}");
+    assert_eq!(writes(&server), 1);
+    let (_, text, hint) = error(run.with(|bus| bus.get(&group("", 56, 3))));
+    assert!(text.ends_with("network: there are several: 253, 254"), "{text}");
+    assert!(hint.contains("--network"), "{hint}");
+    let (_, text, _) = error(run.with(|bus| bus.get(&group("00", 56, 3))));
+    assert!(text.contains("//HOME/0/56/3") || text.contains("//HOME/0"), "{text}");
+    let (_, text, _) = error(run.with(|bus| bus.get(&group("254", 202, 7))));
+    assert!(text.contains("402 "), "{text}");
+}
+
+#[test]
+fn a_lost_connection_never_sets_a_level_twice() {
+    let server = server("--fault cut=RAMP");
+    let run = Run::new(&server.toml("", HOME));
+    let (_, text, _) = error(run.with(|bus| bus.set(&group("254", 56, 3), 17)));
+    assert!(text.ends_with("RAMP //HOME/254/56/3 17: the connection was lost"), "{text}");
+    assert_eq!(server.commands().iter().filter(|c| c.starts_with("RAMP")).count(), 1);
+}
+
+#[test]
+fn a_channel_never_heard_has_no_reading() {
+    let server = server("--access monitor");
+    let run = Run::new(&server.toml("", HOME));
+    let readings = run.with(|bus| bus.measure()).unwrap();
+    let [heard, never] = &readings[..] else { panic!("{readings:?}") };
+    assert_eq!(
+        (heard.value.as_deref(), heard.exponent, heard.unit.as_deref()),
+        (Some("10234"), Some(-2), Some("W"))
+    );
+    assert_eq!((heard.age_ms, heard.valid, heard.device, heard.channel), (Some(1500), true, 1, 1));
+    assert_eq!((&never.value, never.age_ms, never.unit_code, never.valid), (&None, None, None, false));
+    assert_reads_only(&server.commands());
+}
+
+#[test]
+fn a_probe_says_what_answers_even_where_little_is_allowed() {
+    let server = server("--access monitor");
+    let run = Run::new(&server.toml("", HOME));
+    let lines = run.with(|bus| bus.probe()).unwrap();
+    assert_eq!(
+        lines,
+        [
+            "banner: Service ready: Clipsal C-Gate Version: v3.4.0 (build 2001) #cmd-syntax=1.0",
+            "access level: Monitor",
+            "projects loaded: not told (420 Access denied.)",
+            "project: HOME",
+            "network 253: State=ok InterfaceState=running SyncState=idle Type=bridge InterfaceAddress=254/p/37",
+            "network 254: State=ok InterfaceState=running SyncState=idle Type=cni InterfaceAddress=192.0.2.5:10001",
+        ]
+    );
+    let lines = Run::new(&server.toml("", "")).with(|bus| bus.probe()).unwrap();
+    assert!(lines.last().unwrap().starts_with("project: cgate 127.0.0.1:"), "{lines:?}");
+    assert_reads_only(&server.commands());
+}
+
+#[test]
+fn the_only_project_needs_no_name_where_it_may_be_asked_for() {
+    let admin = server("--access admin");
+    assert_eq!(Run::new(&admin.toml("", "")).discover().unwrap().project.as_deref(), Some("HOME"));
+    let monitor = server("--access monitor");
+    let (refused, _, hint) = error(Run::new(&monitor.toml("", "")).discover());
+    assert_eq!(refused.exit(), Exit::Refused);
+    assert!(hint.starts_with("set project in ew.toml"), "{hint}");
+}
+
+#[test]
+fn only_the_networks_asked_for() {
+    let server = server("");
+    let run = Run::new(&server.toml("", "project = \"home\"\nnetworks = [253]"));
+    let found = run.discover().unwrap();
+    assert_eq!((found.networks.len(), found.complete), (1, Some(true)));
+    let run = Run::new(&server.toml("", "project = \"HOME\"\nnetworks = [253, 7]"));
+    let found = run.discover().unwrap();
+    assert_eq!((found.networks.len(), found.complete), (1, Some(false)));
+    assert!(found.incomplete_reasons[0].contains("Network not found"), "{:?}", found.incomplete_reasons);
+}
+
+#[test]
+fn a_network_that_is_being_synchronised_is_not_believed() {
+    let server = server("--fault syncing");
+    let run = Run::new(&server.toml("", "project = \"HOME\"\nnetworks = [254]"));
+    let found = run.discover().unwrap();
+    assert_eq!(found.complete, Some(false));
+    assert_eq!(
+        found.incomplete_reasons,
+        ["network 254 is not up: State=sync InterfaceState=running SyncState=units"]
+    );
+    assert!(
+        found.groups.iter().all(|g| g.level.is_none() && g.state != GroupState::Absent),
+        "{:?}",
+        found.groups
+    );
+    let levels = run.with(|bus| bus.levels(None)).unwrap();
+    assert!(!levels.groups.is_empty() && levels.groups.iter().all(|g| g.level.is_none()));
+    assert_eq!(levels.incomplete_reasons.len(), 1);
+    let (_, text, hint) = error(run.with(|bus| bus.get(&group("254", 56, 1))));
+    assert!(text.contains("State=sync") && hint.contains("--wait-sync"), "{text}; {hint}");
+}
+
+#[test]
+fn a_synchronisation_is_waited_for_if_told_to() {
+    let server = server("--fault syncing=1");
+    let mut run = Run::new(&server.toml("", "project = \"HOME\"\nnetworks = [254]"));
+    run.wait_sync = Duration::from_secs(20);
+    let found = run.discover().unwrap();
+    assert_eq!((found.complete, found.networks[0].state.as_deref()), (Some(true), Some("ok")));
+    assert_reads_only(&server.commands());
+}
+
+#[test]
+fn nothing_is_opened_unless_allowed() {
+    let server = server("--fault not-loaded --fault closed");
+    let mut run = Run::new(&server.toml("", HOME));
+    let (missing, text, hint) = error(run.discover());
+    assert!(matches!(missing, BusError::NoSuchObject { .. }), "{text}");
+    assert!(text.contains("//HOME: 401 ") && hint.contains("not loaded"), "{text}; {hint}");
+    assert_reads_only(&server.commands());
+
+    run.allow_open = true;
+    assert_eq!(run.discover().unwrap().complete, Some(true));
+    let notes = run.notes.borrow();
+    let expect =
+        ["loading and starting project HOME", "opening network //HOME/253", "opening network //HOME/254"];
+    assert_eq!(*notes, expect);
+    let opened = |c: &&String| c.starts_with("PROJECT ") || c.starts_with("NET ");
+    let commands = server.commands();
+    let opened: Vec<&String> = commands.iter().filter(opened).collect();
+    assert_eq!(
+        opened,
+        ["PROJECT LOAD HOME", "PROJECT START HOME", "NET OPEN //HOME/253", "NET OPEN //HOME/254"]
+    );
+}
+
+#[test]
+fn a_level_that_cannot_be_had_is_null_with_its_reason() {
+    let found = discovered("--fault bad-group=2 --fault lost-group=3");
+    let of = |address: u8| found.groups.iter().find(|g| g.network == "254" && g.address == address).unwrap();
+    assert_eq!((of(1).level, of(2).level, of(3).level), (Some(255), None, None));
+    assert_eq!((of(2).state, of(3).state), (GroupState::Error, GroupState::Error));
+    assert!(of(2).reason.as_deref().unwrap().starts_with("408 Operation failed: "));
+    assert_eq!(of(3).reason.as_deref(), Some("its state is error, and level 0 with it"));
+    let [warning] = &found.warnings[..] else { panic!("{:?}", found.warnings) };
+    assert_eq!((warning.code, warning.object.as_deref()), (Some(408), Some("//HOME/254/56/2")));
+    assert_eq!(found.complete, Some(true));
+}
+
+#[test]
+fn older_servers_have_poorer_trees() {
+    let whole = discovered("");
+    let units =
+        |found: &Discovery| found.units.iter().map(|u| (u.address, u.kind.clone())).collect::<Vec<_>>();
+    let plain = discovered("--fault unsupported=TREEXMLDETAIL");
+    assert_eq!((units(&plain), plain.complete), (units(&whole), Some(true)));
+    let oldest = discovered("--fault unsupported=TREEXMLDETAIL --fault unsupported=TREEXML");
+    assert_eq!((units(&oldest), oldest.complete), (units(&whole), Some(true)));
+    let mut xml_only = discovered("--fault unsupported=TREE");
+    assert_eq!(std::mem::take(&mut xml_only.warnings).len(), 2);
+    assert_eq!(told(xml_only), told(whole));
+}
+
+#[test]
+fn what_is_refused_is_named_and_the_rest_is_kept() {
+    let found = discovered("--fault denied=DBGETXML --fault broken=TREEXMLDETAIL");
+    assert_eq!((found.complete, found.incomplete_reasons.len()), (Some(false), 4));
+    let reasons = found.incomplete_reasons.join("\n");
+    assert!(reasons.contains("refuses DBGETXML //HOME/253: 420 Access denied.; `DBGETXML //HOME/253` needs access level Monitor"), "{reasons}");
+    assert!(reasons.contains("TREEXMLDETAIL //HOME/253: 500 Internal error."), "{reasons}");
+    assert!(found.groups.iter().all(|g| g.in_db.is_none()));
+    assert_eq!(found.groups.iter().filter(|g| g.level.is_some()).count(), 5);
+}
+
+#[test]
+fn a_fault_amid_a_good_reply_loses_nothing_but_is_said() {
+    let whole = discovered("");
+    for command in ["TREEXMLDETAIL", "TREE", "DBGETXML"] {
+        let found = discovered(&format!("--fault hole={command}"));
+        assert_eq!(found.incomplete_reasons.len(), 2, "{:?}", found.incomplete_reasons);
+        let reason =
+            format!("{command} //HOME/253 has a hole: 408 Operation failed: can not get parameter from unit");
+        assert_eq!((found.complete, &found.incomplete_reasons[0]), (Some(false), &reason));
+        assert_eq!((found.warnings.len(), found.warnings[0].code), (2, Some(408)));
+        assert_eq!((&found.units, &found.groups), (&whole.units, &whole.groups), "{command}");
+    }
+}
+
+#[test]
+fn entities_are_refused() {
+    let found = discovered("--fault bomb");
+    assert_eq!((found.complete, found.incomplete_reasons.len()), (Some(false), 2));
+    assert!(found.incomplete_reasons[0].contains("document type"), "{:?}", found.incomplete_reasons);
+    assert!(found.networks[0].tag.is_none());
+}
+
+#[test]
+fn a_log_in_raises_the_level_and_its_password_is_nowhere() {
+    let server = server("--access connect --user ew:s3cret-word:monitor");
+    let login = |password: &str| format!("{HOME}\nuser = \"ew\"\npassword = \"{password}\"");
+    let run = Run::new(&server.toml("", &login("s3cret-word")));
+    assert_eq!(run.discover().unwrap().complete, Some(true));
+    assert!(run.trace().contains("LOGIN ew ***") && !run.trace().contains("s3cret"), "{}", run.trace());
+    assert!(server.commands().contains(&"LOGIN ew s3cret-word".to_owned()));
+
+    let (refused, text, hint) = error(Run::new(&server.toml("", &login("wrong"))).discover());
+    assert_eq!(refused.exit(), Exit::Refused);
+    assert!(text.ends_with("refuses LOGIN ew: 422 Username and Password do not match."), "{text}");
+    assert!(hint.contains("access list"), "{hint}");
+
+    let (refused, text, hint) = error(Run::new(&server.toml("", HOME)).discover());
+    assert_eq!(refused.exit(), Exit::Refused);
+    assert!(text.ends_with("refuses GET //HOME Networks: 420 Access denied."), "{text}");
+    assert!(hint.contains("needs access level Monitor, and this session has Connect"), "{hint}");
+
+    let (bad, text, _) = error(Run::new(&server.toml("", &login("two words"))).discover());
+    assert!(matches!(bad, BusError::Secret { .. }) && !text.contains("two words"), "{text}");
+}
+
+#[test]
+fn a_silent_server_is_given_up_with_what_it_may_be() {
+    let server = server("--fault silent-banner");
+    let run = Run::new(&server.toml("start_timeout = \"1s\"", HOME));
+    let (silent, text, hint) = error(run.discover());
+    assert_eq!(silent.exit(), Exit::Unavailable);
+    assert!(text.ends_with("wait for the banner: no answer in time"), "{text}");
+    assert!(hint.contains("access list") && hint.contains("TLS port"), "{hint}");
+    assert_eq!(run.notes.borrow().len(), 0);
+}
+
+#[test]
+fn a_tls_port_is_known_by_its_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let real = format!("--tls {}/ca.pem", dir.path().display());
+    let cases = [
+        ("--fault tls-port", "it answers in TLS"),
+        (real.as_str(), "it is silent, and hangs up when spoken to"),
+    ];
+    for (arguments, cause) in cases {
+        let server = server(arguments);
+        let run = Run::new(&server.toml("start_timeout = \"2s\"", HOME));
+        let (_, text, hint) = error(run.discover());
+        assert!(text.ends_with(&format!("wait for the banner: {cause}")), "{arguments}: {text}");
+        assert!(hint.contains("tls = true") && hint.contains("minus 100"), "{hint}");
+    }
+}
+
+#[test]
+fn tls_is_verified_by_the_servers_own_certificate_and_name() {
+    let server = server("--tls ca.pem --access monitor");
+    let ca_file = server.file("ca.pem");
+    let tls = |more: &str| format!("{HOME}\ntls = true\n{more}");
+    let ca = format!("ca_file = \"{}\"\n", ca_file.display());
+    let run = Run::new(&server.toml("", &tls(&format!("{ca}server_name = \"localhost\""))));
+    assert_eq!(run.discover().unwrap().complete, Some(true));
+    assert_eq!(server.commands().last().map(String::as_str), Some("QUIT"));
+
+    let (refused, text, hint) = error(Run::new(&server.toml("", &tls(&ca))).discover());
+    assert_eq!(refused.exit(), Exit::Refused, "{text}");
+    assert!(hint.contains("server_name = \"localhost\""), "{text}; {hint}");
+    let (refused, text, hint) =
+        error(Run::new(&server.toml("", &tls("server_name = \"localhost\""))).discover());
+    assert_eq!(refused.exit(), Exit::Refused, "{text}");
+    assert!(text.contains("not trusted") && hint.contains("ca_file"), "{text}; {hint}");
+    let (local, text, _) = error(Run::new(&server.toml("", &tls("ca_file = \"none.pem\""))).discover());
+    assert!(matches!(local, BusError::Local { .. }) && text.contains("none.pem"), "{text}");
+}
+
+#[test]
+fn tls_to_a_port_without_it_says_which_port_is_meant() {
+    let server = server("");
+    let (_, text, hint) = error(Run::new(&server.toml("", &format!("{HOME}\ntls = true"))).discover());
+    assert!(text.contains("TLS handshake"), "{text}");
+    assert!(hint.contains("20123"), "{hint}");
+}
+
+#[test]
+fn a_machine_without_access_is_told_so() {
+    let server = server("--fault refused");
+    let (refused, text, hint) = error(Run::new(&server.toml("", HOME)).discover());
+    assert_eq!(refused.exit(), Exit::Refused);
+    assert!(text.contains("421 Connection refused.") && hint.contains("access list"), "{text}; {hint}");
+}
+
+#[test]
+fn a_connection_lost_amid_a_reply_is_made_again() {
+    let server = server("--fault cut=TREEXMLDETAIL:1");
+    let run = Run::new(&server.toml("", HOME));
+    let found = run.discover().unwrap();
+    assert_eq!(found.complete, Some(true));
+    let notes = run.notes.borrow();
+    assert_eq!(notes.len(), 1);
+    assert!(
+        notes[0].ends_with("TREEXMLDETAIL //HOME/253: the connection was lost; connecting again in 1 s"),
+        "{notes:?}"
+    );
+    assert!(run.trace().contains("< \"\"\n"));
+}
+
+#[test]
+fn a_connection_lost_again_and_again_keeps_what_came_before() {
+    let server = server("--fault cut=TREEXMLDETAIL");
+    let mut run = Run::new(&server.toml("", HOME));
+    run.deadline = Duration::from_millis(2500);
+    let found = run.discover().unwrap();
+    assert_eq!((found.complete, found.networks.is_empty()), (Some(false), false));
+    assert!(
+        found.incomplete_reasons[0].contains("the connection was lost"),
+        "{:?}",
+        found.incomplete_reasons
+    );
+}
+
+#[test]
+fn a_command_without_a_reply_is_given_up() {
+    let server = server("--fault stalled=TREEXMLDETAIL");
+    let run = Run::new(&server.toml("reply_timeout = \"100ms\"", "project = \"HOME\"\nnetworks = [254]"));
+    let found = run.discover().unwrap();
+    assert_eq!(found.complete, Some(false));
+    let reason = &found.incomplete_reasons[0];
+    assert!(reason.contains("TREEXMLDETAIL //HOME/254: no answer in time; raise reply_timeout"), "{reason}");
+}
+
+#[test]
+fn the_deadline_of_the_run_ends_everything() {
+    let server = server("--fault slow=400ms");
+    let mut run = Run::new(&server.toml("", HOME));
+    run.deadline = Duration::from_millis(600);
+    let (late, text, _) = error(run.with(|bus| bus.levels(None)));
+    assert!(matches!(late, BusError::Deadline { .. }), "{text}");
+}
+
+#[test]
+fn nobody_there_is_tried_again_inside_the_deadline() {
+    let server = server("");
+    let toml = server.toml("", HOME);
+    drop(server);
+    let mut run = Run::new(&toml);
+    run.deadline = Duration::from_millis(1500);
+    let (nobody, text, hint) = error(run.discover());
+    assert_eq!(nobody.exit(), Exit::Unavailable);
+    assert!(text.contains("connect: ") && hint.contains("is C-Gate running there"), "{text}; {hint}");
+    assert_eq!(run.notes.borrow().len(), 1);
+}
+
+#[test]
+fn a_pipe_is_as_good_as_a_port() {
+    let toml = format!(
+        "name = \"lobby\"\n[backend.cgate]\ncommand = [{EW_SIM:?}, \"cgate\", \"--stdio\"]\n{HOME}\n"
+    );
+    let found = Run::new(&toml).discover().unwrap();
+    assert!(found.endpoint.starts_with("cgate by "), "{}", found.endpoint);
+    assert_eq!(told(found), told(discovered("")));
+
+    let toml = "name = \"lobby\"\n[backend.cgate]\ncommand = [\"sh\", \"-c\", \"echo gone >&2\"]\nproject = \"HOME\"\n";
+    let mut run = Run::new(toml);
+    run.deadline = Duration::from_millis(900);
+    let (_, text, _) = error(run.discover());
+    assert!(text.ends_with("the connection was lost; its stderr: gone"), "{text}");
+    let toml = "name = \"lobby\"\n[backend.cgate]\ncommand = [\"./none\"]\nproject = \"HOME\"\n";
+    let (local, _, _) = error(Run::new(toml).discover());
+    assert_eq!(local.exit(), Exit::Io);
+}
+
+#[test]
+fn no_command_can_be_smuggled_in_by_a_name() {
+    let server = server("");
+    for project in ["HOME State\\r\\nRAMP //HOME/254/56/1 0", "HOME/254", "", "HO ME"] {
+        let run = Run::new(&server.toml("", &format!("project = \"{project}\"")));
+        let (bad, text, _) = error(run.discover());
+        assert_eq!(bad.exit(), Exit::Config, "{text}");
+    }
+    assert!(server.commands().iter().all(|command| command == "QUIT"), "{:?}", server.commands());
+}
