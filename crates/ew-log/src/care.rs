@@ -2,7 +2,7 @@
 
 use ew_cli::{Failure, Output, Report};
 use ew_core::Exit;
-use ew_store::Log;
+use ew_store::{Log, StoreError};
 use serde_json::json;
 use std::path::Path;
 
@@ -22,6 +22,19 @@ pub(crate) fn check(log: &Log, as_json: bool, report: Report, out: &mut Output) 
     }
     Err(Failure::new(Exit::Io, format!("{} is damaged: {} faults", log.path().display(), faults.len()))
         .hint("keep a copy of it, then restore a backup, or use sqlite3's .recover"))
+}
+
+/// A log that is damaged where it begins cannot be opened; that is its fault.
+pub(crate) fn unopened(error: &StoreError, as_json: bool, out: &mut Output) -> Result<(), Failure> {
+    if as_json && error.is_damage() {
+        out.json(&json!({ "whole": false, "faults": [plain(error)] }))?;
+    }
+    Ok(())
+}
+
+fn plain(error: &StoreError) -> String {
+    let cause = std::error::Error::source(error);
+    cause.map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Copies the log.

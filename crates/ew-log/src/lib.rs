@@ -154,7 +154,11 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if matches!(command, Command::Slice { .. }) {
         args.common.no_json("slice", "--format jsonl prints one JSON object per row")?;
     }
-    let mut log = Log::open(&config.log.url)?;
+    let opened = Log::open(&config.log.url);
+    if let (Command::Check, Err(error)) = (command, &opened) {
+        care::unopened(error, args.common.json, out)?;
+    }
+    let mut log = opened?;
     match command {
         Command::Append { replace, file } => {
             append::append(&mut log, file.as_deref(), *replace, args.common.json, report, out)

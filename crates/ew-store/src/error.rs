@@ -128,6 +128,16 @@ impl StoreError {
         }
     }
 
+    /// Whether the file's own content is what is wrong.
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode as Code;
+        match self {
+            StoreError::Sql { source, .. } => source.sqlite_error_code() == Some(Code::DatabaseCorrupt),
+            StoreError::Unreadable { .. } | StoreError::Damaged { .. } => true,
+            _ => false,
+        }
+    }
+
     fn is_busy(&self) -> bool {
         use rusqlite::ErrorCode as Code;
         let StoreError::Sql { source, .. } = self else { return false };
