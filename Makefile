@@ -34,7 +34,7 @@ soak-poll: ## a poll of 1,000 switches, 100 of them dead, on a slow net that los
 	cargo build --release --locked -p ew-poll -p ew-sim --bins
 	scripts/bench-poll.py --soak
 
-fuzz: ## every SNMP decoder against what libFuzzer thinks of, FUZZ_SECONDS=60 each
+fuzz: ## every decoder of SNMP and C-Bus against what libFuzzer thinks of, FUZZ_SECONDS=60 each
 	scripts/fuzz.sh
 
 deny: ## licences, sources and bans of the dependencies (needs cargo-deny)

@@ -69,3 +69,27 @@ impl Bus for CgateBus<'_> {
         self.introduction()
     }
 }
+
+/// Reads bytes as a server's, with all that is made of them; for `make fuzz`.
+#[cfg(fuzzing)]
+pub fn hear(bytes: &[u8]) {
+    let (mut lines, mut reply) = (lines::Lines::default(), reply::Assembler::new("7".into()));
+    lines.push(bytes);
+    while let Ok(Some(line)) = lines.next() {
+        match reply.take(&lines::text(&line)) {
+            Ok(None) => continue,
+            Err(_) => return,
+            Ok(Some(whole)) => {
+                let _ = tree::of_rows(&whole.rows);
+                let _ = tree::groups_of_units(&whole.rows, 254, 56);
+                let _ = levels::of(&whole, 254, 56);
+                whole.rows.iter().for_each(|row| drop(measure::reading(&row.text)));
+                if let Some(xml) = whole.document() {
+                    let _ = tree::units_of_xml(xml);
+                    let _ = crate::tags_from_xml(xml);
+                }
+                reply = reply::Assembler::new("7".into());
+            }
+        }
+    }
+}

@@ -267,3 +267,14 @@ fn warning(line: &str, why: &str) -> Warning {
     let text = format!("a line of the scan is not understood: {:?}: {why}", quoted(line));
     Warning { code: None, object: None, text }
 }
+
+/// Reads text as a child's reply; for `make fuzz`.
+#[cfg(fuzzing)]
+pub fn hear(text: &str) {
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let scan = reply::Scan::of(&lines);
+    for network in scan.networks() {
+        assert!(scan.units(network).all(|(_, seen)| !seen.groups.contains(&255)));
+    }
+    let _ = reply::level(&lines);
+}

@@ -180,3 +180,22 @@ impl Bus for PciBus<'_> {
         self.interface.probe()
     }
 }
+
+/// Reads bytes as an interface's, in two pieces, with all that is made of them; for `make fuzz`.
+#[cfg(fuzzing)]
+pub fn hear(bytes: &[u8]) {
+    let (mut decoder, mut switches, mut levels) =
+        (decode::Decoder::default(), status::Sheet::switches(), status::Sheet::levels(32));
+    let (one, other) = bytes.split_at(bytes.len() / 2);
+    for piece in [one, other] {
+        for token in decoder.feed(piece) {
+            let decode::Token::Line(line) = token else { continue };
+            assert!(frame::is_sound(&line));
+            if let message::Message::Status(line) = message::Message::read(&line) {
+                switches.add(&line);
+                levels.add(&line);
+            }
+        }
+    }
+    assert!(levels.whole().is_none_or(|groups| groups.len() == 32));
+}
