@@ -191,7 +191,7 @@ fn render_with(
     rows: &[Reading],
 ) -> Result<String, FormatError> {
     let window = Window::new(Timestamp::from_micros(0), Timestamp::from_micros(1));
-    let header = SliceHeader { job: "utility", site: "hq", zone, window, columns };
+    let header = SliceHeader { job: "utility", site: "hq", zone, window, interval: None, columns };
     let mut out = Vec::new();
     let mut formatter = options.start(&header, Box::new(&mut out))?;
     for row in rows {
@@ -414,7 +414,8 @@ fn a_full_disk_is_local() {
         let options = options(toml);
         let zone = Zone::utc();
         let window = Window::new(Timestamp::from_micros(0), Timestamp::from_micros(1));
-        let header = SliceHeader { job: "utility", site: "hq", zone: &zone, window, columns: &[] };
+        let header =
+            SliceHeader { job: "utility", site: "hq", zone: &zone, window, interval: None, columns: &[] };
         let mut formatter = options.start(&header, Box::new(Full)).unwrap();
         if toml.starts_with("[jsonl]") {
             let row = Row {

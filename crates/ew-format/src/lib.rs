@@ -16,14 +16,14 @@ pub use crate::jsonl::JsonlOptions;
 pub use crate::options::{Decimals, Strftime};
 pub use crate::xml::XmlOptions;
 
-use ew_core::{Point, Row, Stamp, Window, Zone};
+use ew_core::{Grid, Period, Point, Row, RowOrder, Stamp, Window, Zone};
 use serde::Deserialize;
 use std::io::Write;
 use std::ops::Deref;
 
-/// Takes the rows of one slice, in order of time and then of point name byte-wise.
+/// Takes the rows of one slice in the order of its [`Format`]: by time, or one point after the other.
 pub trait Formatter {
-    /// One row. Text may be kept back until its timestamp is complete.
+    /// One row. Text may be kept back until its timestamp, or its record, is complete.
     fn row(&mut self, row: Row<'_>) -> Result<(), FormatError>;
 
     /// Writes what is left, and flushes. The document is whole only after this.
@@ -41,6 +41,8 @@ pub struct SliceHeader<'a> {
     pub zone: &'a Zone,
     /// The time that the slice covers.
     pub window: Window,
+    /// How long the job's intervals are; none where rows are the readings themselves.
+    pub interval: Option<Period>,
     /// The columns of a wide format, in their order there; other formats do not look at them.
     pub columns: &'a [Point],
 }
@@ -59,6 +61,16 @@ pub trait Format {
 
     /// Which end of its interval the timestamp of a row is to be; whoever makes the intervals stamps them so.
     fn stamp(&self) -> Stamp;
+
+    /// The order in which its formatter takes rows.
+    fn order(&self) -> RowOrder {
+        RowOrder::ByTime
+    }
+
+    /// What it asks of a job's slots and intervals; the error says what to write.
+    fn check(&self, _slots: &Grid, _interval: Option<Period>) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Whether the header names the columns, so that they must be known before the first row.
     fn is_wide(&self) -> bool {

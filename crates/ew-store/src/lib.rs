@@ -5,6 +5,7 @@
 
 mod append;
 mod audit;
+mod by_point;
 mod care;
 mod clock;
 mod coverage;
