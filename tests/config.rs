@@ -396,6 +396,7 @@ fn probes() -> Vec<(&'static str, String)> {
         ("export.format.csv", format!("{job}[export.format.csv]\n{z}{file}")),
         ("export.format.xml", format!("{job}[export.format.xml]\n{z}{file}")),
         ("export.format.jsonl", format!("{job}[export.format.jsonl]\n{z}{file}")),
+        ("export.format.cmep", format!("{job}[export.format.cmep]\n{z}{file}")),
         ("export.transport.file", format!("{job}[export.format.csv]\n[export.transport.file]\n{z}")),
         ("export.transport.sftp", format!("{job}[export.format.csv]\n[export.transport.sftp]\n{z}")),
         ("export.transport.smtp", format!("{job}[export.format.csv]\n[export.transport.smtp]\n{z}")),

@@ -1,29 +1,16 @@
 //! Every formatter over the same slices, read back by parsers that share no code with it.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/slice.rs"]
+mod slice;
+
 use ew_core::{Point, Quality, Row, Timestamp, Window, Zone};
-use ew_format::{FormatError, FormatOptions, SliceHeader};
+use ew_format::{FormatOptions, SliceHeader};
 use proptest::prelude::*;
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use slice::{Reading, SECOND, columns, fixtures, options, reading, render, render_with, sorted};
+use std::path::Path;
 use std::process::Command;
 
-/// One row with its own text, so that slices can be made up.
-#[derive(Debug, Clone, PartialEq)]
-struct Reading {
-    micros: i64,
-    point: String,
-    value: Option<f64>,
-    unit: &'static str,
-    quality: Quality,
-}
-
-fn reading(micros: i64, point: &str, value: Option<f64>) -> Reading {
-    let quality = if value.is_some() { Quality::Actual } else { Quality::Missing };
-    Reading { micros, point: point.to_owned(), value, unit: "W", quality }
-}
-
-const SECOND: i64 = 1_000_000;
 const T0: i64 = 1_700_000_000 * SECOND;
 
 fn slice_one() -> Vec<Reading> {
@@ -84,15 +71,6 @@ fn slice_large() -> Vec<Reading> {
         }
     }
     rows
-}
-
-fn sorted(mut rows: Vec<Reading>) -> Vec<Reading> {
-    rows.sort_by(|a, b| (a.micros, &a.point).cmp(&(b.micros, &b.point)));
-    rows
-}
-
-fn options(toml: &str) -> FormatOptions {
-    toml::from_str(toml).unwrap_or_else(|e| panic!("{toml}\n{e}"))
 }
 
 /// A format, and how the reader below is told about it.
@@ -179,39 +157,6 @@ for row in rows:
     print(json.dumps(row))
 "#;
 
-fn columns(rows: &[Reading]) -> Vec<Point> {
-    let names: BTreeSet<&str> = rows.iter().map(|row| row.point.as_str()).collect();
-    names.into_iter().map(|name| name.parse().unwrap()).collect()
-}
-
-fn render_with(
-    options: &FormatOptions,
-    zone: &Zone,
-    columns: &[Point],
-    rows: &[Reading],
-) -> Result<String, FormatError> {
-    let window = Window::new(Timestamp::from_micros(0), Timestamp::from_micros(1));
-    let header = SliceHeader { job: "utility", site: "hq", zone, window, interval: None, columns };
-    let mut out = Vec::new();
-    let mut formatter = options.start(&header, Box::new(&mut out))?;
-    for row in rows {
-        formatter.row(Row {
-            time: Timestamp::from_micros(row.micros),
-            point: &row.point,
-            value: row.value,
-            unit: row.unit,
-            quality: row.quality,
-        })?;
-    }
-    formatter.finish()?;
-    drop(formatter);
-    Ok(String::from_utf8(out).unwrap())
-}
-
-fn render(options: &FormatOptions, zone: &Zone, rows: &[Reading]) -> String {
-    render_with(options, zone, &columns(rows), rows).unwrap()
-}
-
 /// Microseconds, point, value; unit and quality where the format has them.
 type RowRead = (i64, String, Option<f64>, Option<(String, String)>);
 
@@ -244,10 +189,6 @@ fn assert_valid_xml(file: &Path) {
         .output()
         .expect("xmllint is needed (Debian: libxml2-utils)");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
 }
 
 /// Reading a document back gives exactly the slice's (time, point, value) for every value that is not

@@ -78,6 +78,59 @@ fn energy_in_every_format() {
     }
 }
 
+/// The same rows one meter after the other; b has none in its third quarter.
+#[test]
+fn energy_point_by_point() {
+    let meters = "meters = { b = { units = \"KWH\" } }";
+    let site = site(&config(ENERGY, &format!("cmep]\nsender_id = \"hq\"\n{meters}"), "out"));
+    let record = |meter: &str, values: &str| {
+        format!("MEPMD01,19970819,hq,,Enerwise,,202603010100,{meter},1.0,00000015,4,202603010000,{values}")
+    };
+    let a = record("a,OK,E,Wh", ",500.000000,,,1000.000000,,,150.000000,,,50.000000");
+    let b = record("b,OK,E,KWH", ",0.015000,,,0.005000,,N,,,,0.020000");
+    export(&site, "--stdout").exit(0).stdout(&format!("{a}\r\n{b}"));
+    export(&site, "").exit(0);
+    assert_eq!(site.read("out/u_20260301T000000Z.cmep"), format!("{a}\r\n{b}"));
+}
+
+/// Whatever is corrected, comes late or lies before the slice: by point there are the rows that there are by time.
+#[test]
+fn by_point_are_the_rows_of_by_time() {
+    let job = format!("{ENERGY}breakup_on_period = true\nmax_gap = \"40m\"");
+    let by_time = site(&config(&job, "csv]\nlayout = \"long\"\ndecimals = 6\nheader = false", "out"));
+    let by_point = site(&config(&job, "cmep]\nmax_count = 1", "out"));
+    for site in [&by_time, &by_point] {
+        let log = ew::sibling(EW_EXPORT, "ew-log");
+        let rows = "timestamp,point,value,unit,quality\n2026-03-01T00:50:00Z,c,7,kW,actual\n\
+                    2026-03-01T01:20:00Z,a,3,W,actual\n2026-03-01T01:40:00Z,b,,W,missing\n\
+                    2026-03-01T00:30:00Z,a,620,W,presumed\n";
+        site.run_with_input(log.to_str().unwrap(), "-q append --replace", rows).exit(0);
+        export(site, "").exit(0);
+    }
+    for name in by_time.names("out") {
+        let mut expected: Vec<String> = by_time
+            .read(&format!("out/{name}"))
+            .lines()
+            .map(|line| {
+                let fields: Vec<&str> = line.split(',').collect();
+                let time: String = fields[0].chars().filter(char::is_ascii_digit).take(12).collect();
+                format!("{} {} {time} {}", fields[1], fields[3], fields[2])
+            })
+            .collect();
+        expected.sort();
+        let text = by_point.read(&format!("out/{}", name.replace(".csv", ".cmep")));
+        let found: Vec<String> = text
+            .split("\r\n")
+            .map(|line| {
+                let fields: Vec<&str> = line.split(',').collect();
+                format!("{} {} {} {}", fields[7], fields[10], fields[14], fields[16])
+            })
+            .collect();
+        assert_eq!(found, expected, "{name}");
+    }
+    assert_eq!(by_time.names("out").len(), 2);
+}
+
 /// A slice looks back for the reading that its first interval begins with.
 #[test]
 fn slices_join_without_a_seam() {

@@ -3,17 +3,20 @@
 //! A formatter is pushed one row at a time and writes as it goes: no slice is ever held in memory. The
 //! same slice gives the same bytes, on any machine and at any time. No formatter knows where its text goes.
 
+mod cmep;
 mod csv;
 mod error;
 mod jsonl;
 mod options;
 mod output;
+mod units;
 mod xml;
 
+pub use crate::cmep::{CmepMeter, CmepOptions, Ei};
 pub use crate::csv::{CsvOptions, Layout, LineEnding};
 pub use crate::error::FormatError;
 pub use crate::jsonl::JsonlOptions;
-pub use crate::options::{Decimals, Strftime};
+pub use crate::options::{Decimals, Field, Strftime};
 pub use crate::xml::XmlOptions;
 
 use ew_core::{Grid, Period, Point, Row, RowOrder, Stamp, Window, Zone};
@@ -110,4 +113,6 @@ register! {
     Xml(XmlOptions),
     /// JSON lines: one object (RFC 8259) per row.
     Jsonl(JsonlOptions),
+    /// California Metering Exchange Protocol, MEPMD01.
+    Cmep(CmepOptions),
 }
