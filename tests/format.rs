@@ -7,7 +7,7 @@ mod slice;
 use ew_core::{Point, Quality, Row, Timestamp, Window, Zone};
 use ew_format::{FormatOptions, SliceHeader};
 use proptest::prelude::*;
-use slice::{Reading, SECOND, columns, fixtures, options, reading, render, render_with, sorted};
+use slice::{Reading, SECOND, fixtures, options, reading, render, render_with, sorted};
 use std::path::Path;
 use std::process::Command;
 

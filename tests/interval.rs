@@ -93,6 +93,37 @@ fn energy_point_by_point() {
     assert_eq!(site.read("out/u_20260301T000000Z.cmep"), format!("{a}\r\n{b}"));
 }
 
+/// A whole day from polls in W: the hour that was observed, and 23 of nothing.
+#[test]
+fn energy_of_a_day_as_nem12() {
+    let format = "nem12]\nfrom_participant = \"EW\"\nto_participant = \"R\"\n\
+                  meters = { a = { nmi = \"6305000001\", suffix = \"E1\" }, b = { nmi = \"6305000002\", suffix = \"E1\" } }";
+    let text = config(ENERGY, format, "out").replace("\"1h\"", "\"1d\"");
+    let mut site = site(&text);
+    site.now("2026-03-02T00:05:00Z");
+    let meter = |nmi: &str, values: &str, flags: &[&str]| {
+        let rest = ",".repeat(95 - values.matches(',').count());
+        let flags: String = flags.iter().map(|flag| format!("400,{flag},,\r\n")).collect();
+        format!("200,{nmi},E1,,E1,,,kWh,15,\r\n300,20260301,{values}{rest},V,,,,\r\n{flags}")
+    };
+    let a =
+        meter("6305000001", "0.500,1.000,0.150,0.050", &["1,1,A", "2,2,E55", "3,3,A", "4,4,E55", "5,96,N"]);
+    // 80 W from 00:45 are held for 20 minutes.
+    let b = meter(
+        "6305000002",
+        "0.015,0.005,,0.020,0.007",
+        &["1,1,A", "2,2,E55", "3,3,N", "4,4,A", "5,5,E55", "6,96,N"],
+    );
+    export(&site, "").exit(0);
+    assert_eq!(
+        site.read("out/u_20260301T000000Z.csv"),
+        format!("100,NEM12,202603020000,EW,R\r\n{a}{b}900\r\n")
+    );
+    // A part of a day is none.
+    let ended = export(&site, "--from 2026-03-01T00:00:00Z --to 2026-03-01T12:00:00Z --stdout").exit(65);
+    assert!(ended.stderr.contains("midnight of the job's zone"), "{}", ended.stderr);
+}
+
 /// Whatever is corrected, comes late or lies before the slice: by point there are the rows that there are by time.
 #[test]
 fn by_point_are_the_rows_of_by_time() {

@@ -4,7 +4,7 @@
 #[path = "support/slice.rs"]
 mod slice;
 
-use ew_core::{Timestamp, Zone};
+use ew_core::{Quality, Timestamp, Zone};
 use slice::{Reading, fixtures, options, reading, render_intervals};
 use std::process::Command;
 
@@ -169,4 +169,156 @@ fn what_cmep_cannot_say_is_refused() {
         let error = slice::render_with(&options(toml), &Zone::utc(), &[], &rows).unwrap_err();
         assert!(error.to_string().contains("out of order"), "{error}");
     }
+}
+
+// NEM12.
+
+const NEM12: &str = "[nem12]\nfrom_participant = \"EW\"\nto_participant = \"RETAILER\"\n[nem12.meters]\n\
+    \"com.example.hq\" = { nmi = \"6305000001\", suffix = \"E1\", register = \"1\", stream = \"N1\", serial = \"SN-1\" }\n\
+    \"com.example.sw1\" = { nmi = \"6305000001\", suffix = \"B1\" }\n";
+const MARKET: &str = "Australia/Brisbane";
+/// 2026-03-01 and 02 there.
+const TWO_DAYS: [&str; 2] = ["2026-02-28T14:00:00Z", "2026-03-02T14:00:00Z"];
+const HALF_HOUR: i64 = 1800 * slice::SECOND;
+
+/// The n-th half hour of the two days.
+fn half_hour(n: i64, point: &str, value: Option<f64>, quality: Quality) -> Reading {
+    let start = TWO_DAYS[0].parse::<Timestamp>().unwrap().micros();
+    Reading { quality, unit: "Wh", ..reading(start + n * HALF_HOUR, point, value) }
+}
+
+fn two_days() -> Vec<Reading> {
+    let mut rows = Vec::new();
+    for n in 0..96 {
+        let (value, quality) = match n {
+            0..58 => (Some(if n < 48 { 500.0 } else { 250.0 }), Quality::Actual),
+            // What is null is missing, whatever its quality; 59 has no row at all.
+            58 => (None, Quality::Suspect),
+            59 => continue,
+            60 => (Some(125.0), Quality::Partial),
+            _ => (Some(1000.0), Quality::Trusted),
+        };
+        rows.push(half_hour(n, "com.example.hq", value, quality));
+        let assumed = (n < 48).then_some(60.0);
+        let quality = if n < 48 { Quality::Presumed } else { Quality::Missing };
+        rows.push(half_hour(n, "com.example.sw1", assumed, quality));
+    }
+    rows
+}
+
+fn nem12(toml: &str, window: [&str; 2], interval: &str, rows: &[Reading]) -> String {
+    let zone: Zone = MARKET.parse().unwrap();
+    render_intervals(&options(toml), &zone, window, Some(interval), rows).unwrap()
+}
+
+#[test]
+fn nem12_of_two_days() {
+    golden("nem12.csv", &nem12(NEM12, TWO_DAYS, "30m", &two_days()));
+    let empty = nem12(NEM12, TWO_DAYS, "30m", &[]);
+    assert_eq!(empty, "100,NEM12,202603030000,EW,RETAILER\r\n900\r\n");
+}
+
+/// What nemreader makes of a file, a line for each reading.
+const NEM12_READER: &str = r#"
+import sys, logging
+from nemreader import read_nem_file
+class Strict(logging.Handler):
+    def emit(self, record):
+        # It takes a blank as none, and says so; later versions do not.
+        if record.getMessage() != 'Reading of "" is not a number':
+            raise SystemExit(record.getMessage())
+logging.getLogger("nemreader").addHandler(Strict())
+logging.getLogger("nemreader").setLevel(logging.WARNING)
+data = read_nem_file(sys.argv[1])
+assert data.header.version_header == "NEM12" and data.header.creation_date is not None
+for nmi, channels in data.readings.items():
+    for suffix, readings in channels.items():
+        for r in readings:
+            print(nmi, suffix, r.t_start.isoformat(), r.t_end.isoformat(), r.uom,
+                  "-" if r.read_value is None else "%.3f" % r.read_value, r.quality_method)
+"#;
+
+/// Every row comes back with its time, value and flag, by the market's own reader.
+#[test]
+fn nem12_reads_back() {
+    let root = fixtures().join("..");
+    let python3 = root.join("target/test-venv/bin/python3");
+    assert!(python3.is_file(), "the tests' Python environment is missing; run: scripts/test-venv.sh");
+    let flags = ["A", "A", "S12", "E12", "S12", "E12", "N", "E12"];
+    for (minutes, decimals) in [(5, 3), (15, 0), (30, 6)] {
+        let per_day = 1440 / minutes;
+        let mut rows = Vec::new();
+        let mut expected = Vec::new();
+        for n in 0..2 * per_day {
+            for (point, suffix) in [("com.example.hq", "E1"), ("com.example.sw1", "B1")] {
+                let quality = Quality::ALL[(n * n / 37 % 8) as usize];
+                let value = (quality != Quality::Missing).then_some((n * 7919 % 100_000) as f64 / 8.0);
+                let mut row = half_hour(0, point, value, quality);
+                row.micros += n * minutes * 60 * slice::SECOND;
+                let (start, end) = (row.micros, row.micros + minutes * 60 * slice::SECOND);
+                let local = |micros: i64| {
+                    let east = micros + 10 * 3600 * slice::SECOND;
+                    Timestamp::from_micros(east).to_string().trim_end_matches('Z').to_owned()
+                };
+                let value = value.map_or("-".to_owned(), |v| {
+                    let shown: f64 = format!("{:.1$}", v / 1000.0, decimals).parse().unwrap();
+                    format!("{shown:.3}")
+                });
+                let flag = flags[quality as usize];
+                expected.push(format!(
+                    "6305000001 {suffix} {} {} kWh {value} {flag}",
+                    local(start),
+                    local(end)
+                ));
+                rows.push(row);
+            }
+        }
+        let toml =
+            format!("[nem12]\ndecimals = {decimals}\nmethod = \"12\"\n{}", &NEM12["[nem12]\n".len()..]);
+        let text = nem12(&toml, TWO_DAYS, &format!("{minutes}m"), &rows);
+        let found = python(python3.to_str().unwrap(), NEM12_READER, &text);
+        let mut found: Vec<&str> = found.lines().collect();
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{minutes}");
+    }
+}
+
+#[test]
+fn what_nem12_cannot_say_is_refused() {
+    let refused = |zone: &str, window, interval, row: Reading| {
+        let zone: Zone = zone.parse().unwrap();
+        let error = render_intervals(&options(NEM12), &zone, window, interval, &[row]).unwrap_err();
+        assert_eq!(error.exit().code(), 65, "{error}");
+        assert!(error.hint().is_some());
+        error.to_string()
+    };
+    let row = |point, value, unit| Reading { unit, ..half_hour(1, point, Some(value), Quality::Actual) };
+    let half = Some("30m");
+    assert_eq!(
+        refused(MARKET, TWO_DAYS, half, row("com.example.lab", 1.0, "Wh")),
+        "com.example.lab at 2026-02-28T14:30:00Z is none of the meters of the nem12"
+    );
+    assert_eq!(
+        refused(MARKET, TWO_DAYS, half, row("com.example.hq", -1500.0, "Wh")),
+        "com.example.hq at 2026-02-28T14:30:00Z is -1.5, and the nem12 has no value below zero"
+    );
+    let unit = refused(MARKET, TWO_DAYS, half, row("com.example.hq", 1.0, "W"));
+    assert!(unit.contains("is in \"W\", of which there is no kWh"), "{unit}");
+    let ok = || row("com.example.hq", 1.0, "Wh");
+    for (zone, window, interval) in [
+        (MARKET, ["2026-02-28T14:30:00Z", "2026-03-02T14:00:00Z"], half),
+        (MARKET, ["2026-02-28T14:00:00Z", "2026-03-02T13:30:00Z"], half),
+        ("UTC", TWO_DAYS, half),
+        (MARKET, TWO_DAYS, Some("1h")),
+        (MARKET, TWO_DAYS, None),
+    ] {
+        assert!(refused(zone, window, interval, ok()).starts_with("this slice cannot be nem12: "));
+    }
+    let late = Reading { micros: ok().micros + 1, ..ok() };
+    assert!(refused(MARKET, TWO_DAYS, half, late).contains("not every row is the beginning"));
+    // A day of 25 hours, of a zone that a job cannot have.
+    let window = ["2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"];
+    let row = at("2026-10-25T22:30:00Z", "com.example.hq", Some(1.0), "Wh");
+    assert!(refused("Europe/Zurich", window, half, row).contains("a day of 24 hours"));
 }

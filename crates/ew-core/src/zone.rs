@@ -65,6 +65,11 @@ impl Zone {
         time.to_chrono().naive_utc() + chrono::Duration::seconds(i64::from(self.offset_secs(time)))
     }
 
+    /// Whether the clock is ever set forward or back after an instant.
+    pub fn changes_after(&self, time: Timestamp) -> bool {
+        self.rules.following(to_jiff(time)).next().is_some()
+    }
+
     /// The instant of a wall-clock time: in the spring gap the first instant after it, in the autumn
     /// fold the first of the two.
     pub fn instant(&self, local: NaiveDateTime) -> Timestamp {
@@ -208,6 +213,18 @@ mod tests {
         assert_eq!(Zone::utc().rfc3339(t), "2023-11-14T22:13:20.25Z");
         assert!(Zone::check_strftime("%Y%Q").is_err());
         assert!("Europe/Zürich".parse::<Zone>().is_err());
+    }
+
+    #[test]
+    fn clocks_that_change() {
+        let changes = |zone: &str, time: &str| {
+            zone.parse::<Zone>().unwrap().changes_after(Timestamp::from_rfc3339(time).unwrap())
+        };
+        assert!(!changes("UTC", "1970-01-01T00:00:00Z"));
+        assert!(!changes("Etc/GMT-10", "1970-01-01T00:00:00Z"));
+        assert!(changes("Australia/Brisbane", "1990-01-01T00:00:00Z"));
+        assert!(!changes("Australia/Brisbane", "2020-01-01T00:00:00Z"));
+        assert!(changes("Australia/Sydney", "2020-01-01T00:00:00Z"));
     }
 
     #[test]

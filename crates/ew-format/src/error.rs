@@ -54,6 +54,36 @@ pub enum FormatError {
         /// What it forbids.
         character: char,
     },
+    /// A slice that the format has no way to write, whatever its rows.
+    #[error("this slice cannot be {format}: {why}")]
+    Slice {
+        /// The format.
+        format: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A point that is no meter to the receiver.
+    #[error("{point} at {time} is none of the meters of the {format}")]
+    NoMeter {
+        /// The format.
+        format: &'static str,
+        /// The row's point.
+        point: String,
+        /// The row's time.
+        time: Timestamp,
+    },
+    /// A negative value.
+    #[error("{point} at {time} is {value}, and the {format} has no value below zero")]
+    Negative {
+        /// The format.
+        format: &'static str,
+        /// The row's point.
+        point: String,
+        /// The row's time.
+        time: Timestamp,
+        /// In the meter's unit.
+        value: f64,
+    },
     /// A value that is not of its meter's unit.
     #[error("{point} at {time} is in {unit:?}, of which there is no {wanted} in the {format}")]
     Unit {
@@ -96,6 +126,16 @@ impl FormatError {
             }
             FormatError::SameColumn { .. } => Some("name each column once"),
             FormatError::Order { .. } => None,
+            FormatError::Slice { .. } => {
+                Some("write --from, --to and --end at midnight, and leave the days to the job's period")
+            }
+            FormatError::NoMeter { .. } => {
+                Some("add it to meters in the job's format, or narrow the job's points")
+            }
+            FormatError::Negative { .. } => Some(
+                "a meter's other direction is a point and a meter of its own; correct the value with ew-log append \
+                 --replace, or narrow the job's points",
+            ),
             FormatError::Unit { .. } => {
                 Some("give it units of its kind in meters, or correct the unit with ew-log append --replace")
             }

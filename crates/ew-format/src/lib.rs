@@ -7,6 +7,7 @@ mod cmep;
 mod csv;
 mod error;
 mod jsonl;
+mod nem12;
 mod options;
 mod output;
 mod units;
@@ -16,6 +17,7 @@ pub use crate::cmep::{CmepMeter, CmepOptions, Ei};
 pub use crate::csv::{CsvOptions, Layout, LineEnding};
 pub use crate::error::FormatError;
 pub use crate::jsonl::JsonlOptions;
+pub use crate::nem12::{Nem12Meter, Nem12Options};
 pub use crate::options::{Decimals, Field, Strftime};
 pub use crate::xml::XmlOptions;
 
@@ -115,4 +117,6 @@ register! {
     Jsonl(JsonlOptions),
     /// California Metering Exchange Protocol, MEPMD01.
     Cmep(CmepOptions),
+    /// AEMO's Meter Data File Format, interval data.
+    Nem12(Nem12Options),
 }

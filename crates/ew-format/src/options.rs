@@ -12,6 +12,8 @@ pub struct Decimals(u8);
 impl Decimals {
     /// As C's `%f` has them.
     pub(crate) const SIX: Decimals = Decimals(6);
+    /// Watt-hours in kWh.
+    pub(crate) const THREE: Decimals = Decimals(3);
 
     /// The number of digits.
     pub fn get(self) -> u8 {
