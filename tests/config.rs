@@ -487,6 +487,7 @@ fn the_manual_shows_the_defaults() {
         "export max_gap",
         "export since",
         "export.format.csv decimals",
+        "export.format.csv names",
         "export.format.csv timestamp_format",
         "export.transport.sftp agent",
         "export.transport.sftp compress",

@@ -277,6 +277,30 @@ fn golden_files() {
     }
 }
 
+/// Text that begins like a formula has an apostrophe; numbers, and what the configuration gives for a null, never.
+#[test]
+fn spreadsheets_run_nothing() {
+    let mut rows = vec![
+        reading(0, "+a", Some(-1.5)),
+        reading(0, "-b", None),
+        Reading { unit: "=W", ..reading(0, "=1+1, \"x\"", Some(2.0)) },
+        reading(0, "@x", Some(3.0)),
+        reading(0, "com.example.hq", Some(-0.5)),
+    ];
+    let keys = "null = \"-\"\nformula_guard = true\n\
+                names = { timestamp = \"Time\", \"com.example.hq\" = \"=HQ\" }";
+    for (name, toml) in [
+        ("guarded.csv", format!("[csv]\ndelimiter = \";\"\n{keys}")),
+        ("guarded-long.csv", format!("[csv]\nlayout = \"long\"\n{keys}")),
+    ] {
+        let golden = std::fs::read_to_string(fixtures().join("golden").join(name)).unwrap();
+        assert_eq!(render(&options(&toml), &Zone::utc(), &rows), golden, "{name}");
+    }
+    rows.truncate(1);
+    let plain = render(&options("[csv]"), &Zone::utc(), &rows);
+    assert_eq!(plain, "timestamp,+a\n1970-01-01T00:00:00Z,-1.5\n");
+}
+
 #[test]
 fn nothing_at_all_is_a_document() {
     let empty = |toml: &str| render(&options(toml), &Zone::utc(), &[]);
@@ -320,6 +344,14 @@ fn what_cannot_be_written_is_named() {
         "b at 2023-11-14T22:13:20Z has no column in the csv"
     );
     assert_eq!(refused("[csv]", &["a", "a"], &[]), "the csv has two columns a");
+    for (names, columns, twice) in [
+        ("a = \"b\"", ["a", "b"], "b"),
+        ("a = \"x\", b = \"x\"", ["a", "b"], "x"),
+        ("a = \"timestamp\"", ["a", "b"], "timestamp"),
+    ] {
+        let message = refused(&format!("[csv]\nnames = {{ {names} }}"), &columns, &[]);
+        assert_eq!(message, format!("the csv has two columns {twice}"));
+    }
     for bad in ["x\u{1}", "x\u{fffe}", "x\0"] {
         let message = refused("[xml]", &[], &[reading(T0, bad, Some(1.0))]);
         assert!(
