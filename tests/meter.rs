@@ -297,7 +297,7 @@ fn what_nem12_cannot_say_is_refused() {
     let half = Some("30m");
     assert_eq!(
         refused(MARKET, TWO_DAYS, half, row("com.example.lab", 1.0, "Wh")),
-        "com.example.lab at 2026-02-28T14:30:00Z is none of the meters of the nem12"
+        "com.example.lab at 2026-02-28T14:30:00Z is no meter of the nem12"
     );
     assert_eq!(
         refused(MARKET, TWO_DAYS, half, row("com.example.hq", -1500.0, "Wh")),
@@ -321,4 +321,88 @@ fn what_nem12_cannot_say_is_refused() {
     let window = ["2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"];
     let row = at("2026-10-25T22:30:00Z", "com.example.hq", Some(1.0), "Wh");
     assert!(refused("Europe/Zurich", window, half, row).contains("a day of 24 hours"));
+}
+
+// MeterMail.
+
+const METERMAIL: &str =
+    "[metermail]\ndevice_name = \"Dev\"\ndata_recorder_id = \"R1\"\ndata_recorder_label = \"Rec\"\n";
+const CHANNELS: &str = "[metermail.channels]\n\"com.example.hq\" = { id = \"C1\", label = \"kW tot\" }\n\
+    \"com.example.lab\" = { id = \"C0\", label = \"V\", pos = \"2\" }\n";
+
+fn metermail(keys: &str, zone: &str, window: [&str; 2], rows: &[Reading]) -> String {
+    let zone: Zone = zone.parse().unwrap();
+    let options = options(&format!("{METERMAIL}{keys}{CHANNELS}"));
+    render_intervals(&options, &zone, window, None, rows).unwrap()
+}
+
+/// Records name channels by id, in the order of ids; points come in the order of their names.
+#[test]
+fn metermail_north_and_south() {
+    let rows = [
+        at("2023-11-14T22:13:20Z", "com.example.hq", Some(1.5), "W"),
+        at("2023-11-14T22:28:20.25Z", "com.example.hq", Some(2.0), "W"),
+        at("2023-11-14T22:28:20.25Z", "com.example.lab", Some(7.0), "V"),
+        at("2023-11-14T22:43:20Z", "com.example.hq", None, "W"),
+    ];
+    let window = ["2023-11-14T22:00:00Z", "2023-11-14T22:45:00Z"];
+    golden("metermail-north.xml", &metermail("", "America/New_York", window, &rows));
+    let utc = metermail("", "UTC", window, &rows);
+    assert!(utc.contains("ident:dateTime=\"2023-11-14T22:45:00.000000Z\""), "{utc}");
+    assert!(utc.contains("<DR ts=\"2023-11-14T22:13:20.000000Z\" C1=\"1.5\"/>"), "{utc}");
+
+    let keys = "data_recorder_handle = \"h\"\ngenerated_by_type = \"X & Y\"\ngenerated_by_signature = \"s1\"\n\
+                device_signature = \"s2\"\ndecimals = 2\nenvelope = false\n";
+    let rows = [
+        at("2026-01-14T13:00:00Z", "com.example.hq", Some(-0.5), "W"),
+        at("2026-01-14T13:00:00Z", "com.example.lab", Some(230.1), "V"),
+    ];
+    let window = ["2026-01-14T13:00:00Z", "2026-01-15T13:00:00Z"];
+    golden("metermail-south.xml", &metermail(keys, "Australia/Sydney", window, &rows));
+}
+
+/// Prints the records as another parser has them, a line for each value.
+const METERMAIL_READER: &str = r#"
+import sys
+import xml.etree.ElementTree as ET
+ion = "{http://rddl.xmlinside.net/PowerMeasurement/data/ion/pushmessaging/2/}"
+root = ET.parse(sys.argv[1]).getroot()
+(data,) = [root] if root.tag == ion + "Data" else root.iter(ion + "Data")
+labels = {c.get("id"): c.get("label") for c in data.iter(ion + "Channel")}
+for record in data.iter(ion + "DR"):
+    for id, value in record.attrib.items():
+        if id != "ts":
+            print(record.get("ts"), labels[id], value)
+"#;
+
+#[test]
+fn metermail_reads_back() {
+    let mut rows = Vec::new();
+    let mut expected = String::new();
+    for n in 0..2000_i64 {
+        let time = Timestamp::from_micros(n * 30 * slice::SECOND);
+        for (point, label) in [("com.example.lab", "V"), ("com.example.hq", "kW tot")] {
+            let value = (n % 7 != 3).then_some((n * 31 % 1000) as f64 / 8.0 - 20.0);
+            rows.push(reading(time.micros(), point, value));
+            if let Some(value) = value {
+                let time = time.to_string().replace('Z', ".000000Z");
+                expected += &format!("{time} {label} {value}\n");
+            }
+        }
+    }
+    for keys in ["", "envelope = false\n"] {
+        let text = metermail(keys, "UTC", TWO_DAYS, &rows);
+        assert_eq!(python("python3", METERMAIL_READER, &text), expected, "{keys}");
+        assert_eq!(metermail(keys, "UTC", TWO_DAYS, &rows), text);
+        assert_eq!(python("python3", METERMAIL_READER, &metermail(keys, "UTC", TWO_DAYS, &[])), "");
+    }
+}
+
+#[test]
+fn a_point_without_a_channel_is_refused() {
+    let options = options(&format!("{METERMAIL}{CHANNELS}"));
+    let row = at("2026-03-01T00:00:00Z", "com.example.roof", None, "W");
+    let error = render_intervals(&options, &Zone::utc(), THREE_HOURS, None, &[row]).unwrap_err();
+    assert_eq!(error.to_string(), "com.example.roof at 2026-03-01T00:00:00Z is no meter of the metermail");
+    assert_eq!(error.exit().code(), 65);
 }

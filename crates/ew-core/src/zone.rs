@@ -1,9 +1,9 @@
 //! Time zones by IANA name.
 
-use crate::Timestamp;
 use crate::zoneinfo::ZONEINFO;
+use crate::{Timestamp, Window};
 use chrono::format::{DelayedFormat, Item, StrftimeItems};
-use chrono::{FixedOffset, NaiveDate, NaiveDateTime, Offset};
+use chrono::{Datelike, FixedOffset, NaiveDate, NaiveDateTime, Offset};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::Deserialize;
 use std::fmt;
@@ -68,6 +68,26 @@ impl Zone {
     /// Whether the clock is ever set forward or back after an instant.
     pub fn changes_after(&self, time: Timestamp) -> bool {
         self.rules.following(to_jiff(time)).next().is_some()
+    }
+
+    /// The instants of a window at which the clock is set forward or back.
+    pub fn changes(&self, window: Window) -> Vec<Timestamp> {
+        self.rules
+            .following(to_jiff(window.start.plus_micros(-1)))
+            .map(|change| Timestamp::from_micros(change.timestamp().as_microsecond()))
+            .take_while(|time| *time < window.end)
+            .filter(|time| self.offset_secs(*time) != self.offset_secs(time.plus_micros(-1)))
+            .collect()
+    }
+
+    /// The wall-clock year that an instant lies in.
+    pub fn year(&self, time: Timestamp) -> Window {
+        let year = self.date(time).year();
+        let begin = |year| {
+            let first = NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or(NaiveDate::MIN);
+            self.instant(first.and_time(chrono::NaiveTime::MIN))
+        };
+        Window::new(begin(year), begin(year + 1))
     }
 
     /// The instant of a wall-clock time: in the spring gap the first instant after it, in the autumn

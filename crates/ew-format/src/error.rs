@@ -63,7 +63,7 @@ pub enum FormatError {
         why: &'static str,
     },
     /// A point that is no meter to the receiver.
-    #[error("{point} at {time} is none of the meters of the {format}")]
+    #[error("{point} at {time} is no meter of the {format}")]
     NoMeter {
         /// The format.
         format: &'static str,
@@ -130,7 +130,7 @@ impl FormatError {
                 Some("write --from, --to and --end at midnight, and leave the days to the job's period")
             }
             FormatError::NoMeter { .. } => {
-                Some("add it to meters in the job's format, or narrow the job's points")
+                Some("add it to meters, or channels, in the job's format, or narrow the job's points")
             }
             FormatError::Negative { .. } => Some(
                 "a meter's other direction is a point and a meter of its own; correct the value with ew-log append \

@@ -7,6 +7,7 @@ mod cmep;
 mod csv;
 mod error;
 mod jsonl;
+mod metermail;
 mod nem12;
 mod options;
 mod output;
@@ -17,9 +18,10 @@ pub use crate::cmep::{CmepMeter, CmepOptions, Ei};
 pub use crate::csv::{CsvOptions, Layout, LineEnding};
 pub use crate::error::FormatError;
 pub use crate::jsonl::JsonlOptions;
+pub use crate::metermail::{Channel, MetermailOptions};
 pub use crate::nem12::{Nem12Meter, Nem12Options};
 pub use crate::options::{Decimals, Field, Strftime};
-pub use crate::xml::XmlOptions;
+pub use crate::xml::{XmlOptions, XmlText};
 
 use ew_core::{Grid, Period, Point, Row, RowOrder, Stamp, Window, Zone};
 use serde::Deserialize;
@@ -119,4 +121,6 @@ register! {
     Cmep(CmepOptions),
     /// AEMO's Meter Data File Format, interval data.
     Nem12(Nem12Options),
+    /// Push messages of ION meters.
+    Metermail(MetermailOptions),
 }
