@@ -4,7 +4,8 @@
 #[path = "support/slice.rs"]
 mod slice;
 
-use ew_core::{Quality, Timestamp, Zone};
+use ew_core::{Quality, Timestamp, Window, Zone};
+use ew_format::SliceHeader;
 use slice::{Reading, fixtures, options, reading, render_intervals};
 use std::process::Command;
 
@@ -30,6 +31,68 @@ fn python(program: &str, script: &str, text: &str) -> String {
     let output = Command::new(program).args(["-c", script]).arg(&file).output().unwrap();
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+// What is the same for each.
+
+const EACH: [(&str, &str); 3] = [("[cmep]", ""), (NEM12, ""), (METERMAIL, CHANNELS)];
+
+/// Rows that are not in the format's own order, or there twice, are never written as if they were.
+#[test]
+fn disorder_is_refused() {
+    let zone: Zone = MARKET.parse().unwrap();
+    let row = |n, point| half_hour(n, point, Some(1.0), Quality::Actual);
+    for (keys, more) in EACH {
+        let options = options(&format!("{keys}{more}"));
+        for rows in [
+            [row(0, "com.example.hq"), row(0, "com.example.hq")],
+            [row(1, "com.example.hq"), row(0, "com.example.hq")],
+            [row(0, "com.example.sw1"), row(0, "com.example.hq")],
+            [row(0, "com.example.lab"), row(0, "com.example.hq")],
+        ] {
+            let known = |row: &Reading| match options.name_and_version() {
+                "nem12/1" => !row.point.ends_with("lab"),
+                "metermail/1" => !row.point.ends_with("sw1"),
+                _ => true,
+            };
+            if !rows.iter().all(known) {
+                continue;
+            }
+            let error = slice::render_in_order(&options, &zone, TWO_DAYS, Some("30m"), &rows).unwrap_err();
+            assert!(error.to_string().contains("out of order"), "{keys}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_local() {
+    struct Full;
+    impl std::io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let zone: Zone = MARKET.parse().unwrap();
+    for (keys, more) in EACH {
+        let options = options(&format!("{keys}{more}"));
+        let [start, end] = TWO_DAYS.map(|time| time.parse().unwrap());
+        let header = SliceHeader {
+            job: "utility",
+            site: "hq",
+            zone: &zone,
+            window: Window::new(start, end),
+            interval: Some("30m".parse().unwrap()),
+            columns: &[],
+        };
+        let mut formatter = options.start(&header, Box::new(Full)).unwrap();
+        let row = half_hour(0, "com.example.hq", Some(1.0), Quality::Actual);
+        formatter.row(row.as_row()).unwrap();
+        let error = formatter.finish().unwrap_err();
+        assert_eq!(error.exit().code(), 74, "{error}");
+    }
 }
 
 // CMEP.
@@ -160,15 +223,6 @@ fn what_cmep_cannot_say_is_refused() {
     refused(meter, row("d", "k,W"));
     let named = [row("b,c", "W")];
     render_intervals(&options(meter), &Zone::utc(), THREE_HOURS, Some("15m"), &named).unwrap();
-    for (toml, rows) in [
-        ("[cmep]", [("b", "00"), ("a", "00")]),
-        ("[cmep]", [("a", "15"), ("a", "00")]),
-        ("[cmep]", [("a", "00"), ("a", "00")]),
-    ] {
-        let rows = rows.map(|(point, minute)| at(&format!("2026-03-01T00:{minute}:00Z"), point, None, ""));
-        let error = slice::render_with(&options(toml), &Zone::utc(), &[], &rows).unwrap_err();
-        assert!(error.to_string().contains("out of order"), "{error}");
-    }
 }
 
 // NEM12.

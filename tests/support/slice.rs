@@ -18,6 +18,18 @@ pub(crate) struct Reading {
     pub(crate) quality: Quality,
 }
 
+impl Reading {
+    pub(crate) fn as_row(&self) -> Row<'_> {
+        Row {
+            time: Timestamp::from_micros(self.micros),
+            point: &self.point,
+            value: self.value,
+            unit: self.unit,
+            quality: self.quality,
+        }
+    }
+}
+
 pub(crate) fn reading(micros: i64, point: &str, value: Option<f64>) -> Reading {
     let quality = if value.is_some() { Quality::Actual } else { Quality::Missing };
     Reading { micros, point: point.to_owned(), value, unit: "W", quality }
@@ -55,28 +67,32 @@ pub(crate) fn render_intervals(
     interval: Option<&str>,
     rows: &[Reading],
 ) -> Result<String, FormatError> {
-    let [start, end] = window.map(|time| time.parse().unwrap());
-    let interval: Option<Period> = interval.map(|text| text.parse().unwrap());
-    let window = Window::new(start, end);
-    let header = SliceHeader { job: "utility", site: "hq", zone, window, interval, columns: &[] };
     let mut rows = sorted(rows.to_vec());
     if options.order() == RowOrder::ByPoint {
         rows.sort_by(|a, b| (&a.point, a.micros).cmp(&(&b.point, b.micros)));
     }
-    write(options, &header, &rows)
+    render_in_order(options, zone, window, interval, &rows)
+}
+
+/// The same in their order.
+pub(crate) fn render_in_order(
+    options: &FormatOptions,
+    zone: &Zone,
+    window: [&str; 2],
+    interval: Option<&str>,
+    rows: &[Reading],
+) -> Result<String, FormatError> {
+    let [start, end] = window.map(|time| time.parse().unwrap());
+    let interval: Option<Period> = interval.map(|text| text.parse().unwrap());
+    let window = Window::new(start, end);
+    write(options, &SliceHeader { job: "utility", site: "hq", zone, window, interval, columns: &[] }, rows)
 }
 
 fn write(options: &FormatOptions, header: &SliceHeader<'_>, rows: &[Reading]) -> Result<String, FormatError> {
     let mut out = Vec::new();
     let mut formatter = options.start(header, Box::new(&mut out))?;
     for row in rows {
-        formatter.row(Row {
-            time: Timestamp::from_micros(row.micros),
-            point: &row.point,
-            value: row.value,
-            unit: row.unit,
-            quality: row.quality,
-        })?;
+        formatter.row(row.as_row())?;
     }
     formatter.finish()?;
     drop(formatter);

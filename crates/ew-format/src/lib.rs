@@ -11,6 +11,7 @@ mod metermail;
 mod nem12;
 mod options;
 mod output;
+mod summer;
 mod units;
 mod xml;
 

@@ -49,7 +49,7 @@ impl Snapshot<'_> {
             .query(params![window.start.micros(), window.end.micros(), seqs.after, names.ids()])
             .map_err(&sql)?;
         while let Some(row) = rows.next().map_err(&sql)? {
-            if let Some(held) = self.held(row, &names, units.len(), seqs)? {
+            if let Some(held) = self.held(row, &names, units.len(), seqs, &sql)? {
                 each(held.row(&units))?;
             }
         }

@@ -165,7 +165,7 @@ impl<'log> Snapshot<'log> {
         let mut group: Vec<Held> = Vec::new();
         let mut group_time = window.start;
         while let Some(row) = rows.next().map_err(&sql)? {
-            let Some(held) = self.held(row, &names, units.len(), seqs)? else { continue };
+            let Some(held) = self.held(row, &names, units.len(), seqs, &sql)? else { continue };
             if held.time != group_time {
                 flush(&mut group, &units, each)?;
                 group_time = held.time;
@@ -183,8 +183,8 @@ impl<'log> Snapshot<'log> {
         names: &Names,
         units: usize,
         seqs: Seqs,
+        sql: impl Fn(rusqlite::Error) -> StoreError,
     ) -> Result<Option<Held>, StoreError> {
-        let sql = self.sql("read samples");
         let time = Timestamp::from_micros(row.get(0).map_err(&sql)?);
         let point: i64 = row.get(1).map_err(&sql)?;
         let Some(name) = names.get(point) else { return Ok(None) };
