@@ -1,29 +1,16 @@
 //! Every formatter over the same slices, read back by parsers that share no code with it.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/slice.rs"]
+mod slice;
+
 use ew_core::{Point, Quality, Row, Timestamp, Window, Zone};
-use ew_format::{FormatError, FormatOptions, SliceHeader};
+use ew_format::{FormatOptions, SliceHeader};
 use proptest::prelude::*;
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use slice::{Reading, SECOND, fixtures, options, reading, render, render_with, sorted};
+use std::path::Path;
 use std::process::Command;
 
-/// One row with its own text, so that slices can be made up.
-#[derive(Debug, Clone, PartialEq)]
-struct Reading {
-    micros: i64,
-    point: String,
-    value: Option<f64>,
-    unit: &'static str,
-    quality: Quality,
-}
-
-fn reading(micros: i64, point: &str, value: Option<f64>) -> Reading {
-    let quality = if value.is_some() { Quality::Actual } else { Quality::Missing };
-    Reading { micros, point: point.to_owned(), value, unit: "W", quality }
-}
-
-const SECOND: i64 = 1_000_000;
 const T0: i64 = 1_700_000_000 * SECOND;
 
 fn slice_one() -> Vec<Reading> {
@@ -84,15 +71,6 @@ fn slice_large() -> Vec<Reading> {
         }
     }
     rows
-}
-
-fn sorted(mut rows: Vec<Reading>) -> Vec<Reading> {
-    rows.sort_by(|a, b| (a.micros, &a.point).cmp(&(b.micros, &b.point)));
-    rows
-}
-
-fn options(toml: &str) -> FormatOptions {
-    toml::from_str(toml).unwrap_or_else(|e| panic!("{toml}\n{e}"))
 }
 
 /// A format, and how the reader below is told about it.
@@ -179,39 +157,6 @@ for row in rows:
     print(json.dumps(row))
 "#;
 
-fn columns(rows: &[Reading]) -> Vec<Point> {
-    let names: BTreeSet<&str> = rows.iter().map(|row| row.point.as_str()).collect();
-    names.into_iter().map(|name| name.parse().unwrap()).collect()
-}
-
-fn render_with(
-    options: &FormatOptions,
-    zone: &Zone,
-    columns: &[Point],
-    rows: &[Reading],
-) -> Result<String, FormatError> {
-    let window = Window::new(Timestamp::from_micros(0), Timestamp::from_micros(1));
-    let header = SliceHeader { job: "utility", site: "hq", zone, window, columns };
-    let mut out = Vec::new();
-    let mut formatter = options.start(&header, Box::new(&mut out))?;
-    for row in rows {
-        formatter.row(Row {
-            time: Timestamp::from_micros(row.micros),
-            point: &row.point,
-            value: row.value,
-            unit: row.unit,
-            quality: row.quality,
-        })?;
-    }
-    formatter.finish()?;
-    drop(formatter);
-    Ok(String::from_utf8(out).unwrap())
-}
-
-fn render(options: &FormatOptions, zone: &Zone, rows: &[Reading]) -> String {
-    render_with(options, zone, &columns(rows), rows).unwrap()
-}
-
 /// Microseconds, point, value; unit and quality where the format has them.
 type RowRead = (i64, String, Option<f64>, Option<(String, String)>);
 
@@ -244,10 +189,6 @@ fn assert_valid_xml(file: &Path) {
         .output()
         .expect("xmllint is needed (Debian: libxml2-utils)");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
 }
 
 /// Reading a document back gives exactly the slice's (time, point, value) for every value that is not
@@ -336,6 +277,30 @@ fn golden_files() {
     }
 }
 
+/// Text that begins like a formula has an apostrophe; numbers, and what the configuration gives for a null, never.
+#[test]
+fn spreadsheets_run_nothing() {
+    let mut rows = vec![
+        reading(0, "+a", Some(-1.5)),
+        reading(0, "-b", None),
+        Reading { unit: "=W", ..reading(0, "=1+1, \"x\"", Some(2.0)) },
+        reading(0, "@x", Some(3.0)),
+        reading(0, "com.example.hq", Some(-0.5)),
+    ];
+    let keys = "null = \"-\"\nformula_guard = true\n\
+                names = { timestamp = \"Time\", \"com.example.hq\" = \"=HQ\" }";
+    for (name, toml) in [
+        ("guarded.csv", format!("[csv]\ndelimiter = \";\"\n{keys}")),
+        ("guarded-long.csv", format!("[csv]\nlayout = \"long\"\n{keys}")),
+    ] {
+        let golden = std::fs::read_to_string(fixtures().join("golden").join(name)).unwrap();
+        assert_eq!(render(&options(&toml), &Zone::utc(), &rows), golden, "{name}");
+    }
+    rows.truncate(1);
+    let plain = render(&options("[csv]"), &Zone::utc(), &rows);
+    assert_eq!(plain, "timestamp,+a\n1970-01-01T00:00:00Z,-1.5\n");
+}
+
 #[test]
 fn nothing_at_all_is_a_document() {
     let empty = |toml: &str| render(&options(toml), &Zone::utc(), &[]);
@@ -379,6 +344,14 @@ fn what_cannot_be_written_is_named() {
         "b at 2023-11-14T22:13:20Z has no column in the csv"
     );
     assert_eq!(refused("[csv]", &["a", "a"], &[]), "the csv has two columns a");
+    for (names, columns, twice) in [
+        ("a = \"b\"", ["a", "b"], "b"),
+        ("a = \"x\", b = \"x\"", ["a", "b"], "x"),
+        ("a = \"timestamp\"", ["a", "b"], "timestamp"),
+    ] {
+        let message = refused(&format!("[csv]\nnames = {{ {names} }}"), &columns, &[]);
+        assert_eq!(message, format!("the csv has two columns {twice}"));
+    }
     for bad in ["x\u{1}", "x\u{fffe}", "x\0"] {
         let message = refused("[xml]", &[], &[reading(T0, bad, Some(1.0))]);
         assert!(
@@ -414,7 +387,8 @@ fn a_full_disk_is_local() {
         let options = options(toml);
         let zone = Zone::utc();
         let window = Window::new(Timestamp::from_micros(0), Timestamp::from_micros(1));
-        let header = SliceHeader { job: "utility", site: "hq", zone: &zone, window, columns: &[] };
+        let header =
+            SliceHeader { job: "utility", site: "hq", zone: &zone, window, interval: None, columns: &[] };
         let mut formatter = options.start(&header, Box::new(Full)).unwrap();
         if toml.starts_with("[jsonl]") {
             let row = Row {

@@ -78,6 +78,90 @@ fn energy_in_every_format() {
     }
 }
 
+/// The same rows one meter after the other; b has none in its third quarter.
+#[test]
+fn energy_point_by_point() {
+    let meters = "meters = { b = { units = \"KWH\" } }";
+    let site = site(&config(ENERGY, &format!("cmep]\nsender_id = \"hq\"\n{meters}"), "out"));
+    let record = |meter: &str, values: &str| {
+        format!("MEPMD01,19970819,hq,,Enerwise,,202603010100,{meter},1.0,00000015,4,202603010000,{values}")
+    };
+    let a = record("a,OK,E,Wh", ",500.000000,,,1000.000000,,,150.000000,,,50.000000");
+    let b = record("b,OK,E,KWH", ",0.015000,,,0.005000,,N,,,,0.020000");
+    export(&site, "--stdout").exit(0).stdout(&format!("{a}\r\n{b}"));
+    export(&site, "").exit(0);
+    assert_eq!(site.read("out/u_20260301T000000Z.cmep"), format!("{a}\r\n{b}"));
+}
+
+/// A whole day from polls in W: the hour that was observed, and 23 of nothing.
+#[test]
+fn energy_of_a_day_as_nem12() {
+    let format = "nem12]\nfrom_participant = \"EW\"\nto_participant = \"R\"\n\
+                  meters = { a = { nmi = \"6305000001\", suffix = \"E1\" }, b = { nmi = \"6305000002\", suffix = \"E1\" } }";
+    let text = config(ENERGY, format, "out").replace("\"1h\"", "\"1d\"");
+    let mut site = site(&text);
+    site.now("2026-03-02T00:05:00Z");
+    let meter = |nmi: &str, values: &str, flags: &[&str]| {
+        let rest = ",".repeat(95 - values.matches(',').count());
+        let flags: String = flags.iter().map(|flag| format!("400,{flag},,\r\n")).collect();
+        format!("200,{nmi},E1,,E1,,,kWh,15,\r\n300,20260301,{values}{rest},V,,,,\r\n{flags}")
+    };
+    let a =
+        meter("6305000001", "0.500,1.000,0.150,0.050", &["1,1,A", "2,2,E55", "3,3,A", "4,4,E55", "5,96,N"]);
+    // 80 W from 00:45 are held for 20 minutes.
+    let b = meter(
+        "6305000002",
+        "0.015,0.005,,0.020,0.007",
+        &["1,1,A", "2,2,E55", "3,3,N", "4,4,A", "5,5,E55", "6,96,N"],
+    );
+    export(&site, "").exit(0);
+    assert_eq!(
+        site.read("out/u_20260301T000000Z.csv"),
+        format!("100,NEM12,202603020000,EW,R\r\n{a}{b}900\r\n")
+    );
+    // A part of a day is none.
+    let ended = export(&site, "--from 2026-03-01T00:00:00Z --to 2026-03-01T12:00:00Z --stdout").exit(65);
+    assert!(ended.stderr.contains("midnight of the job's zone"), "{}", ended.stderr);
+}
+
+/// Whatever is corrected, comes late or lies before the slice: by point there are the rows that there are by time.
+#[test]
+fn by_point_are_the_rows_of_by_time() {
+    let job = format!("{ENERGY}breakup_on_period = true\nmax_gap = \"40m\"");
+    let by_time = site(&config(&job, "csv]\nlayout = \"long\"\ndecimals = 6\nheader = false", "out"));
+    let by_point = site(&config(&job, "cmep]\nmax_count = 1", "out"));
+    for site in [&by_time, &by_point] {
+        let log = ew::sibling(EW_EXPORT, "ew-log");
+        let rows = "timestamp,point,value,unit,quality\n2026-03-01T00:50:00Z,c,7,kW,actual\n\
+                    2026-03-01T01:20:00Z,a,3,W,actual\n2026-03-01T01:40:00Z,b,,W,missing\n\
+                    2026-03-01T00:30:00Z,a,620,W,presumed\n";
+        site.run_with_input(log.to_str().unwrap(), "-q append --replace", rows).exit(0);
+        export(site, "").exit(0);
+    }
+    for name in by_time.names("out") {
+        let mut expected: Vec<String> = by_time
+            .read(&format!("out/{name}"))
+            .lines()
+            .map(|line| {
+                let fields: Vec<&str> = line.split(',').collect();
+                let time: String = fields[0].chars().filter(char::is_ascii_digit).take(12).collect();
+                format!("{} {} {time} {}", fields[1], fields[3], fields[2])
+            })
+            .collect();
+        expected.sort();
+        let text = by_point.read(&format!("out/{}", name.replace(".csv", ".cmep")));
+        let found: Vec<String> = text
+            .split("\r\n")
+            .map(|line| {
+                let fields: Vec<&str> = line.split(',').collect();
+                format!("{} {} {} {}", fields[7], fields[10], fields[14], fields[16])
+            })
+            .collect();
+        assert_eq!(found, expected, "{name}");
+    }
+    assert_eq!(by_time.names("out").len(), 2);
+}
+
 /// A slice looks back for the reading that its first interval begins with.
 #[test]
 fn slices_join_without_a_seam() {

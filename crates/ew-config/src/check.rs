@@ -86,6 +86,7 @@ fn check_job(job: &ExportOptions, site: &str) -> Result<(), String> {
         )));
     }
     check_interval(job).map_err(|e| of_job(&e))?;
+    job.format.check(&job.grid(), job.interval).map_err(|e| of_job(&e))?;
     if job.late == Late::Delta && !job.filename.has_rev() {
         return Err(of_job(&"late = \"delta\" needs {rev} in filename"));
     }

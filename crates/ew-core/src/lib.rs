@@ -30,7 +30,7 @@ pub use number::format_number;
 pub use plan::{Columns, Contents, Due, EMPTY_SLICES_MAX, Occupied, PlanError, PlanRequest, plan};
 pub use point::{PART_BYTES_MAX, POINT_BYTES_MAX, Point, point_part};
 pub use resample::{Aggregate, EMPTY_INTERVALS_MAX, ResampleError, Resampler, Resampling, Stamp};
-pub use sample::{BadSample, Quality, Row, Sample};
+pub use sample::{BadSample, Quality, Row, RowOrder, Sample};
 pub use secret::{Secret, SecretSource};
 pub use slot::{Grid, Period, TimeOfDay, Window};
 pub use template::{NameFields, NameTemplate, TemplateError, insert_before_extension};

@@ -130,6 +130,8 @@ pub struct Resampler<'a> {
     gap_start: Timestamp,
     /// Whether the open interval has one.
     is_occupied: bool,
+    /// How many there may be.
+    empty_max: u32,
 }
 
 /// A reading that is not null.
@@ -210,7 +212,13 @@ impl<'a> Resampler<'a> {
             empty: 0,
             gap_start: window.start,
             is_occupied: false,
+            empty_max: EMPTY_INTERVALS_MAX,
         }
+    }
+
+    /// For some of the slice's points, which may have no row for as long as the others have some.
+    pub fn of_some_points(how: &'a Resampling, window: Window) -> Resampler<'a> {
+        Resampler { empty_max: u32::MAX, ..Resampler::new(how, window) }
     }
 
     /// Names a point of the slice before its first row, and its unit if that is known. A point that is not
@@ -261,11 +269,11 @@ impl<'a> Resampler<'a> {
         &mut self,
         each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.empty = if std::mem::take(&mut self.is_occupied) { 0 } else { self.empty + 1 };
+        self.empty = if std::mem::take(&mut self.is_occupied) { 0 } else { self.empty.saturating_add(1) };
         if self.empty == 1 {
             self.gap_start = self.interval.start;
         }
-        if self.empty > EMPTY_INTERVALS_MAX {
+        if self.empty > self.empty_max {
             Err(ResampleError::Gap { from: self.gap_start, to: self.interval.end })?;
         }
         let time = match self.how.stamp {

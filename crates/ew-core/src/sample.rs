@@ -134,7 +134,17 @@ impl Sample {
     }
 }
 
-/// A sample as it is read back from the log for a formatter: borrowed, in order of (time, point name).
+/// In which order the rows of a slice come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RowOrder {
+    /// By time, and then by point name byte-wise.
+    #[default]
+    ByTime,
+    /// By point name byte-wise, and then by time: one point after the other.
+    ByPoint,
+}
+
+/// A sample as it is read back from the log for a formatter: borrowed, in a [`RowOrder`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Row<'a> {
     /// When it was read.

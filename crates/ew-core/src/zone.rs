@@ -1,9 +1,9 @@
 //! Time zones by IANA name.
 
-use crate::Timestamp;
 use crate::zoneinfo::ZONEINFO;
+use crate::{Timestamp, Window};
 use chrono::format::{DelayedFormat, Item, StrftimeItems};
-use chrono::{FixedOffset, NaiveDate, NaiveDateTime, Offset};
+use chrono::{Datelike, FixedOffset, NaiveDate, NaiveDateTime, Offset};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::Deserialize;
 use std::fmt;
@@ -63,6 +63,31 @@ impl Zone {
     /// The wall clock at this instant.
     pub fn local(&self, time: Timestamp) -> NaiveDateTime {
         time.to_chrono().naive_utc() + chrono::Duration::seconds(i64::from(self.offset_secs(time)))
+    }
+
+    /// Whether the clock is ever set forward or back after an instant.
+    pub fn changes_after(&self, time: Timestamp) -> bool {
+        self.rules.following(to_jiff(time)).next().is_some()
+    }
+
+    /// The instants of a window at which the clock is set forward or back.
+    pub fn changes(&self, window: Window) -> Vec<Timestamp> {
+        self.rules
+            .following(to_jiff(window.start.plus_micros(-1)))
+            .map(|change| Timestamp::from_micros(change.timestamp().as_microsecond()))
+            .take_while(|time| *time < window.end)
+            .filter(|time| self.offset_secs(*time) != self.offset_secs(time.plus_micros(-1)))
+            .collect()
+    }
+
+    /// The wall-clock year that an instant lies in.
+    pub fn year(&self, time: Timestamp) -> Window {
+        let year = self.date(time).year();
+        let begin = |year| {
+            let first = NaiveDate::from_ymd_opt(year, 1, 1).unwrap_or(NaiveDate::MIN);
+            self.instant(first.and_time(chrono::NaiveTime::MIN))
+        };
+        Window::new(begin(year), begin(year + 1))
     }
 
     /// The instant of a wall-clock time: in the spring gap the first instant after it, in the autumn
@@ -208,6 +233,18 @@ mod tests {
         assert_eq!(Zone::utc().rfc3339(t), "2023-11-14T22:13:20.25Z");
         assert!(Zone::check_strftime("%Y%Q").is_err());
         assert!("Europe/Zürich".parse::<Zone>().is_err());
+    }
+
+    #[test]
+    fn clocks_that_change() {
+        let changes = |zone: &str, time: &str| {
+            zone.parse::<Zone>().unwrap().changes_after(Timestamp::from_rfc3339(time).unwrap())
+        };
+        assert!(!changes("UTC", "1970-01-01T00:00:00Z"));
+        assert!(!changes("Etc/GMT-10", "1970-01-01T00:00:00Z"));
+        assert!(changes("Australia/Brisbane", "1990-01-01T00:00:00Z"));
+        assert!(!changes("Australia/Brisbane", "2020-01-01T00:00:00Z"));
+        assert!(changes("Australia/Sydney", "2020-01-01T00:00:00Z"));
     }
 
     #[test]

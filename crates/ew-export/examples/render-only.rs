@@ -44,7 +44,7 @@ fn render(log: &Log, format: &FormatOptions, window: Window, path: &Path) -> Res
     let io = |e: std::io::Error| Failed(format!("{}: {e}", path.display()));
     let file = File::create(path).map_err(io)?;
     let columns: &[Point] = &[];
-    let header = SliceHeader { job: "u", site: "", zone: &Zone::utc(), window, columns };
+    let header = SliceHeader { job: "u", site: "", zone: &Zone::utc(), window, interval: None, columns };
     let mut formatter = format.start(&header, Box::new(BufWriter::with_capacity(1 << 16, &file)))?;
     let mut each = |row: Row<'_>| Ok::<(), Failed>(formatter.row(row)?);
     log.snapshot()?.for_each_row(window, &Selection::default(), Seqs::ALL, &mut each)?;

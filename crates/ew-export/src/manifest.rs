@@ -27,10 +27,10 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Rows come in order of time.
+    /// Rows come in any order.
     pub(crate) fn add(&mut self, row: &Row<'_>) {
-        self.first.get_or_insert(row.time);
-        self.last = Some(row.time);
+        self.first = Some(self.first.map_or(row.time, |first| first.min(row.time)));
+        self.last = self.last.max(Some(row.time));
         if !self.points.contains(row.point) {
             self.points.insert(row.point.to_owned());
         }

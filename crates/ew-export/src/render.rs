@@ -124,6 +124,7 @@ impl Renderer<'_> {
             site: &self.config.site,
             zone: &options.zone,
             window: piece.window,
+            interval: options.interval,
             columns: piece.columns,
         };
         let buffered = BufWriter::with_capacity(1 << 16, out);
@@ -139,8 +140,11 @@ impl Renderer<'_> {
         let due = Window::new(piece.window.start.max(piece.scope.since), piece.window.end);
         let snapshot = self.log.snapshot()?;
         match options.resampling() {
-            Some(how) => resample::for_each_row(&snapshot, &how, piece, options.format.is_wide(), &mut each)?,
-            None => snapshot.for_each_row(due, &piece.scope.selection, piece.seqs, &mut each)?,
+            Some(how) => resample::for_each_row(&snapshot, &how, piece, &*options.format, &mut each)?,
+            None => {
+                let order = options.format.order();
+                snapshot.for_each_row_in(order, due, &piece.scope.selection, piece.seqs, &mut each)?;
+            }
         }
         formatter.finish().map_err(RenderError::Format)?;
         Ok(rows)

@@ -2,12 +2,13 @@
 
 use crate::output::{Output, Times, push_number};
 use crate::{Decimals, Format, FormatError, Formatter, SliceHeader, Strftime};
-use ew_core::{Row, Stamp};
+use ew_core::{Point, Row, Stamp};
 use serde::Deserialize;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 
 const FORMAT: &str = "csv";
+const TIMESTAMP: &str = "timestamp";
 
 /// How rows become lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -68,6 +69,10 @@ pub struct CsvOptions {
     pub timestamp_format: Option<Strftime>,
     /// Which end of its interval a row's timestamp is, where the job has intervals.
     pub stamp: Stamp,
+    /// What stands for a point's name, in header and cells, and for the header's own words.
+    pub names: BTreeMap<String, String>,
+    /// Whether text that a spreadsheet would run as a formula gets an apostrophe before it.
+    pub formula_guard: bool,
 }
 
 impl Default for CsvOptions {
@@ -85,6 +90,8 @@ impl Default for CsvOptions {
             decimals: None,
             timestamp_format: None,
             stamp: Stamp::Start,
+            names: BTreeMap::new(),
+            formula_guard: false,
         }
     }
 }
@@ -105,6 +112,8 @@ struct Keys {
     decimals: Option<Decimals>,
     timestamp_format: Option<Strftime>,
     stamp: Stamp,
+    names: BTreeMap<String, String>,
+    formula_guard: bool,
 }
 
 impl Default for Keys {
@@ -122,6 +131,8 @@ impl Default for Keys {
             decimals: None,
             timestamp_format: None,
             stamp: Stamp::Start,
+            names: BTreeMap::new(),
+            formula_guard: false,
         }
     }
 }
@@ -152,6 +163,8 @@ impl TryFrom<Keys> for CsvOptions {
             decimals: keys.decimals,
             timestamp_format: keys.timestamp_format,
             stamp: keys.stamp,
+            names: keys.names,
+            formula_guard: keys.formula_guard,
         })
     }
 }
@@ -211,18 +224,21 @@ impl Format for CsvOptions {
         let times = Times::new(FORMAT, header.zone, self.timestamp_format.as_ref());
         Ok(match self.layout {
             Layout::Long => {
-                let names = ["timestamp", "point", "value", "unit", "quality"];
+                let names = [TIMESTAMP, "point", "value", "unit", "quality"];
                 self.push_header(names.into_iter(), &mut output.text);
                 Box::new(Long { output, times, options: self })
             }
             Layout::Wide => {
                 let mut seen = HashSet::new();
-                if let Some(twice) = header.columns.iter().find(|point| !seen.insert(point.as_str())) {
-                    let point = twice.as_str().to_owned();
-                    return Err(FormatError::SameColumn { format: FORMAT, point });
+                if !self.names.is_empty() {
+                    seen.insert(self.shown(TIMESTAMP));
+                }
+                let shown = |point: &'a Point| self.shown(point.as_str());
+                if let Some(twice) = header.columns.iter().map(shown).find(|name| !seen.insert(name)) {
+                    return Err(FormatError::SameColumn { format: FORMAT, point: twice.to_owned() });
                 }
                 let names = header.columns.iter().map(|point| point.as_str());
-                self.push_header(std::iter::once("timestamp").chain(names), &mut output.text);
+                self.push_header(std::iter::once(TIMESTAMP).chain(names), &mut output.text);
                 let mut order: Vec<(&str, usize)> =
                     header.columns.iter().enumerate().map(|(i, point)| (point.as_str(), i)).collect();
                 order.sort_unstable();
@@ -258,9 +274,23 @@ impl CsvOptions {
             if i > 0 {
                 out.push(self.header_delimiter);
             }
-            self.push_field(name, out);
+            self.push_text(self.shown(name), out);
         }
         out.push_str(self.line_ending.as_str());
+    }
+
+    /// What stands for a name.
+    fn shown<'n>(&'n self, name: &'n str) -> &'n str {
+        self.names.get(name).map_or(name, String::as_str)
+    }
+
+    /// One field of text that is not ours: with an apostrophe, if asked for, where a spreadsheet would take it for
+    /// a formula (OWASP, CSV injection).
+    fn push_text(&self, text: &str, out: &mut String) {
+        match self.formula_guard && text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+            true => self.push_field(&format!("'{text}"), out),
+            false => self.push_field(text, out),
+        }
     }
 
     /// One field, in quotes where it holds a delimiter, a quote or a line break (RFC 4180, section 2).
@@ -312,11 +342,11 @@ impl<W: Write> Formatter for Long<'_, W> {
         let (options, text) = (self.options, &mut self.output.text);
         options.push_field(self.times.text(), text);
         text.push(options.delimiter);
-        options.push_field(row.point, text);
+        options.push_text(options.shown(row.point), text);
         text.push(options.delimiter);
         options.push_value(row.value, text);
         text.push(options.delimiter);
-        options.push_field(row.unit, text);
+        options.push_text(row.unit, text);
         text.push(options.delimiter);
         options.push_field(row.quality.as_str(), text);
         text.push_str(options.line_ending.as_str());

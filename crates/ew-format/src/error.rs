@@ -1,6 +1,6 @@
 //! What can go wrong while a slice is written.
 
-use ew_core::{Exit, Timestamp};
+use ew_core::{Exit, Row, Timestamp};
 use std::io;
 
 /// Why a slice has no text.
@@ -43,7 +43,7 @@ pub enum FormatError {
         time: Timestamp,
     },
     /// A character that the format has no way to write.
-    #[error("{} at {time} cannot be in the {format}: its name holds {character:?}", point.escape_debug())]
+    #[error("{} at {time} cannot be in the {format}: its name or unit holds {character:?}", point.escape_debug())]
     Character {
         /// The format.
         format: &'static str,
@@ -51,12 +51,61 @@ pub enum FormatError {
         point: String,
         /// The row's time.
         time: Timestamp,
-        /// What XML 1.0 forbids.
+        /// What it forbids.
         character: char,
+    },
+    /// A slice that the format has no way to write, whatever its rows.
+    #[error("this slice cannot be {format}: {why}")]
+    Slice {
+        /// The format.
+        format: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A point that is no meter to the receiver.
+    #[error("{point} at {time} is no meter of the {format}")]
+    NoMeter {
+        /// The format.
+        format: &'static str,
+        /// The row's point.
+        point: String,
+        /// The row's time.
+        time: Timestamp,
+    },
+    /// A negative value.
+    #[error("{point} at {time} is {value}, and the {format} has no value below zero")]
+    Negative {
+        /// The format.
+        format: &'static str,
+        /// The row's point.
+        point: String,
+        /// The row's time.
+        time: Timestamp,
+        /// In the meter's unit.
+        value: f64,
+    },
+    /// A value that is not of its meter's unit.
+    #[error("{point} at {time} is in {unit:?}, of which there is no {wanted} in the {format}")]
+    Unit {
+        /// The format.
+        format: &'static str,
+        /// The row's point.
+        point: String,
+        /// The row's time.
+        time: Timestamp,
+        /// Its unit.
+        unit: String,
+        /// The meter's.
+        wanted: String,
     },
 }
 
 impl FormatError {
+    pub(crate) fn unit(format: &'static str, row: &Row<'_>, wanted: &str) -> FormatError {
+        let (point, unit, wanted) = (row.point.to_owned(), row.unit.to_owned(), wanted.to_owned());
+        FormatError::Unit { format, point, time: row.time, unit, wanted }
+    }
+
     /// How a program ends on it.
     pub fn exit(&self) -> Exit {
         match self {
@@ -77,6 +126,22 @@ impl FormatError {
             }
             FormatError::SameColumn { .. } => Some("name each column once"),
             FormatError::Order { .. } => None,
+            FormatError::Slice { .. } => {
+                Some("write --from, --to and --end at midnight, and leave the days to the job's period")
+            }
+            FormatError::NoMeter { .. } => {
+                Some("add it to meters, or channels, in the job's format, or narrow the job's points")
+            }
+            FormatError::Negative { .. } => Some(
+                "a meter's other direction is a point and a meter of its own; correct the value with ew-log append \
+                 --replace, or narrow the job's points",
+            ),
+            FormatError::Unit { .. } => {
+                Some("give it units of its kind in meters, or correct the unit with ew-log append --replace")
+            }
+            FormatError::Character { format: "cmep", .. } => {
+                Some("the format has no quotes; give the point an id and units in meters")
+            }
             FormatError::Character { .. } => {
                 Some("XML 1.0 has no such character; leave the point out of the job, or use csv or jsonl")
             }

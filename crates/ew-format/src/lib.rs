@@ -3,27 +3,35 @@
 //! A formatter is pushed one row at a time and writes as it goes: no slice is ever held in memory. The
 //! same slice gives the same bytes, on any machine and at any time. No formatter knows where its text goes.
 
+mod cmep;
 mod csv;
 mod error;
 mod jsonl;
+mod metermail;
+mod nem12;
 mod options;
 mod output;
+mod summer;
+mod units;
 mod xml;
 
+pub use crate::cmep::{CmepMeter, CmepOptions, Ei};
 pub use crate::csv::{CsvOptions, Layout, LineEnding};
 pub use crate::error::FormatError;
 pub use crate::jsonl::JsonlOptions;
-pub use crate::options::{Decimals, Strftime};
-pub use crate::xml::XmlOptions;
+pub use crate::metermail::{Channel, MetermailOptions};
+pub use crate::nem12::{Nem12Meter, Nem12Options};
+pub use crate::options::{Decimals, Field, Strftime};
+pub use crate::xml::{XmlOptions, XmlText};
 
-use ew_core::{Point, Row, Stamp, Window, Zone};
+use ew_core::{Grid, Period, Point, Row, RowOrder, Stamp, Window, Zone};
 use serde::Deserialize;
 use std::io::Write;
 use std::ops::Deref;
 
-/// Takes the rows of one slice, in order of time and then of point name byte-wise.
+/// Takes the rows of one slice in the order of its [`Format`]: by time, or one point after the other.
 pub trait Formatter {
-    /// One row. Text may be kept back until its timestamp is complete.
+    /// One row. Text may be kept back until its timestamp, or its record, is complete.
     fn row(&mut self, row: Row<'_>) -> Result<(), FormatError>;
 
     /// Writes what is left, and flushes. The document is whole only after this.
@@ -41,6 +49,8 @@ pub struct SliceHeader<'a> {
     pub zone: &'a Zone,
     /// The time that the slice covers.
     pub window: Window,
+    /// How long the job's intervals are; none where rows are the readings themselves.
+    pub interval: Option<Period>,
     /// The columns of a wide format, in their order there; other formats do not look at them.
     pub columns: &'a [Point],
 }
@@ -59,6 +69,16 @@ pub trait Format {
 
     /// Which end of its interval the timestamp of a row is to be; whoever makes the intervals stamps them so.
     fn stamp(&self) -> Stamp;
+
+    /// The order in which its formatter takes rows.
+    fn order(&self) -> RowOrder {
+        RowOrder::ByTime
+    }
+
+    /// What it asks of a job's slots and intervals; the error says what to write.
+    fn check(&self, _slots: &Grid, _interval: Option<Period>) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Whether the header names the columns, so that they must be known before the first row.
     fn is_wide(&self) -> bool {
@@ -98,4 +118,10 @@ register! {
     Xml(XmlOptions),
     /// JSON lines: one object (RFC 8259) per row.
     Jsonl(JsonlOptions),
+    /// California Metering Exchange Protocol, MEPMD01.
+    Cmep(CmepOptions),
+    /// AEMO's Meter Data File Format, interval data.
+    Nem12(Nem12Options),
+    /// Push messages of ION meters.
+    Metermail(MetermailOptions),
 }

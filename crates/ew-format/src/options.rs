@@ -2,6 +2,7 @@
 
 use ew_core::Zone;
 use serde::Deserialize;
+use std::fmt;
 
 /// How many digits stand after the decimal mark, 0 to 17.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -9,6 +10,11 @@ use serde::Deserialize;
 pub struct Decimals(u8);
 
 impl Decimals {
+    /// As C's `%f` has them.
+    pub(crate) const SIX: Decimals = Decimals(6);
+    /// Watt-hours in kWh.
+    pub(crate) const THREE: Decimals = Decimals(3);
+
     /// The number of digits.
     pub fn get(self) -> u8 {
         self.0
@@ -32,6 +38,11 @@ impl TryFrom<i64> for Decimals {
 pub struct Strftime(String);
 
 impl Strftime {
+    /// One that is known to be right.
+    pub(crate) fn from_static(template: &'static str) -> Strftime {
+        Strftime(template.to_owned())
+    }
+
     /// The template as written.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -47,5 +58,44 @@ impl TryFrom<String> for Strftime {
         }
         Zone::check_strftime(&template)?;
         Ok(Strftime(template))
+    }
+}
+
+/// The text of one field, in a format that has no quotes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Field(String);
+
+impl Field {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// One that is known to be right.
+    pub(crate) fn from_static(text: &'static str) -> Field {
+        Field(text.to_owned())
+    }
+
+    /// The first character of a text that no such field can hold.
+    pub(crate) fn forbidden(text: &str) -> Option<char> {
+        text.chars().find(|c| *c == ',' || *c == '"' || c.is_control())
+    }
+}
+
+impl TryFrom<String> for Field {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Field, String> {
+        match Field::forbidden(&text) {
+            Some(c) => Err(format!("{text:?} holds {c:?}, which a field of this format cannot")),
+            None => Ok(Field(text)),
+        }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }

@@ -92,6 +92,47 @@ impl<'a> Times<'a> {
     }
 }
 
+/// The watch over the order of rows that come one point after the other.
+pub(crate) struct Points {
+    format: &'static str,
+    name: String,
+    time: Option<Timestamp>,
+}
+
+impl Points {
+    pub(crate) fn new(format: &'static str) -> Points {
+        Points { format, name: String::new(), time: None }
+    }
+
+    /// The present point; empty before the first row.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether this point is not the present one, so that the present one is complete.
+    pub(crate) fn is_new(&self, point: &str) -> bool {
+        self.time.is_none() || self.name != point
+    }
+
+    /// Takes the next row's point and time.
+    pub(crate) fn step(&mut self, row: &Row<'_>) -> Result<(), FormatError> {
+        let in_order = match self.time {
+            None => true,
+            Some(time) if self.name == row.point => time < row.time,
+            Some(_) => self.name.as_str() < row.point,
+        };
+        if !in_order {
+            let (point, time) = (row.point.to_owned(), row.time);
+            return Err(FormatError::Order { format: self.format, point, time });
+        }
+        if self.is_new(row.point) {
+            row.point.clone_into(&mut self.name);
+        }
+        self.time = Some(row.time);
+        Ok(())
+    }
+}
+
 /// Appends a number with a point as its decimal mark. What rounds to zero is `0`, never `-0`.
 pub(crate) fn push_number(value: f64, decimals: Option<Decimals>, out: &mut String) {
     let start = out.len();

@@ -161,9 +161,37 @@ fn forbidden(text: &str) -> Option<char> {
     )
 }
 
+/// A text that XML 1.0 can hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct XmlText(String);
+
+impl XmlText {
+    /// One that is known to be right.
+    pub(crate) fn from_static(text: &'static str) -> XmlText {
+        XmlText(text.to_owned())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for XmlText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<XmlText, String> {
+        match forbidden(&text) {
+            Some(character) => Err(format!("{text:?} holds {character:?}, which XML 1.0 forbids")),
+            None => Ok(XmlText(text)),
+        }
+    }
+}
+
 /// Text of an attribute in double quotes. White space that a reader would make a plain space is written
 /// as a character reference (XML 1.0, section 3.3.3).
-fn push_escaped(text: &str, out: &mut String) {
+pub(crate) fn push_escaped(text: &str, out: &mut String) {
     for piece in quick_xml::escape::escape(text).split_inclusive(['\t', '\n', '\r']) {
         let reference = match piece.as_bytes().last() {
             Some(b'\t') => "&#9;",

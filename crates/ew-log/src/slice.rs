@@ -83,8 +83,14 @@ pub(crate) fn slice(log: &Log, request: &Request<'_>, out: &mut Output) -> Resul
         return Err(no_data(format!("no row from {from} to {to}"))
             .hint("ew-log stats tells the first and the last row, ew-log points the names"));
     }
-    let header =
-        SliceHeader { job: "ew-log", site: request.site, zone: request.zone, window, columns: &columns };
+    let header = SliceHeader {
+        job: "ew-log",
+        site: request.site,
+        zone: request.zone,
+        window,
+        interval: None,
+        columns: &columns,
+    };
     let writer: &mut dyn Write = out.writer();
     let mut formatter = request.format.start(&header, Box::new(writer)).map_err(SliceError::Format)?;
     let mut each = |row: Row<'_>| formatter.row(row).map_err(SliceError::Format);

@@ -6,6 +6,7 @@
 mod append;
 mod audit;
 mod bus;
+mod by_point;
 mod care;
 mod clock;
 mod coverage;

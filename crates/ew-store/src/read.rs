@@ -107,8 +107,9 @@ pub(crate) struct Name {
     pub(crate) rank: usize,
 }
 
-/// A row in the buffer of one timestamp.
-struct Held {
+/// A row that was read and not yet handed on.
+pub(crate) struct Held {
+    time: Timestamp,
     rank: usize,
     point: Arc<str>,
     value: Option<f64>,
@@ -164,34 +165,47 @@ impl<'log> Snapshot<'log> {
         let mut group: Vec<Held> = Vec::new();
         let mut group_time = window.start;
         while let Some(row) = rows.next().map_err(&sql)? {
-            let time = Timestamp::from_micros(row.get(0).map_err(&sql)?);
-            let point: i64 = row.get(1).map_err(&sql)?;
-            let Some(name) = names.get(point) else { continue };
-            let seq: i64 = row.get(2).map_err(&sql)?;
-            let mut kept: (Option<f64>, i64, i64) =
-                (row.get(3).map_err(&sql)?, row.get(4).map_err(&sql)?, row.get(5).map_err(&sql)?);
-            if seq <= seqs.after {
-                continue;
+            let Some(held) = self.held(row, &names, units.len(), seqs, &sql)? else { continue };
+            if held.time != group_time {
+                flush(&mut group, &units, each)?;
+                group_time = held.time;
             }
-            if seq > seqs.up_to {
-                match self.before(time, point, seqs)? {
-                    Some(old) => kept = old,
-                    None => continue,
-                }
-            }
-            if time != group_time {
-                flush(&mut group, group_time, &units, each)?;
-                group_time = time;
-            }
-            let quality =
-                quality(kept.2).ok_or_else(|| self.unreadable(format!("the quality {}", kept.2)))?;
-            let unit = usize::try_from(kept.1)
-                .ok()
-                .filter(|id| *id < units.len())
-                .ok_or_else(|| self.unreadable(format!("the unit {}", kept.1)))?;
-            group.push(Held { rank: name.rank, point: name.text.clone(), value: kept.0, unit, quality });
+            group.push(held);
         }
-        flush(&mut group, group_time, &units, each)
+        flush(&mut group, &units, each)
+    }
+
+    /// A row of `select time, point, seq, value, unit, quality from sample`, as it was among those commits; none
+    /// where it was not, or is of no selected point.
+    pub(crate) fn held(
+        &self,
+        row: &rusqlite::Row<'_>,
+        names: &Names,
+        units: usize,
+        seqs: Seqs,
+        sql: impl Fn(rusqlite::Error) -> StoreError,
+    ) -> Result<Option<Held>, StoreError> {
+        let time = Timestamp::from_micros(row.get(0).map_err(&sql)?);
+        let point: i64 = row.get(1).map_err(&sql)?;
+        let Some(name) = names.get(point) else { return Ok(None) };
+        let seq: i64 = row.get(2).map_err(&sql)?;
+        let mut kept: (Option<f64>, i64, i64) =
+            (row.get(3).map_err(&sql)?, row.get(4).map_err(&sql)?, row.get(5).map_err(&sql)?);
+        if seq <= seqs.after {
+            return Ok(None);
+        }
+        if seq > seqs.up_to {
+            match self.before(time, point, seqs)? {
+                Some(old) => kept = old,
+                None => return Ok(None),
+            }
+        }
+        let quality = quality(kept.2).ok_or_else(|| self.unreadable(format!("the quality {}", kept.2)))?;
+        let unit = usize::try_from(kept.1)
+            .ok()
+            .filter(|id| *id < units)
+            .ok_or_else(|| self.unreadable(format!("the unit {}", kept.1)))?;
+        Ok(Some(Held { time, rank: name.rank, point: name.text.clone(), value: kept.0, unit, quality }))
     }
 
     /// What a sample was when `up_to` was the highest seq, if it was there and came after `after`.
@@ -415,7 +429,7 @@ impl<'log> Snapshot<'log> {
     }
 
     /// Unit names by id.
-    fn units(&self) -> Result<Vec<String>, StoreError> {
+    pub(crate) fn units(&self) -> Result<Vec<String>, StoreError> {
         let sql = self.sql("read units");
         let mut select = self.tx.prepare_cached("select id, name from unit").map_err(&sql)?;
         let mut rows = select.query([]).map_err(&sql)?;
@@ -433,6 +447,13 @@ impl<'log> Snapshot<'log> {
 }
 
 impl Names {
+    /// The selected ids as a JSON array, for SQLite's `json_each`.
+    pub(crate) fn ids(&self) -> String {
+        let selected = self.by_id.iter().enumerate().filter(|(_, name)| name.is_some());
+        let ids: Vec<String> = selected.map(|(id, _)| id.to_string()).collect();
+        format!("[{}]", ids.join(","))
+    }
+
     pub(crate) fn get(&self, id: i64) -> Option<&Name> {
         self.by_id.get(usize::try_from(id).ok()?)?.as_ref()
     }
@@ -444,17 +465,23 @@ pub(crate) fn sql_error(path: &Path, doing: &'static str) -> impl Fn(rusqlite::E
     move |source| StoreError::Sql { doing, path: path.clone(), source }
 }
 
+impl Held {
+    /// To be handed on, with the unit names by id.
+    pub(crate) fn row<'a>(&'a self, units: &'a [String]) -> Row<'a> {
+        let unit = units.get(self.unit).map_or("", String::as_str);
+        Row { time: self.time, point: &self.point, value: self.value, unit, quality: self.quality }
+    }
+}
+
 /// Hands on the rows of one timestamp in order of their points and empties the buffer.
 fn flush<E>(
     group: &mut Vec<Held>,
-    time: Timestamp,
     units: &[String],
     each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     group.sort_unstable_by_key(|held| held.rank);
     for held in group.drain(..) {
-        let unit = units.get(held.unit).map_or("", String::as_str);
-        each(Row { time, point: &held.point, value: held.value, unit, quality: held.quality })?;
+        each(held.row(units))?;
     }
     Ok(())
 }
