@@ -56,6 +56,21 @@ impl BusReading {
     /// that reason; where it was never polled, those of its last discovery.
     pub fn take(asker: &Asker<'_>, log: &Log, options: &BusOptions) -> Result<BusReading, Failure> {
         match asker.ask(options, "poll", |bus| bus.levels(options.applications.as_deref())) {
+            Ok(levels) if levels.groups.is_empty() => {
+                let mut reading = BusReading::of(options, levels);
+                let missing = |point| Reading {
+                    point,
+                    value: None,
+                    unit: LEVEL.into(),
+                    reason: Some("the bus told of no group".into()),
+                };
+                reading.readings = known(log, options)?.into_iter().map(missing).collect();
+                if !reading.readings.is_empty() {
+                    reading.warnings.push("it told of no group, where there were some".into());
+                    reading.parts = vec![PartOutcome::Failed(Exit::Unavailable)];
+                }
+                Ok(reading)
+            }
             Ok(levels) => Ok(BusReading::of(options, levels)),
             Err(failure) => {
                 // Another run talks to the bus: that says nothing about its groups.

@@ -1,6 +1,7 @@
 //! One discovery: what a network's units, groups and tags come to, and whether anything is missing.
 
 use super::network::State;
+use super::poll::States;
 use super::poll::not_up;
 use super::reply::{Reply, Row};
 use super::tree::{self, TreeGroup, TreeUnit, used};
@@ -246,7 +247,8 @@ impl CgateBus<'_> {
         let mut groups = Vec::new();
         for application in applications.keys().filter(|a| **a != super::measure::MEASUREMENT) {
             let of = told.groups.iter().filter(|group| group.application == *application);
-            let states = of.filter_map(|group| Some((group.address, group.state.clone()?))).collect();
+            let states =
+                States::Told(of.filter_map(|group| Some((group.address, group.state.clone()?))).collect());
             let asked = self.application_levels(object, told.network, *application, state, &states)?;
             groups.extend(asked.groups);
             groups.extend(asked.without);

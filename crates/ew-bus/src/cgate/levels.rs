@@ -34,7 +34,7 @@ pub(crate) fn of(reply: &Reply, network: u8, application: u8) -> Application {
             (_, Some(UNUSED)) => {}
             (300, Some(group)) => match level_in(&row.text) {
                 Some(level) => told.groups.push((group, Told::Level(level))),
-                None => told.odd.push(row.clone()),
+                None => told.groups.push((group, Told::Fault(row.clone()))),
             },
             (402, Some(group)) => told.groups.push((group, Told::NoLevel(row.words()))),
             (400..=599, Some(group)) => told.groups.push((group, Told::Fault(row.clone()))),

@@ -12,6 +12,33 @@ use std::collections::BTreeMap;
 /// The application that is polled where neither the configuration nor the network names one.
 const LIGHTING: u8 = 56;
 
+/// 401: the application has no groups.
+const NOT_THERE: u16 = 401;
+
+/// What C-Gate thinks of groups.
+pub(crate) enum States {
+    /// Its word for each, where it has one.
+    Told(BTreeMap<u8, String>),
+    /// Its words for why it does not say.
+    Untold(String),
+}
+
+impl States {
+    /// Why a level is not believed: it says 0 of a group that it has not heard from.
+    fn doubt(&self, group: u8) -> impl Fn(u8) -> Option<String> + '_ {
+        move |level| match self {
+            States::Told(states) => {
+                let state = states.get(&group).filter(|state| state.eq_ignore_ascii_case("error"));
+                state.map(|_| format!("its state is error, and level {level} with it"))
+            }
+            States::Untold(words) if level == 0 => Some(format!(
+                "level 0 may be that of a group not heard from, and its state is not told: {words}"
+            )),
+            States::Untold(_) => None,
+        }
+    }
+}
+
 /// What became of an application that was asked for its levels.
 #[derive(Default)]
 pub(crate) struct Asked {
@@ -87,14 +114,12 @@ impl CgateBus<'_> {
     }
 
     /// C-Gate's own state of each group, where it has one.
-    fn ask_states(
-        &mut self,
-        object: &str,
-        network: u8,
-        application: u8,
-    ) -> Result<BTreeMap<u8, String>, BusError> {
+    fn ask_states(&mut self, object: &str, network: u8, application: u8) -> Result<States, BusError> {
         let reply = self.session.ask(&format!("GET {object}/{application}/* state"))?;
-        Ok(states_in(&reply, network, application))
+        Ok(match reply.last.is_fault() && reply.last.code != NOT_THERE {
+            true => States::Untold(reply.last.words()),
+            false => States::Told(states_in(&reply, network, application)),
+        })
     }
 
     /// The levels of one application of a network that stands as `state` says; `states` are those of its groups.
@@ -104,34 +129,36 @@ impl CgateBus<'_> {
         network: u8,
         application: u8,
         state: &State,
-        states: &BTreeMap<u8, String>,
+        states: &States,
     ) -> Result<Asked, BusError> {
         let command = format!("GET {object}/{application}/* level");
         let reply = self.session.ask(&command)?;
         let told = levels::of(&reply, network, application);
         let observed_at = self.now();
         let mut asked = Asked::default();
-        for row in told.odd {
-            let object = Some(format!("{object}/{application}"));
-            asked.warnings.push(Warning { code: Some(row.code), object, text: row.text });
-        }
-        if let Some(row) = told.fault {
-            let error = self.session.refused(&command, &row);
+        if let Some(row) = &told.fault {
+            let error = self.session.refused(&command, row);
             asked.incomplete_reasons.push(match error.hint() {
                 Some(hint) => format!("{error}; {hint}"),
                 None => error.to_string(),
             });
         }
+        if let (true, None, Some(row)) = (told.groups.is_empty(), &told.fault, told.odd.first()) {
+            asked.incomplete_reasons.push(format!("{command} told of no group: {}", row.words()));
+        }
+        for row in told.odd {
+            let object = Some(format!("{object}/{application}"));
+            asked.warnings.push(Warning { code: Some(row.code), object, text: row.text });
+        }
         for (address, told) in told.groups {
             let has_level = !matches!(told, Told::NoLevel(_));
-            let in_error = states.get(&address).filter(|state| state.eq_ignore_ascii_case("error"));
+            let doubt = states.doubt(address);
             let (level, state, reason) = match told {
                 Told::Level(_) if !state.is_up() => (None, GroupState::Unknown, Some(not_up(network, state))),
-                // It says 0 of a group that it has not heard from.
-                Told::Level(level) if in_error.is_some() => {
-                    (None, GroupState::Error, Some(format!("its state is error, and level {level} with it")))
-                }
-                Told::Level(level) => (Some(level), GroupState::Ok, None),
+                Told::Level(level) => match doubt(level) {
+                    Some(why) => (None, GroupState::Error, Some(why)),
+                    None => (Some(level), GroupState::Ok, None),
+                },
                 Told::NoLevel(words) => (None, GroupState::Unknown, Some(words)),
                 Told::Fault(row) => {
                     let object = Some(format!("{object}/{application}/{address}"));
@@ -170,7 +197,26 @@ impl CgateBus<'_> {
                 hint: Some("--wait-sync waits for it, --allow-open opens a closed one".into()),
             });
         }
-        self.told_level(&object)
+        let level = self.told_level(&object)?;
+        let command = format!("GET {object} state");
+        let reply = self.session.ask(&command)?;
+        let states = match reply.last.is_fault() {
+            true => States::Untold(reply.last.words()),
+            false => States::Told(
+                reply.value("state").map(|state| (group.group, state.to_owned())).into_iter().collect(),
+            ),
+        };
+        match states.doubt(group.group)(level) {
+            None => Ok(level),
+            Some(cause) => Err(BusError::NoSuchObject {
+                endpoint: self.session.endpoint.clone(),
+                object,
+                cause,
+                hint: Some(
+                    "C-Gate has not heard from it: no unit on the bus drives it, or none answered".into(),
+                ),
+            }),
+        }
     }
 
     /// RAMP without a time, which is at once.
@@ -187,7 +233,10 @@ impl CgateBus<'_> {
     fn told_level(&mut self, object: &str) -> Result<u8, BusError> {
         let command = format!("GET {object} level");
         let reply = self.session.ask_well(&command)?;
-        let level = reply.rows.iter().find_map(|row| levels::level_in(&row.text));
+        let is_of_it =
+            |text: &str| text.strip_prefix(object).is_some_and(|rest| rest.starts_with([':', ' ']));
+        let level =
+            reply.rows.iter().filter(|row| is_of_it(&row.text)).find_map(|row| levels::level_in(&row.text));
         level.ok_or_else(|| self.no_answer(&command, &reply))
     }
 
