@@ -12,7 +12,6 @@ pub use options::{Condition, Negative, ProfileOptions, SourceOptions};
 
 use crate::energy::EnergyReading;
 use crate::energywise::{self, Query, Usage};
-use crate::memory::Before;
 use crate::{Agent, EnergyError, Memory, Oid};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -153,13 +152,8 @@ impl Profile {
         query: &Query<'_>,
         memory: Option<&Memory>,
     ) -> Result<Answer, EnergyError> {
-        let before = Before::new(memory, agent.peer(), &self.name);
-        let mut memory = Memory {
-            peer: agent.peer().to_owned(),
-            profile: self.name.clone(),
-            total: before.same.and_then(|memory| memory.total.clone()),
-            ..Memory::default()
-        };
+        let before = Memory::same(memory, agent.peer(), &self.name);
+        let mut memory = Memory::begin(memory, agent.peer(), &self.name);
         match &self.reader {
             Reader::EnergyWise => {
                 Ok(Answer { usage: energywise::read(agent, query)?, energy: Vec::new(), memory })
