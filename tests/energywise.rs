@@ -278,6 +278,10 @@ fn silence_closed_ports_and_unknown_names() {
     assert_eq!((reading.requests, reading.failure.unwrap().exit), (2, Exit::Unavailable));
     assert_eq!(silent.heard(), 2);
 
+    // SNMPv3 has no community, and a wrong user is refused.
+    let v3 = one("com.cisco", silent.port(), &format!("{quick}version = \"3\"\nuser = \"u\"")).failure();
+    assert!(v3.hint.starts_with("check address and port") && !v3.hint.contains("community"), "{v3:?}");
+
     let port = Silent::new("127.0.0.1").port();
     let closed = one("com.cisco", port, "timeout = \"5s\"\nretries = 0").failure();
     assert_eq!(closed.exit, Exit::Unavailable);

@@ -562,17 +562,20 @@ fn the_profile_of_the_readme_reads_outlets() {
     }
 }
 
-/// A counter has the first claim to its point, before an entity that is called so.
+/// The point is the counter's, be there one in this poll or not.
 #[test]
 fn an_entity_called_energy() {
     let port = free_port();
     let site = site(port, "my-pdu", METER);
-    let _sim = serve_text(&site, &meter(["65000", "100"]).replace("|one", "|energy"), port);
-    let ended = site.run(EW_POLL, "").exit(0);
+    let text = meter(["65000", "7"]).replace("|one", "|energy").replace(".5.2|65|7", ".5.2|4|n/a");
+    let _sim = serve_text(&site, &text, port);
+    site.run(EW_POLL, "-q").exit(0).stderr("");
     let rows = rows(&site, "2026-03-01T00:00:00Z");
-    for row in ["s.energy,65100,Wh,actual", "s.#1,10.5,W,presumed", "s.#1.energy,65000,Wh,actual"] {
+    for row in ["s.energy,65000,Wh,partial", "s.#1,10.5,W,presumed", "s.#1.energy,65000,Wh,actual"] {
         assert!(rows.contains(&row.to_owned()), "{row}: {rows:?}");
     }
-    let warning = "two sources give the point d.s.energy; one is logged as d.s.#1";
-    assert!(ended.stderr.contains(warning), "{}", ended.stderr);
+    let mut site = self::site(port, "my-pdu", METER);
+    let none = text.replace(".5.1|65|65000", ".5.1|4|n/a");
+    assert_eq!(energy_at(&mut site, 0, &none, port), [""; 0]);
+    assert!(self::rows(&site, "2026-03-02T00:00:00Z").contains(&"s.#1,10.5,W,presumed".to_owned()));
 }

@@ -357,13 +357,16 @@ impl Poller<'_> {
     }
 }
 
-/// Each switch is a part of the run, and so is a domain that needs none: cached, or with nothing to ask.
+/// Each switch is a part of the run, and so is a domain of which none is asked: cached, or with nothing to ask.
 fn parts(reading: &TreeReading) -> impl Iterator<Item = PartOutcome> {
-    let needs_none = |domain: &&ew_energy::DomainReading| domain.cached || domain.total.expected == 0;
-    let idle = reading.domains.iter().filter(needs_none).map(|_| PartOutcome::Done);
+    let of_domain = |domain: &ew_energy::DomainReading| match domain.cached {
+        true => Some(PartOutcome::Unneeded),
+        false => (domain.total.expected == 0).then_some(PartOutcome::Done),
+    };
+    let domains = reading.domains.iter().filter_map(of_domain);
     let switches = reading.switches().map(|(_, switch)| match &switch.failure {
         Some(failure) => PartOutcome::Failed(failure.exit),
         None => PartOutcome::Done,
     });
-    idle.chain(switches)
+    domains.chain(switches)
 }

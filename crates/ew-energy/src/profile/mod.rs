@@ -104,6 +104,13 @@ impl Profiles {
         [PROFILE_AUTO].into_iter().chain(self.0.iter().map(|profile| profile.name.as_str()))
     }
 
+    /// Whether a switch with the profile of a name may have an energy counter.
+    pub fn may_have_energy(&self, name: &str) -> bool {
+        name == PROFILE_AUTO
+            || matches!(self.get(name).map(|profile| &profile.reader), Some(Reader::Tables(tables))
+                if tables.has_intervals || !tables.energy.is_empty())
+    }
+
     /// Reads an agent by the profile of a name, or by the one that it has. `memory` is what the last poll of it left.
     pub fn read(
         &self,
