@@ -568,12 +568,14 @@ fn an_entity_called_energy() {
     let port = free_port();
     let site = site(port, "my-pdu", METER);
     let text = meter(["65000", "7"]).replace("|one", "|energy").replace(".5.2|65|7", ".5.2|4|n/a");
-    let _sim = serve_text(&site, &text, port);
-    site.run(EW_POLL, "-q").exit(0).stderr("");
+    let sim = serve_text(&site, &text, port);
+    let ended = site.run(EW_POLL, "-q").exit(0);
+    assert!(!ended.stderr.contains("two sources"), "{}", ended.stderr);
     let rows = rows(&site, "2026-03-01T00:00:00Z");
     for row in ["s.energy,65000,Wh,partial", "s.#1,10.5,W,presumed", "s.#1.energy,65000,Wh,actual"] {
         assert!(rows.contains(&row.to_owned()), "{row}: {rows:?}");
     }
+    drop(sim);
     let mut site = self::site(port, "my-pdu", METER);
     let none = text.replace(".5.1|65|65000", ".5.1|4|n/a");
     assert_eq!(energy_at(&mut site, 0, &none, port), [""; 0]);
