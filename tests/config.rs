@@ -343,6 +343,8 @@ fn complete(line: &str) -> String {
         "priv" => "auth = \"sha256\"\nauth_password = \"12345678\"\npriv_password = \"12345678\"",
         "priv_password" => "auth = \"sha256\"\nauth_password = \"12345678\"\npriv = \"aes\"",
         "columns" => "points = [\"*\"]",
+        "calibers" => "caliber = \"1.3.6.1.4.1.32473.1.1.8\"",
+        "name_index" => "name = \"1.3.6.1.4.1.32473.1.1.11\"",
         "interval" => "aggregate = \"mean\"",
         "aggregate" => "interval = \"15m\"",
         "max_gap" => "interval = \"15m\"\naggregate = \"energy\"",
@@ -476,12 +478,14 @@ fn every_shown_key_is_explained() {
 /// the same, except for those keys that have no default of their own.
 #[test]
 fn the_manual_shows_the_defaults() {
-    // By table and key; importance and ttl are inherited, the others have examples.
+    // By table and key; importance and ttl are inherited, a native switch may not even have the default profile, the
+    // others have examples.
     const EXAMPLES: &[&str] = &[
         " site",
         "cbus applications",
         "domain importance",
         "domain ttl",
+        "domain.switch profile",
         "export aggregate",
         "export columns",
         "export interval",

@@ -147,6 +147,8 @@ fn exit_codes_and_wrong_words() {
     let ended = site.run_with_input(EW_POLL, "--discover -", "192.0.2.0/24\n").exit(2);
     assert!(ended.stderr.starts_with("ew-poll: -:1: \"192.0.2.0/24\" is no host name"), "{}", ended.stderr);
     assert!(ended.stderr.contains("a range of addresses is never asked"), "{}", ended.stderr);
+    let ended = site.run(EW_POLL, "--discover ./nofile").exit(2);
+    assert!(ended.stderr.starts_with("ew-poll: there is no file ./nofile\n"), "{}", ended.stderr);
     site.run_with_input(EW_POLL, "--discover -", "# nothing\n").exit(2);
     site.run(EW_POLL, "--discover").exit(2);
     site.run(EW_POLL, "--dry-run --discover 192.0.2.1").exit(2);

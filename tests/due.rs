@@ -127,6 +127,63 @@ fn each_domain_by_its_own_rule() {
     assert_eq!(rows(&site, "com.a.own").len(), 8);
 }
 
+/// A dead domain below neither makes the one above due before its ttl, nor is it tried before its own time; and a domain
+/// with a trend has its one record in each period, whatever is due above it.
+#[test]
+fn what_is_below_is_not_polled_before_its_time() {
+    let dead = domain("com.a.dead", "ttl = \"10m\"").replace("192.0.2.", "192.0.3.");
+    let config = child("native.command", "--down 192.0.3.1 --down 192.0.3.2")
+        + &domain("com.a", "ttl = \"10m\"")
+        + &dead
+        + &domain("com.b", "ttl = \"60s\"")
+        + &domain("com.b.trend", "")
+        + &domain("com.b.trend.sub", "")
+        + &trend("com.b.trend", "5m");
+    let mut site = Site::new(&config);
+    for minute in 0..=10 {
+        let all_due = minute % 10 == 0;
+        due_at(&mut site, &format!("00:{minute:02}:00")).exit(if all_due { 1 } else { 0 });
+    }
+    let minutes = |point| rows(&site, point).iter().map(|row| row[3..5].to_owned()).collect::<Vec<_>>();
+    assert_eq!(minutes("com.a"), ["00", "10"]);
+    assert_eq!(rows(&site, "com.a.dead"), ["00:00:00 ", "00:10:00 "]);
+    assert_eq!(minutes("com.b").len(), 11);
+    assert_eq!(minutes("com.b.trend"), ["00", "05", "10"]);
+    assert_eq!(minutes("com.b.trend.sub"), ["00", "05", "10"]);
+    assert_eq!(rows(&site, "com.b")[3], "00:03:00 125.1", "it has the records of those below in it");
+}
+
+/// A clock in doubt tells periods and ages as any other: one record a period, not one a minute. Where it went back, the
+/// records before that are none of the period that it tells now.
+#[test]
+fn a_clock_in_doubt_has_periods_too() {
+    let config = child("native.command", "")
+        + &domain("com.a", "")
+        + &trend("com.a", "15m")
+        + &domain("com.b", "ttl = \"10m\"");
+    for (good, step, boot) in [
+        ([].as_slice(), "1970-01-01T00", 100_000),
+        (&["2026-03-01T11:00:00Z", "2026-03-01T11:15:00Z", "2026-03-01T11:30:00Z"], "2026-03-01T11", 101_800),
+        (&["2026-03-01T11:00:00Z"], "2027-03-01T11", 100_000),
+    ] {
+        let mut site = Site::new(&config);
+        for (quarter, now) in good.iter().enumerate() {
+            site.now(now);
+            site.boot(&format!("a:{}", 100_000 + 900 * quarter));
+            site.run(EW_POLL, "--due").exit(0).stderr("");
+        }
+        let (before_a, before_b) = (rows(&site, "com.a").len(), rows(&site, "com.b").len());
+        for minute in 1..=20 {
+            site.now(&format!("{step}:{minute:02}:30Z"));
+            site.boot(&format!("a:{}", boot + 60 * minute));
+            let ended = site.run(EW_POLL, "--due -q").exit(0);
+            assert!(ended.stderr.contains("the clock says"), "{step}: {}", ended.stderr);
+        }
+        assert_eq!(rows(&site, "com.a").len() - before_a, 2, "{step}: {:?}", rows(&site, "com.a"));
+        assert_eq!(rows(&site, "com.b").len() - before_b, 2, "{step}: {:?}", rows(&site, "com.b"));
+    }
+}
+
 /// A run that waited for another one looks again before it polls.
 #[test]
 fn what_another_run_has_polled_is_no_longer_due() {

@@ -278,6 +278,10 @@ fn silence_closed_ports_and_unknown_names() {
     assert_eq!((reading.requests, reading.failure.unwrap().exit), (2, Exit::Unavailable));
     assert_eq!(silent.heard(), 2);
 
+    // SNMPv3 has no community, and a wrong user is refused.
+    let v3 = one("com.cisco", silent.port(), &format!("{quick}version = \"3\"\nuser = \"u\"")).failure();
+    assert!(v3.hint.starts_with("check address and port") && !v3.hint.contains("community"), "{v3:?}");
+
     let port = Silent::new("127.0.0.1").port();
     let closed = one("com.cisco", port, "timeout = \"5s\"\nretries = 0").failure();
     assert_eq!(closed.exit, Exit::Unavailable);
@@ -601,7 +605,7 @@ fn a_domain_has_what_is_below_it() {
 #[test]
 fn cached_totals_are_used_and_not_logged() {
     let (agent, silent) = (Snmpd::start("importance"), Silent::new("127.0.0.1"));
-    let cached = CachedTotal { value: 7.5, quality: Quality::Presumed, expected: 1, answered: 1 };
+    let cached = CachedTotal { value: Some(7.5), quality: Quality::Presumed, expected: 1, answered: 1 };
     let poll = nested(&agent, &silent).cached("com.cisco.hq.f2", cached);
     let [tree] = <[TreeReading; 1]>::try_from(poll.run()).unwrap();
     assert_eq!(totals(&tree)[0], ("com.cisco", Some(67.5), "presumed", 3, 3));
@@ -614,7 +618,7 @@ fn cached_totals_are_used_and_not_logged() {
     assert_eq!(points, expect);
 
     // All that a cached root needs is there; what is below it is asked for itself.
-    let root = CachedTotal { value: 99.0, quality: Quality::Actual, expected: 3, answered: 3 };
+    let root = CachedTotal { value: Some(99.0), quality: Quality::Actual, expected: 3, answered: 3 };
     let [tree] = <[TreeReading; 1]>::try_from(poll.cached("com.cisco", root).run()).unwrap();
     assert_eq!(totals(&tree)[0], ("com.cisco", Some(99.0), "actual", 3, 3));
     assert!(tree.domains[0].cached && tree.domains[0].switches.is_empty());

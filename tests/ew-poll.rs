@@ -314,7 +314,7 @@ fn wrong_domain_no_answer_and_unknown_names() {
     assert!(log.contains(",com.a,,W,missing") && log.contains(",com.a.sw1,,W,missing"), "{log}");
 
     let ended = site.run(EW_POLL, "com.b").exit(2);
-    assert_eq!(ended.stderr, "ew-poll: there is no domain \"com.b\"\n  hint: ew.toml has: com.a\n");
+    assert_eq!(ended.stderr, "ew-poll: there is no domain or bus \"com.b\"\n  hint: ew.toml has: com.a\n");
 }
 
 #[test]
@@ -335,6 +335,28 @@ fn a_second_poll_of_the_same_domain_finds_it_busy() {
     site.run(EW_POLL, "--due").exit(0).stderr("");
     assert!(first.wait().unwrap().success());
     site.run(EW_POLL, "--wait 5s").exit(0);
+}
+
+/// A cached domain did nothing: a run that could do nothing else for another one's lock is as busy as without it.
+#[test]
+fn a_cached_domain_beside_a_busy_one() {
+    let (sim, slow) =
+        (simulate(&["--domain", "com.a"]), simulate(&["--domain", "com.b", "--fault", "slow=sw0001:1500ms"]));
+    let mut site = Site::new(
+        &("[snmp]\ntimeout = \"5s\"\n".to_owned()
+            + &domain("com.a", "ttl = \"1h\"", &[("sw1", sim.ports[0])])
+            + &domain("com.b", "", &[("sw1", slow.ports[0])])),
+    );
+    site.now("2026-03-01T00:00:00Z");
+    site.run(EW_POLL, "com.a").exit(0);
+    let mut first = site.spawn(EW_POLL, "com.b");
+    let lock = site.file("ew.db.spool/locks/poll-com.b.lock");
+    while !std::fs::read_to_string(&lock).is_ok_and(|text| text.contains("polling com.b")) {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let ended = site.run(EW_POLL, "").exit(75);
+    assert!(ended.stdout.contains("cached"), "{}", ended.stdout);
+    assert!(first.wait().unwrap().success());
 }
 
 #[test]

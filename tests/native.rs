@@ -196,6 +196,16 @@ fn the_query_carries_the_importance() {
     assert_eq!((tree.domains[0].total.expected, tree.domains[0].importance), (2, 5));
 }
 
+/// What was not asked for does not count, whatever the adapter sends, and is named.
+#[test]
+fn a_row_above_the_importance_does_not_count() {
+    let config = by_child("", &["--fault", "unasked"]) + &domain(&[S1, S2]);
+    let [tree] = <[TreeReading; 1]>::try_from(polled(&config, 5)).unwrap();
+    assert_eq!(total(&tree.domains[0]), (Some(35.4), "unknown", 2, 2));
+    let warning = "\"phone\" of 192.0.2.1 has the importance 50, above 5: it is not counted";
+    assert!(tree.warnings.iter().any(|line| line.ends_with(warning)), "{:?}", tree.warnings);
+}
+
 /// Rows of members that are not configured count, and are told to whom asks; a switch without a row is missing.
 #[test]
 fn strangers_count_and_the_absent_are_missing() {

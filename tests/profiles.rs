@@ -210,6 +210,36 @@ fn eman_intervals_are_counted_once() {
     assert!(polls[3].1.contains("d.s.energy: 1.3.6.1.2.1.229.1.5.1.2.1 began anew"), "{}", polls[3].1);
 }
 
+/// The running total goes on after a poll that could not read the object.
+#[test]
+fn eman_intervals_go_on_after_a_poll_without_them() {
+    let text = |name: &str| {
+        let module =
+            "1.3.6.1.2.1.229.1.2.1.1.8|2|48\n1.3.6.1.2.1.229.1.2.1.3.8|2|0\n1.3.6.1.2.1.229.1.2.1.5.8|2|3\n";
+        std::fs::read_to_string(fixture(name)).unwrap() + module
+    };
+    let unusable = text("eman-interval-1").replace(".5.1.1000|2|0", ".5.1.1000|2|99");
+    let without_power: Vec<String> = text("eman-interval-1")
+        .lines()
+        .filter(|line| !line.contains("229.1.2.1.1.7|"))
+        .map(str::to_owned)
+        .collect();
+    for between in [unusable, without_power.join("\n") + "\n"] {
+        let port = free_port();
+        let mut site = site(port, "eman", "");
+        let own = |rows: Vec<String>| rows.into_iter().find(|row| row.starts_with("s.energy"));
+        assert_eq!(
+            own(energy_at(&mut site, 0, &text("eman-interval-1"), port)).unwrap(),
+            "s.energy,12,Wh,actual"
+        );
+        assert_eq!(own(energy_at(&mut site, 1, &between, port)), None, "{between}");
+        assert_eq!(
+            own(energy_at(&mut site, 2, &text("eman-interval-2"), port)).unwrap(),
+            "s.energy,23,Wh,actual"
+        );
+    }
+}
+
 #[test]
 fn eman_intervals_that_no_poll_saw_are_told() {
     let port = free_port();
@@ -412,6 +442,61 @@ fn another_counter_in_the_place_of_one() {
     }
 }
 
+/// One poll of what `text` says, an hour after the one before; the rows of energy counters.
+fn energy_at(site: &mut Site, hour: usize, text: &str, port: u16) -> Vec<String> {
+    let now = format!("2026-03-02T{hour:02}:00:00Z");
+    let _sim = serve_text(site, text, port);
+    site.now(&now);
+    site.run(EW_POLL, "").exit(0);
+    rows(site, &now).into_iter().filter(|row| row.contains("energy,")).collect()
+}
+
+/// A part without data is in the total neither before nor after it, and its own counter is held against what it was.
+#[test]
+fn a_part_that_has_no_data_once() {
+    for (back, own) in [("5001", "actual"), ("5", "suspect")] {
+        let port = free_port();
+        let mut site = site(port, "my-pdu", METER);
+        let silent = meter(["1010", "7"]).replace(".5.2|65|7", ".5.2|4|n/a");
+        let texts = [meter(["1000", "5000"]), silent, meter(["1020", back]), meter(["1030", "5002"])];
+        let seen: Vec<_> =
+            texts.iter().enumerate().map(|(hour, text)| energy_at(&mut site, hour, text, port)).collect();
+        assert_eq!(seen[0][0], "s.energy,6000,Wh,actual");
+        assert_eq!(seen[1], ["s.energy,1010,Wh,suspect", "s.one.energy,1010,Wh,actual"]);
+        assert!(seen[2][0].ends_with(",Wh,suspect"), "{back}: {:?}", seen[2]);
+        assert_eq!(seen[2][2], format!("s.two.energy,{back},Wh,{own}"));
+        assert!(seen[3].iter().all(|row| row.ends_with(",actual")), "{back}: {:?}", seen[3]);
+    }
+}
+
+/// A device that has no counter at first is held against the one before it all the same, part by part.
+#[test]
+fn another_device_whose_counters_come_later() {
+    let port = free_port();
+    let mut site = site(port, "auto", "");
+    let files = ["apc-rpdu2", "eaton", "apc-rpdu2", "apc-rpdu2"];
+    let seen = polls(&mut site, port, &files, 0);
+    let own = |place: usize| seen[place].0.iter().find(|row| row.starts_with("s.energy")).cloned();
+    assert_eq!(own(1), None);
+    assert_eq!(own(2).unwrap(), "s.energy,1234500,Wh,suspect");
+    assert_eq!(own(3).unwrap(), "s.energy,1234500,Wh,actual");
+
+    let (port, other) = (free_port(), free_port());
+    let mut site = self::site(port, "my-pdu", METER);
+    energy_at(&mut site, 0, &meter(["1000", "5000"]), port);
+    site.write("ew.toml", &site.read("ew.toml").replace(&port.to_string(), &other.to_string()));
+    let without =
+        |text: String, part: u32| text.replace(&format!(".5.{part}|65|7"), &format!(".5.{part}|4|n/a"));
+    let none = without(without(meter(["7", "7"]), 1), 2);
+    assert_eq!(energy_at(&mut site, 1, &none, other), [""; 0]);
+    let one = without(meter(["2000", "7"]), 2);
+    assert_eq!(energy_at(&mut site, 2, &one, other)[1], "s.one.energy,2000,Wh,suspect");
+    let both = energy_at(&mut site, 3, &meter(["2001", "9000"]), other);
+    assert_eq!(both[1..], ["s.one.energy,2001,Wh,actual", "s.two.energy,9000,Wh,suspect"]);
+    let both = energy_at(&mut site, 4, &meter(["2001", "9000"]), other);
+    assert!(both.iter().all(|row| row.ends_with(",actual")), "{both:?}");
+}
+
 /// The probe of sensors is there, but none of watts: the next profile is tried. And what has nothing says so.
 #[test]
 fn auto_goes_on_where_a_profile_has_no_rows() {
@@ -477,17 +562,22 @@ fn the_profile_of_the_readme_reads_outlets() {
     }
 }
 
-/// A counter has the first claim to its point, before an entity that is called so.
+/// The point is the counter's, be there one in this poll or not.
 #[test]
 fn an_entity_called_energy() {
     let port = free_port();
     let site = site(port, "my-pdu", METER);
-    let _sim = serve_text(&site, &meter(["65000", "100"]).replace("|one", "|energy"), port);
-    let ended = site.run(EW_POLL, "").exit(0);
+    let text = meter(["65000", "7"]).replace("|one", "|energy").replace(".5.2|65|7", ".5.2|4|n/a");
+    let sim = serve_text(&site, &text, port);
+    let ended = site.run(EW_POLL, "-q").exit(0);
+    assert!(!ended.stderr.contains("two sources"), "{}", ended.stderr);
     let rows = rows(&site, "2026-03-01T00:00:00Z");
-    for row in ["s.energy,65100,Wh,actual", "s.#1,10.5,W,presumed", "s.#1.energy,65000,Wh,actual"] {
+    for row in ["s.energy,65000,Wh,partial", "s.#1,10.5,W,presumed", "s.#1.energy,65000,Wh,actual"] {
         assert!(rows.contains(&row.to_owned()), "{row}: {rows:?}");
     }
-    let warning = "two sources give the point d.s.energy; one is logged as d.s.#1";
-    assert!(ended.stderr.contains(warning), "{}", ended.stderr);
+    drop(sim);
+    let mut site = self::site(port, "my-pdu", METER);
+    let none = text.replace(".5.1|65|65000", ".5.1|4|n/a");
+    assert_eq!(energy_at(&mut site, 0, &none, port), [""; 0]);
+    assert!(self::rows(&site, "2026-03-02T00:00:00Z").contains(&"s.#1,10.5,W,presumed".to_owned()));
 }

@@ -142,6 +142,28 @@ fn a_counter_never_runs_backwards() {
     );
 }
 
+/// One bad reading is no consumption, whichever way it lies from its neighbours: a total that counts other parts, another
+/// device's, a glitch, a poll on a doubtful clock.
+#[test]
+fn no_step_into_or_out_of_a_suspect_reading() {
+    for suspect in ["100000", "9000000", "5100000"] {
+        let text = format!(
+            "0 5100000 Wh\n 300 5100500 Wh\n 600 {suspect} Wh suspect\n 900 5102000 Wh\n 1200 5102300 Wh\n"
+        );
+        let expect = "500 Wh suspect, 300 Wh suspect, - Wh missing, - Wh missing";
+        assert_eq!(quarters(Aggregate::Delta, &text), expect, "{suspect}");
+        assert_eq!(quarters(Aggregate::Energy, &text), expect, "{suspect}");
+    }
+    // Power is none of that: it is held whatever its quality.
+    assert_eq!(
+        quarters(
+            Aggregate::Energy,
+            "0 360\n 300 360 W suspect\n 600 360\n 900 360 W suspect\n 1200 360\n 1500 360\n"
+        ),
+        "90 Wh suspect, 90 Wh suspect, 30 Wh partial, - Wh missing"
+    );
+}
+
 #[test]
 fn energy_is_power_held_until_the_next_reading() {
     // 360 W for 300 s, then 720 W for 600 s and not longer: 30 Wh + 120 Wh. From 1500 s on 3600 W: 300 s of
@@ -310,7 +332,12 @@ fn naive(
             for (i, now) in answered.iter().enumerate().filter(|(_, r)| from <= r.secs && r.secs < to) {
                 match answered[..i].last().filter(|before| now.secs - before.secs <= max_gap) {
                     None => parts.push(Quality::Partial),
-                    Some(before) if before.value > now.value => parts.push(Quality::Suspect),
+                    Some(before)
+                        if before.value > now.value
+                            || [before.quality, now.quality].contains(&Quality::Suspect) =>
+                    {
+                        parts.push(Quality::Suspect);
+                    }
                     Some(before) => {
                         parts.push(before.quality);
                         steps.push(now.value.unwrap() - before.value.unwrap());

@@ -52,21 +52,23 @@ Exit codes:
     /// The code of a run from the outcomes of its parts (switches, jobs, objects).
     ///
     /// All failed: the highest of their codes. Some failed: [`Exit::Partial`]. [`Exit::NoData`] and
-    /// [`Exit::Busy`] count only when no part failed and none did anything.
+    /// [`Exit::Busy`] count only when no part failed and none did anything: not beside [`PartOutcome::Done`], but
+    /// beside [`PartOutcome::Unneeded`].
     pub fn of_parts(parts: impl IntoIterator<Item = PartOutcome>) -> Exit {
-        let (mut done, mut failed, mut idle) = (false, None, None);
+        let (mut done, mut unneeded, mut failed, mut idle) = (false, false, None, None);
         for part in parts {
             match part {
                 PartOutcome::Done => done = true,
+                PartOutcome::Unneeded => unneeded = true,
                 PartOutcome::Idle(exit) => idle = idle.max(Some(exit)),
                 PartOutcome::Failed(exit) => failed = failed.max(Some(exit)),
             }
         }
-        match (failed, done) {
-            (Some(_), true) => Exit::Partial,
-            (Some(exit), false) => exit,
-            (None, true) => Exit::Ok,
-            (None, false) => idle.unwrap_or(Exit::Ok),
+        match failed {
+            Some(_) if done || unneeded => Exit::Partial,
+            Some(exit) => exit,
+            None if done => Exit::Ok,
+            None => idle.unwrap_or(Exit::Ok),
         }
     }
 }
@@ -76,6 +78,8 @@ Exit codes:
 pub enum PartOutcome {
     /// It did its work, or had none.
     Done,
+    /// It is good as it is, so nothing was done.
+    Unneeded,
     /// It did nothing and did not fail: [`Exit::NoData`] or [`Exit::Busy`].
     Idle(Exit),
     /// It failed with this code.
@@ -97,6 +101,10 @@ mod tests {
             (vec![Idle(Exit::NoData), Idle(Exit::Busy)], Exit::Busy),
             (vec![Idle(Exit::NoData), Done], Exit::Ok),
             (vec![Idle(Exit::Busy), Failed(Exit::Unavailable)], Exit::Unavailable),
+            (vec![Unneeded], Exit::Ok),
+            (vec![Unneeded, Idle(Exit::Busy)], Exit::Busy),
+            (vec![Unneeded, Done, Idle(Exit::Busy)], Exit::Ok),
+            (vec![Unneeded, Failed(Exit::Unavailable)], Exit::Partial),
         ];
         for (parts, exit) in cases {
             assert_eq!(Exit::of_parts(parts.clone()), exit, "{parts:?}");

@@ -4,8 +4,9 @@
 //! never more. `energy` holds each power reading until the next one, at most for `max_gap`; it multiplies
 //! what was observed and extrapolates nothing. `delta` adds the steps between neighbouring readings that
 //! are at most `max_gap` apart, each in the interval of its later reading; a step back (the counter was
-//! reset or wrapped) adds nothing and makes the interval suspect. Both look back by `max_gap` before the
-//! slice, which is all they can need: how a window is cut into slices changes no value.
+//! reset or wrapped) adds nothing and makes the interval suspect, and so does a step into or out of a suspect
+//! reading, which may count something else. Both look back by `max_gap` before the slice, which is all they
+//! can need: how a window is cut into slices changes no value.
 
 use crate::{Grid, Quality, Row, Span, Timestamp, Window};
 use serde::Deserialize;
@@ -173,16 +174,18 @@ impl Part {
         self.worst = self.worst.max(Some(quality));
     }
 
-    /// From one counter reading to the next.
+    /// From one counter reading to the next, where they can be compared.
     fn step(&mut self, before: Option<Reading>, now: Reading, max_gap: i64) {
         match before.filter(|before| now.time.micros() - before.time.micros() <= max_gap) {
-            Some(before) if now.value >= before.value => {
+            None => self.add(Quality::Partial),
+            // Nobody knows that both count the same, or which of two steps around a bad reading is real.
+            Some(before) if before.quality.max(now.quality) == Quality::Suspect => self.add(Quality::Suspect),
+            Some(before) if now.value < before.value => self.add(Quality::Suspect),
+            Some(before) => {
                 self.total += now.value - before.value;
                 self.count += 1;
                 self.add(before.quality);
             }
-            Some(_) => self.add(Quality::Suspect),
-            None => self.add(Quality::Partial),
         }
     }
 

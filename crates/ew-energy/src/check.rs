@@ -3,7 +3,6 @@
 use crate::config::check_domain_name;
 use crate::credentials::PHRASE_BYTES_MIN;
 use crate::energy::ENERGY_PART;
-use crate::profile::PROFILE_DEFAULT;
 use crate::{
     AuthProtocol, DomainOptions, NativeOptions, PrivProtocol, ProfileOptions, Profiles, Protocol,
     SnmpOptions, SnmpVersion, SwitchOptions,
@@ -44,6 +43,9 @@ pub enum EnergyConfigError {
     /// A switch has a profile that nobody wrote.
     #[error("switch {switch:?} of {domain}: there is no profile {profile:?}")]
     UnknownProfile { domain: String, switch: String, profile: String, known: Vec<String> },
+    /// No MIB is read of a native switch.
+    #[error("switch {switch:?} of {domain} is native, and a profile goes with SNMP only")]
+    NativeProfile { domain: String, switch: String, profile: String },
     /// Two profiles, or a shipped one, have one name.
     #[error("the profile {profile:?} {cause}")]
     ProfileName { profile: String, cause: &'static str },
@@ -67,7 +69,8 @@ impl EnergyConfigError {
             EnergyConfigError::TwoAdapters { switch, .. } => switch
                 .as_ref()
                 .map_or((None, None), |(domain, switch)| (Some(domain.as_str()), Some(switch.as_str()))),
-            EnergyConfigError::UnknownProfile { domain, profile, .. } => (Some(domain), Some(profile)),
+            EnergyConfigError::UnknownProfile { domain, profile, .. }
+            | EnergyConfigError::NativeProfile { domain, profile, .. } => (Some(domain), Some(profile)),
             EnergyConfigError::ProfileName { profile, .. } => (None, Some(profile)),
         }
     }
@@ -93,6 +96,9 @@ impl EnergyConfigError {
             EnergyConfigError::TrendTwice { .. } => "leave one of the two out".into(),
             EnergyConfigError::TwoAdapters { .. } => "leave one of the two tables out".into(),
             EnergyConfigError::UnknownProfile { known, .. } => format!("there are: {}", known.join(" ")),
+            EnergyConfigError::NativeProfile { .. } => {
+                "leave profile out, or write protocol = \"snmp\"".into()
+            }
             EnergyConfigError::ProfileName { .. } => "give it another name".into(),
             EnergyConfigError::Credentials { hint, .. } => (*hint).into(),
         }
@@ -140,14 +146,20 @@ pub fn check(
             let point = format!("{}.{}", domain.name, point_part(&switch.name, number));
             let source = format!("switch {:?} of {}", switch.name, domain.name);
             let entity_bytes = if domain.entities { 1 + PART_BYTES_MAX } else { 0 };
-            // EnergyWise has no counters.
-            let energy_bytes = if switch.profile == PROFILE_DEFAULT { 0 } else { 1 + ENERGY_PART.len() };
+            let has_energy = switch.protocol == Protocol::Snmp && profiles.may_have_energy(switch.profile());
+            let energy_bytes = if has_energy { 1 + ENERGY_PART.len() } else { 0 };
             let bytes = point.len() + entity_bytes + energy_bytes;
             if bytes > POINT_BYTES_MAX {
                 return Err(EnergyConfigError::LongPoint { source_name: source, bytes });
             }
-            if let Some(first) = points.insert(point.clone(), source.clone()) {
-                return Err(EnergyConfigError::DuplicatePoint { point, first, second: source });
+            let counter = format!("{point}.{ENERGY_PART}");
+            let own = [(point, source.clone())].into_iter();
+            for (point, second) in
+                own.chain(has_energy.then(|| (counter, format!("the counter of {source}"))))
+            {
+                if let Some(first) = points.insert(point.clone(), second.clone()) {
+                    return Err(EnergyConfigError::DuplicatePoint { point, first, second });
+                }
             }
         }
     }
@@ -167,13 +179,16 @@ fn check_switch(
         });
     }
     if switch.protocol == Protocol::Native {
-        return Ok(());
+        return switch.profile.as_ref().map_or(Ok(()), |profile| {
+            let (domain, switch) = (domain.name.clone(), switch.name.clone());
+            Err(EnergyConfigError::NativeProfile { domain, switch, profile: profile.clone() })
+        });
     }
-    if !profiles.names().any(|name| name == switch.profile) {
+    if !profiles.names().any(|name| name == switch.profile()) {
         return Err(EnergyConfigError::UnknownProfile {
             domain: domain.name.clone(),
             switch: switch.name.clone(),
-            profile: switch.profile.clone(),
+            profile: switch.profile().to_owned(),
             known: profiles.names().map(str::to_owned).collect(),
         });
     }
@@ -346,7 +361,7 @@ mod tests {
         assert_eq!((own.version, own.port.get(), own.retries.get()), (SnmpVersion::V2c, 162, 10));
         assert_eq!(own.privacy, Some(PrivProtocol::Des));
         assert_eq!(sw2.snmp(&file.snmp), file.snmp);
-        assert_eq!((sw2.protocol, sw2.profile.as_str()), (Protocol::Snmp, "energywise"));
+        assert_eq!((sw2.protocol, sw2.profile()), (Protocol::Snmp, "energywise"));
         assert!(!format!("{file:?}").contains("authpass123"));
     }
 
@@ -405,11 +420,22 @@ mod tests {
     #[test]
     fn one_point_has_one_source() {
         assert_eq!(checked(&domains(&[("a.b", &["c"]), ("a.b.d", &["c"]), ("x", &["c"])])), Ok(()));
+        // Counters have points too, where the profile can have any.
+        let counted = |text: &str, profile: &str| {
+            text.replace("address = \"h\"", &format!("address = \"h\"\nprofile = \"{profile}\""))
+        };
+        let free = domains(&[("a", &["s"]), ("a.s.energy", &[])]);
+        for profile in ["energywise", "eaton"] {
+            assert_eq!(checked(&counted(&free, profile)), Ok(()), "{profile}");
+        }
         for (text, point) in [
             (domains(&[("a.b", &["c"]), ("a.b.c", &[])]), "a.b.c"),
             (domains(&[("a.b.c", &[]), ("a.b", &["c"])]), "a.b.c"),
             (domains(&[("a", &["s", "s"])]), "a.s"),
             (domains(&[("a", &["s.1", "s_1"])]), "a.s_1"),
+            (counted(&domains(&[("a", &["s"]), ("a.s.energy", &[])]), "auto"), "a.s.energy"),
+            (counted(&domains(&[("a.s.energy", &[]), ("a", &["s"])]), "apc-rpdu2"), "a.s.energy"),
+            (counted(&domains(&[("a", &["s"]), ("a.s.energy", &["t"])]), "eman"), "a.s.energy"),
         ] {
             let error = checked(&text).unwrap_err();
             assert!(

@@ -306,8 +306,7 @@ pub struct SwitchOptions {
     #[serde(default)]
     pub protocol: Protocol,
     /// Which MIBs it is read by.
-    #[serde(default = "default_profile")]
-    pub profile: String,
+    pub profile: Option<String>,
     /// Asked first by the native protocol; no matter to SNMP.
     #[serde(default)]
     pub primary: bool,
@@ -343,7 +342,7 @@ impl SwitchOptions {
             name: name.to_owned(),
             address,
             protocol: Protocol::Snmp,
-            profile: default_profile(),
+            profile: None,
             primary: false,
             version: None,
             community: None,
@@ -373,6 +372,11 @@ impl SwitchOptions {
         crate::native::rebase(&mut self.command, &mut self.ssh, folder);
     }
 
+    /// The profile that it is read by, of SNMP.
+    pub fn profile(&self) -> &str {
+        self.profile.as_deref().unwrap_or(PROFILE_DEFAULT)
+    }
+
     /// What holds for this switch: its own keys over those of `[snmp]`.
     pub fn snmp(&self, defaults: &SnmpOptions) -> SnmpOptions {
         let own = self.clone();
@@ -399,10 +403,6 @@ impl SwitchOptions {
 
 fn yes() -> bool {
     true
-}
-
-fn default_profile() -> String {
-    PROFILE_DEFAULT.to_owned()
 }
 
 fn domain_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

@@ -1,6 +1,5 @@
 //! Energy counters: as devices count them, with every step that is none of the device's consumption marked.
 
-use crate::memory::Before;
 use crate::{Memory, Sum};
 use ew_core::{Point, Quality};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,16 +50,17 @@ pub(crate) struct Group {
 /// and where there are any, the sum of the others.
 pub(crate) fn judge(
     group: Group,
-    before: Before<'_>,
+    before: Option<&Memory>,
     after: &mut Memory,
     part: &dyn Fn(&[u32]) -> String,
     is_total: bool,
 ) -> Vec<EnergyReading> {
     let prefix = format!("{}.", group.column);
-    let known: BTreeMap<&str, f64> = before.same.map_or_else(BTreeMap::new, |memory| {
+    let known: BTreeMap<&str, f64> = before.map_or_else(BTreeMap::new, |memory| {
         let all = memory.counters.iter().map(|(key, wh)| (key.as_str(), *wh));
         all.filter(|(key, _)| key.starts_with(&prefix)).collect()
     });
+    let was_left_out = |key: &str| before.is_some_and(|memory| memory.left_out.contains(key));
     let mut readings = Vec::new();
     let mut keys = BTreeSet::new();
     let mut without_data = None;
@@ -78,9 +78,14 @@ pub(crate) fn judge(
         let (index, part) = (count.index.last().copied().unwrap_or(0), Some(part(&count.index)));
         readings.push(EnergyReading { part, index, point: None, wh, quality, reason });
     }
+    // A part that has no data now, or a table that is not there, may come back.
+    for (key, wh) in known.iter().filter(|(key, _)| !keys.contains(*key)) {
+        after.counters.insert((*key).to_owned(), *wh);
+        if !keys.is_empty() || was_left_out(key) {
+            after.left_out.insert((*key).to_owned());
+        }
+    }
     if keys.is_empty() {
-        // A table that is not there now may come back.
-        after.counters.extend(known.iter().map(|(key, wh)| ((*key).to_owned(), *wh)));
         return readings;
     }
     if is_total {
@@ -90,8 +95,9 @@ pub(crate) fn judge(
             total.reason.get_or_insert_with(|| reason.clone());
         }
         // What came or went with a part was not consumed since the last poll.
-        let has_other_parts = !known.is_empty() && !known.keys().copied().eq(keys.iter().copied());
-        let total_before = before.same.and_then(|memory| memory.total.as_ref());
+        let parts_before = known.keys().copied().filter(|key| !was_left_out(key));
+        let has_other_parts = !known.is_empty() && !parts_before.eq(keys.iter().copied());
+        let total_before = before.and_then(|memory| memory.total.as_ref());
         if has_other_parts || total_before.is_some_and(|column| *column != group.column) {
             total.quality = Quality::Suspect;
             total.reason = Some("it counts other parts than before".to_owned());
@@ -99,9 +105,13 @@ pub(crate) fn judge(
         after.total = Some(group.column);
         readings.insert(0, total);
     }
-    for reading in readings.iter_mut().filter(|_| before.is_other) {
-        reading.quality = Quality::Suspect;
-        reading.reason = Some("it is another device's counter than before".to_owned());
+    if let Some(seen) = &mut after.since_other {
+        for reading in &mut readings {
+            if seen.insert(reading.part.clone().unwrap_or_default()) {
+                reading.quality = Quality::Suspect;
+                reading.reason = Some("it is another device's counter than before".to_owned());
+            }
+        }
     }
     readings
 }

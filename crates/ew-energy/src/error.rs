@@ -24,6 +24,8 @@ pub enum EnergyError {
         attempts: u32,
         /// Silence, a closed port or no route.
         cause: String,
+        /// It was asked by SNMPv3, which has no community.
+        v3: bool,
         /// SNMPv3 with privacy: a wrong privacy key is silence too.
         privacy: bool,
     },
@@ -228,6 +230,9 @@ impl EnergyError {
             }
             EnergyError::NoAnswer { privacy: true, .. } => "check address and port, and whether the agent \
                 is on; to a wrong priv, priv_password or key_extension an agent does not answer at all"
+                .into(),
+            EnergyError::NoAnswer { v3: true, .. } => "check address and port, and whether the agent is on \
+                and lets this host in; a wrong user or password it would have refused"
                 .into(),
             EnergyError::NoAnswer { .. } => "check address, port and community, and whether the agent lets \
                 this host in; to a wrong community an agent does not answer at all"

@@ -13,8 +13,8 @@ const SKIPPED_SHOWN_MAX: usize = 5;
 /// A domain's last total, still good: it is used instead of asking.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CachedTotal {
-    /// Watts.
-    pub value: f64,
+    /// Watts; none where nothing answered.
+    pub value: Option<f64>,
     /// How good.
     pub quality: Quality,
     /// Switches in the domain and below it.
@@ -317,7 +317,7 @@ impl From<&SwitchReading> for Total {
 impl From<CachedTotal> for Total {
     fn from(cached: CachedTotal) -> Total {
         let CachedTotal { value, quality, expected, answered } = cached;
-        Total { value: Some(value), quality, expected, answered }
+        Total { value, quality, expected, answered }
     }
 }
 

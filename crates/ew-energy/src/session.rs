@@ -217,8 +217,11 @@ impl SnmpAgent {
         let (peer, object) = (self.peer.clone(), object.to_owned());
         match miss {
             Miss::Silent(cause) | Miss::Closed(cause) => {
-                let privacy = matches!(&self.credentials, Credentials::V3(user) if user.privacy.is_some());
-                EnergyError::NoAnswer { peer, object, attempts, cause, privacy }
+                let (v3, privacy) = match &self.credentials {
+                    Credentials::V3(user) => (true, user.privacy.is_some()),
+                    _ => (false, false),
+                };
+                EnergyError::NoAnswer { peer, object, attempts, cause, v3, privacy }
             }
             Miss::Refused(cause) => EnergyError::Refused { peer, object, cause },
             Miss::Garbled(cause) => EnergyError::Breach { peer, object, cause },

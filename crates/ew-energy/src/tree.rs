@@ -119,7 +119,7 @@ fn switch(options: &crate::SwitchOptions, number: u32, (snmp, native): Defaults<
         part: point_part(&options.name, number),
         address: options.address.clone(),
         protocol: options.protocol,
-        profile: options.profile.clone(),
+        profile: options.profile().to_owned(),
         primary: options.primary,
         snmp: options.snmp(snmp),
         native: (options.protocol == Protocol::Native).then(|| options.native(native)),

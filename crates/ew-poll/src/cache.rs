@@ -26,7 +26,7 @@ pub(crate) fn fresh(
         };
         let whole = expected == answered && last.quality < Quality::Partial;
         if whole && last.time <= now && last.importance == Some(asked) {
-            let total = CachedTotal { value, quality: last.quality, expected, answered };
+            let total = CachedTotal { value: Some(value), quality: last.quality, expected, answered };
             fresh.insert(domain.name.clone(), total);
         }
     }

@@ -104,6 +104,11 @@ fn targets(arguments: &[String]) -> Result<Vec<Target>, Failure> {
             path if Path::new(path).is_file() => {
                 std::fs::read_to_string(path).map(|read| text.insert_str(0, &read)).map(|()| text.len())
             }
+            // No host has a slash in its name.
+            path if path.contains('/') => {
+                return Err(Failure::new(Exit::Usage, format!("there is no file {path}"))
+                    .hint("name a file with an address a line, or HOST or HOST:PORT; a range of addresses is never asked"));
+            }
             address => {
                 add(address, "")?;
                 continue;

@@ -1,11 +1,9 @@
 //! What `--due` polls.
 
-use crate::cache;
-use ew_cli::Failure;
-use ew_core::Timestamp;
+use ew_cli::{Failure, clock};
 use ew_energy::{CachedTotal, Domain, Importance, TrendOptions};
 use ew_store::Log;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// What is to be polled now.
 pub(crate) struct Due<'a> {
@@ -15,58 +13,52 @@ pub(crate) struct Due<'a> {
     pub(crate) cached: HashMap<String, CachedTotal>,
 }
 
-/// The topmost due domains of the trees, each with all below it.
+/// The topmost due domains of the trees, each with what is due below it.
 ///
-/// A domain with a trend, its own or that of a domain above it, is due while the trend's domain has no record in the
-/// present period, and then it is asked whatever its ttl. A record is a row of the same importance, be its value null.
-/// A domain without a trend is due once its last reading is no longer fresh.
+/// A domain with a trend, its own or that of a domain above it, is due while it has no record in the trend's present
+/// period; one without while it has none that is younger than its ttl. A record is a row of the same importance, be its
+/// value null: what failed is not tried again before its time. Domains above use it.
 pub(crate) fn due<'a>(
     log: &Log,
     trends: &[TrendOptions],
     trees: &[&'a Domain],
     importance: Option<Importance>,
-    now: Timestamp,
+    clock: &clock::Present,
 ) -> Result<Due<'a>, Failure> {
-    let mut cached = cache::fresh(log, trees, importance, now)?;
-    let missing = without_record(log, trends, trees, importance, now)?;
-    let is_due = |domain: &Domain| match TrendOptions::followed(trends, &domain.name) {
-        Some(trend) => missing.contains(trend.domain.as_str()),
-        None => !cached.contains_key(&domain.name),
-    };
+    let cached = records(log, trends, trees, importance, clock)?;
     let mut found = Vec::new();
     let mut open: Vec<&Domain> = trees.iter().rev().copied().collect();
     while let Some(domain) = open.pop() {
-        match is_due(domain) {
-            true => found.push(domain),
-            false => open.extend(domain.children.iter().rev()),
+        match cached.contains_key(&domain.name) {
+            true => open.extend(domain.children.iter().rev()),
+            false => found.push(domain),
         }
     }
-    cached.retain(|name, _| {
-        TrendOptions::followed(trends, name).is_none_or(|trend| !missing.contains(trend.domain.as_str()))
-    });
     Ok(Due { trees: found, cached })
 }
 
-/// The domains of the trends that have no record in the present period.
-fn without_record<'t>(
+/// The domains that are not due. A clock in doubt tells periods and ages too, only not from records that were made before
+/// it went back.
+fn records(
     log: &Log,
-    trends: &'t [TrendOptions],
+    trends: &[TrendOptions],
     trees: &[&Domain],
     importance: Option<Importance>,
-    now: Timestamp,
-) -> Result<HashSet<&'t str>, Failure> {
-    let own: HashMap<&str, u32> = trees
-        .iter()
-        .flat_map(|tree| tree.flat())
-        .map(|domain| (domain.name.as_str(), domain.importance.get()))
-        .collect();
-    let snapshot = log.snapshot()?;
-    let mut missing = HashSet::new();
-    for trend in trends {
-        let asked = importance.map(Importance::get).or_else(|| own.get(trend.domain.as_str()).copied());
-        if !snapshot.was_polled(&trend.domain, trend.period_start(now), now, asked)? {
-            missing.insert(trend.domain.as_str());
-        }
+    clock: &clock::Present,
+) -> Result<HashMap<String, CachedTotal>, Failure> {
+    let (snapshot, now) = (log.snapshot()?, clock.reading.wall);
+    let mut records = HashMap::new();
+    for domain in trees.iter().flat_map(|tree| tree.flat()) {
+        let after = match TrendOptions::followed(trends, &domain.name) {
+            Some(trend) => trend.period_start(now).plus_micros(-1),
+            None => now.plus_micros(-domain.ttl.micros()),
+        };
+        let asked = importance.unwrap_or(domain.importance).get();
+        let last = snapshot.last_poll(&domain.name, (after, now), asked, clock.doubt.is_some())?;
+        let Some(last) = last else { continue };
+        let (expected, answered) = (last.expected.unwrap_or(0), last.answered.unwrap_or(0));
+        let total = CachedTotal { value: last.value, quality: last.quality, expected, answered };
+        records.insert(domain.name.clone(), total);
     }
-    Ok(missing)
+    Ok(records)
 }

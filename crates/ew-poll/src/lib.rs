@@ -46,8 +46,8 @@ pub struct Args {
     /// Count only entities up to this importance, 1 to 100, whatever the domain says
     #[arg(long, value_name = "N", value_parser = importance)]
     pub importance: Option<Importance>,
-    /// Poll only what is due: with a trend once in each period, else where the last reading is not fresh. What is not
-    /// due, or polled by another run, is left out without a word
+    /// Poll only what is due: with a trend once in each period, else once its last reading, null or not, is as old as
+    /// its ttl. What is not due, or polled by another run, is left out without a word
     #[arg(long, conflicts_with = "skip_cache")]
     pub due: bool,
     /// Ask and print, but append nothing
@@ -151,15 +151,15 @@ fn plan<'a>(
     clock: &clock::Present,
     trees: &[&'a Domain],
 ) -> Result<Due<'a>, Failure> {
-    let now = clock.reading.wall;
+    if args.due {
+        return due::due(log, &config.trends, trees, args.importance, clock);
+    }
     // On a doubtful clock nobody knows how old a reading is.
-    if args.skip_cache || clock.doubt.is_some() {
-        return Ok(Due { trees: trees.to_vec(), cached: HashMap::new() });
-    }
-    match args.due {
-        true => due::due(log, &config.trends, trees, args.importance, now),
-        false => Ok(Due { trees: trees.to_vec(), cached: cache::fresh(log, trees, args.importance, now)? }),
-    }
+    let cached = match args.skip_cache || clock.doubt.is_some() {
+        true => HashMap::new(),
+        false => cache::fresh(log, trees, args.importance, clock.reading.wall)?,
+    };
+    Ok(Due { trees: trees.to_vec(), cached })
 }
 
 /// The locks of each tree by its topmost domain.
@@ -357,13 +357,16 @@ impl Poller<'_> {
     }
 }
 
-/// Each switch is a part of the run, and so is a domain that needs none: cached, or with nothing to ask.
+/// Each switch is a part of the run, and so is a domain of which none is asked: cached, or with nothing to ask.
 fn parts(reading: &TreeReading) -> impl Iterator<Item = PartOutcome> {
-    let needs_none = |domain: &&ew_energy::DomainReading| domain.cached || domain.total.expected == 0;
-    let idle = reading.domains.iter().filter(needs_none).map(|_| PartOutcome::Done);
+    let of_domain = |domain: &ew_energy::DomainReading| match domain.cached {
+        true => Some(PartOutcome::Unneeded),
+        false => (domain.total.expected == 0).then_some(PartOutcome::Done),
+    };
+    let domains = reading.domains.iter().filter_map(of_domain);
     let switches = reading.switches().map(|(_, switch)| match &switch.failure {
         Some(failure) => PartOutcome::Failed(failure.exit),
         None => PartOutcome::Done,
     });
-    idle.chain(switches)
+    domains.chain(switches)
 }

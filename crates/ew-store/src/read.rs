@@ -357,17 +357,39 @@ impl<'log> Snapshot<'log> {
 
     /// The last total of a domain later than `after`, be it in the future.
     pub fn last_total(&self, point: &str, after: Timestamp) -> Result<Option<Total>, StoreError> {
+        let sql = "select s.time, s.value, s.quality, d.expected, d.answered, d.importance
+                   from sample s left join poll_detail d on d.time = s.time and d.point = s.point
+                   where s.time > ?2 and s.point = (select id from point where name = ?1)
+                   order by s.time desc limit 1";
+        self.total(sql, params![point, after.micros()])
+    }
+
+    /// The last total of a domain that was polled with an importance, later than `after` and not later than `now`; a null
+    /// counts. With `is_doubtful`, `now` is what a clock says that may have gone back: then a total does not count where
+    /// the log took later times than `now` after it.
+    pub fn last_poll(
+        &self,
+        point: &str,
+        (after, now): (Timestamp, Timestamp),
+        importance: u32,
+        is_doubtful: bool,
+    ) -> Result<Option<Total>, StoreError> {
+        let sql = "select s.time, s.value, s.quality, d.expected, d.answered, d.importance
+                   from poll_detail d join sample s on s.time = d.time and s.point = d.point
+                   where d.time > ?2 and d.time <= ?3 and d.point = (select id from point where name = ?1)
+                     and d.importance = ?4
+                     and not (?5 and exists (select 1 from batch where last_seq > s.seq and time_max > ?3))
+                   order by d.time desc limit 1";
+        self.total(sql, params![point, after.micros(), now.micros(), importance, is_doubtful])
+    }
+
+    fn total(&self, select: &str, params: impl rusqlite::Params) -> Result<Option<Total>, StoreError> {
         let sql = self.sql("read the last total");
         let found = self
             .tx
-            .prepare_cached(
-                "select s.time, s.value, s.quality, d.expected, d.answered, d.importance
-                 from sample s left join poll_detail d on d.time = s.time and d.point = s.point
-                 where s.time > ?2 and s.point = (select id from point where name = ?1)
-                 order by s.time desc limit 1",
-            )
+            .prepare_cached(select)
             .map_err(&sql)?
-            .query_row(params![point, after.micros()], |row| {
+            .query_row(params, |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
             })
             .optional()
@@ -376,27 +398,6 @@ impl<'log> Snapshot<'log> {
         let quality = quality(number).ok_or_else(|| self.unreadable(format!("the quality {number}")))?;
         let time = Timestamp::from_micros(time);
         Ok(Some(Total { time, value, quality, expected, answered, importance }))
-    }
-
-    /// Whether a domain has a row of a poll from `from` to `to`, both included, of an importance where one is given;
-    /// a row whose value is null counts.
-    pub fn was_polled(
-        &self,
-        point: &str,
-        from: Timestamp,
-        to: Timestamp,
-        importance: Option<u32>,
-    ) -> Result<bool, StoreError> {
-        let sql = self.sql("look for a poll");
-        self.tx
-            .prepare_cached(
-                "select 1 from poll_detail
-                 where time between ?2 and ?3 and point = (select id from point where name = ?1)
-                   and importance = coalesce(?4, importance) limit 1",
-            )
-            .map_err(&sql)?
-            .exists(params![point, from.micros(), to.micros(), importance])
-            .map_err(&sql)
     }
 
     pub(crate) fn names(&self, selection: &Selection) -> Result<Names, StoreError> {

@@ -194,7 +194,12 @@ fn ask_domain(job: &Job<'_>) -> Answer {
                 failed.push((place, error, attempts));
                 continue;
             }
-            Ok(Found::Rows(found)) => collected(domain, place, found),
+            Ok(Found::Rows(mut found)) => {
+                let above = found.take_above(job.importance);
+                let mut answer = collected(domain, place, found);
+                answer.warnings.extend(above.iter().map(|row| format!("{}: {row}", domain.name)));
+                answer
+            }
             Ok(Found::Sum(watts)) => summed(domain, watts),
         };
         answer.switches[place].requests = attempts;

@@ -219,6 +219,23 @@ pub struct Collected {
     pub left_out: Vec<(Option<String>, String)>,
 }
 
+impl Collected {
+    /// Takes out the rows that were not asked for, and names them.
+    fn take_above(&mut self, importance: u32) -> Vec<String> {
+        let is_above = |row: &Row| row.importance.is_some_and(|own| own > importance);
+        let (above, rows) = std::mem::take(&mut self.rows).into_iter().partition(is_above);
+        self.rows = rows;
+        let named = |row: Row| {
+            let own = row.importance.unwrap_or(0);
+            format!(
+                "{:?} of {} has the importance {own}, above {importance}: it is not counted",
+                row.name, row.host
+            )
+        };
+        Vec::into_iter(above).map(named).collect()
+    }
+}
+
 /// An adapter, opened at one switch for one attempt and bounded in time by itself.
 pub trait Native {
     /// The domain's power, watts.

@@ -76,10 +76,6 @@ pub(super) fn read(
             intervals.entry(first).or_default().insert(second, wh);
         }
     }
-    if let (true, Some(before)) = (intervals.is_empty(), before) {
-        // A table that is not there now may come back.
-        after.intervals.clone_from(&before.intervals);
-    }
     let mut counts = Vec::new();
     let mut entities: BTreeSet<u32> = BTreeSet::new();
     for (number, intervals) in intervals {

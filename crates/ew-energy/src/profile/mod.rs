@@ -12,7 +12,6 @@ pub use options::{Condition, Negative, ProfileOptions, SourceOptions};
 
 use crate::energy::EnergyReading;
 use crate::energywise::{self, Query, Usage};
-use crate::memory::Before;
 use crate::{Agent, EnergyError, Memory, Oid};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -105,6 +104,13 @@ impl Profiles {
         [PROFILE_AUTO].into_iter().chain(self.0.iter().map(|profile| profile.name.as_str()))
     }
 
+    /// Whether a switch with the profile of a name may have an energy counter.
+    pub fn may_have_energy(&self, name: &str) -> bool {
+        name == PROFILE_AUTO
+            || matches!(self.get(name).map(|profile| &profile.reader), Some(Reader::Tables(tables))
+                if tables.has_intervals || !tables.energy.is_empty())
+    }
+
     /// Reads an agent by the profile of a name, or by the one that it has. `memory` is what the last poll of it left.
     pub fn read(
         &self,
@@ -153,13 +159,8 @@ impl Profile {
         query: &Query<'_>,
         memory: Option<&Memory>,
     ) -> Result<Answer, EnergyError> {
-        let before = Before::new(memory, agent.peer(), &self.name);
-        let mut memory = Memory {
-            peer: agent.peer().to_owned(),
-            profile: self.name.clone(),
-            total: before.same.and_then(|memory| memory.total.clone()),
-            ..Memory::default()
-        };
+        let before = Memory::same(memory, agent.peer(), &self.name);
+        let mut memory = Memory::begin(memory, agent.peer(), &self.name);
         match &self.reader {
             Reader::EnergyWise => {
                 Ok(Answer { usage: energywise::read(agent, query)?, energy: Vec::new(), memory })

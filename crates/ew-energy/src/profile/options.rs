@@ -29,7 +29,7 @@ pub struct ProfileOptions {
 /// `[[profile.power]]` and `[[profile.energy]]`: one column of a table, or one scalar. Every other column has the
 /// index of its rows.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct SourceOptions {
     /// The column, or the scalar with its `.0`.
     #[serde(deserialize_with = "column")]
@@ -109,10 +109,27 @@ pub struct Condition {
     #[serde(deserialize_with = "column")]
     pub oid: Oid,
     /// It must be one of these.
+    #[serde(deserialize_with = "numbers")]
     pub is: Vec<i64>,
     /// A row without it fits too.
     #[serde(default)]
     pub or_absent: bool,
+}
+
+/// Its keys one by one, then what goes with what.
+impl<'de> Deserialize<'de> for SourceOptions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SourceOptions, D::Error> {
+        let source = SourceOptions::deserialize(deserializer)?;
+        match source {
+            SourceOptions { caliber: None, calibers, .. } if !calibers.is_empty() => {
+                Err(D::Error::custom("calibers goes with caliber, the column that has its numbers"))
+            }
+            SourceOptions { name: None, name_index: Some(_), .. } => {
+                Err(D::Error::custom("name_index goes with name, the column of names that it points into"))
+            }
+            source => Ok(source),
+        }
+    }
 }
 
 impl SourceOptions {
@@ -156,6 +173,14 @@ fn sources<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SourceOptio
     match sources.is_empty() {
         true => Err(D::Error::custom("a profile needs at least one [[profile.power]]")),
         false => Ok(sources),
+    }
+}
+
+fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<i64>, D::Error> {
+    let numbers = Vec::deserialize(deserializer)?;
+    match numbers.is_empty() {
+        true => Err(D::Error::custom("no row fits an empty list; write the numbers that do")),
+        false => Ok(numbers),
     }
 }
 

@@ -3,7 +3,6 @@
 use super::{Negative, SourceOptions, Tables, intervals};
 use crate::energy::{Count, EnergyReading, Group, judge};
 use crate::energywise::{Query, Usage};
-use crate::memory::Before;
 use crate::name::part_names;
 use crate::sum::{decimal, scaled};
 use crate::walk::{Rows, walk};
@@ -51,7 +50,7 @@ pub(super) fn read(
     profile: &str,
     tables: &Tables,
     query: &Query<'_>,
-    before: Before<'_>,
+    before: Option<&Memory>,
     after: &mut Memory,
 ) -> Result<(Usage, Vec<EnergyReading>), EnergyError> {
     let sources = tables.power.iter().chain(&tables.energy);
@@ -74,7 +73,7 @@ pub(super) fn read(
     if tables.has_intervals {
         let counted: BTreeSet<&[u32]> =
             chosen.rows.iter().filter(|row| !row.producer).map(|row| row.index.as_slice()).collect();
-        let group = intervals::read(agent, query, &counted, before.same, after)?;
+        let group = intervals::read(agent, query, &counted, before, after)?;
         readings.extend(judge(group, before, after, &|index| names.part(index), true));
     }
     let mut has_total = tables.has_intervals;
