@@ -120,7 +120,7 @@ fn look(
 }
 
 /// Of one slice alone: a unit that cannot be added up, a point without a column.
-fn is_of_slice(failure: &Failure) -> bool {
+pub(crate) fn is_of_slice(failure: &Failure) -> bool {
     failure.exit == Exit::Data || failure.exit == Exit::Config
 }
 
@@ -197,15 +197,23 @@ pub(crate) fn send(job: &mut JobRun<'_>, courier: &mut Courier, known: &Job) -> 
 fn not_rendered(job: &mut JobRun<'_>, slice: &Delivery, failure: Failure) -> Result<(), Failure> {
     job.log.ledger().not_rendered(slice, &failure.message)?;
     let report = SliceReport::of(slice, Outcome::Failed, Some(failure.message.clone()));
-    job.result.slices.push(report);
-    job.result.fail(&failure);
-    job.report.failure(&failure.of_part(&job.options.name));
+    say_failed(job, report, failure);
     Ok(())
+}
+
+/// Says why a slice failed, once where several fail of the same: a reading can be in the intervals of two.
+pub(crate) fn say_failed(job: &mut JobRun<'_>, slice: SliceReport, failure: Failure) {
+    let is_news = job.result.slices.iter().all(|other| other.error != slice.error);
+    job.result.slices.push(slice);
+    job.result.fail(&failure);
+    if is_news {
+        job.report.failure(&failure.of_part(&job.options.name));
+    }
 }
 
 /// The seq that a planned slice begins after: as planned, unless its other rows were trimmed meanwhile. Then
 /// only a delta is left, where the job can make one.
-fn after_seq(job: &JobRun<'_>, revisions: &[Delivery], slice: &Delivery) -> Option<i64> {
+pub(crate) fn after_seq(job: &JobRun<'_>, revisions: &[Delivery], slice: &Delivery) -> Option<i64> {
     let after = slice.after_seq.unwrap_or(0);
     // What was never delivered goes out with the rows that are left.
     if after > 0 || slice.rev == 0 || !revisions.iter().any(|revision| revision.trimmed) {
