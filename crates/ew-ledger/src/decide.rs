@@ -90,7 +90,7 @@ fn after_seq(
     let placed = || revisions.iter().filter(|r| matches!(r.state, SliceState::Placed | SliceState::Verified));
     let is_known = placed().any(|r| r.rebuilt.is_some()) && placed().all(|r| !r.unmatched);
     let is_trimmed = revisions.iter().any(|revision| revision.trimmed);
-    if !is_trimmed && !(is_known && options.late == Late::Delta) {
+    if !(is_trimmed || is_known && options.late == Late::Delta) {
         return Ok(None);
     }
     if !options.can_delta() {
