@@ -603,11 +603,11 @@ fn a_pipe_is_as_good_as_a_port() {
     assert!(found.endpoint.starts_with("cgate by "), "{}", found.endpoint);
     assert_eq!(told(found), told(discovered("")));
 
-    let toml = "name = \"lobby\"\n[backend.cgate]\ncommand = [\"sh\", \"-c\", \"echo gone >&2\"]\nproject = \"HOME\"\n";
+    let toml = "name = \"lobby\"\n[backend.cgate]\ncommand = [\"sh\", \"-c\", \"echo s3cret is gone >&2\"]\nproject = \"HOME\"\nuser = \"ew\"\npassword = \"s3cret\"\n";
     let mut run = Run::new(toml);
     run.deadline = Duration::from_millis(900);
     let (_, text, _) = error(run.discover());
-    assert!(text.ends_with("the connection was lost; its stderr: gone"), "{text}");
+    assert!(text.ends_with("the connection was lost; its stderr: *** is gone"), "{text}");
     let toml = "name = \"lobby\"\n[backend.cgate]\ncommand = [\"./none\"]\nproject = \"HOME\"\n";
     let (local, _, _) = error(Run::new(toml).discover());
     assert_eq!(local.exit(), Exit::Io);

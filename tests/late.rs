@@ -276,13 +276,35 @@ fn a_revision_that_cannot_be_rendered_holds_back_only_itself() {
         let log = ew::sibling(EW_EXPORT, "ew-log");
         site.run_with_input(log.to_str().unwrap(), "-q append --replace", &text).exit(0);
     };
-    add(&site, "2026-03-01T00:05:00Z,a,100,W\n2026-03-01T00:35:00Z,a,100,W\n");
+    add(&site, "2026-03-01T00:05:00Z,a,100,W\n2026-03-01T00:20:00Z,a,100,W\n2026-03-01T00:35:00Z,a,100,W\n");
     site.now("2026-03-01T00:45:00Z");
     run(&site, "ew-export", "").exit(0);
     add(&site, "2026-03-01T00:06:00Z,a,7,kVA\n2026-03-01T00:36:00Z,a,50,W\n2026-03-01T00:50:00Z,a,60,W\n");
     site.now("2026-03-01T01:00:00Z");
+    // The reading counts in the slice after it too. A dry run tells it before and after the run that meets it, with what can be sent.
+    let dry = |others: usize| {
+        let listed = run(&site, "ew-export", "--dry-run --json").exit(65);
+        assert_eq!(listed.stderr.matches("kVA").count(), 1, "{}", listed.stderr);
+        let report: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+        let slices = report["jobs"][0]["slices"].as_array().unwrap();
+        assert_eq!(slices.len(), 2 + others, "{report}");
+        let failed: Vec<_> = slices.iter().filter(|slice| slice["outcome"] == "failed").collect();
+        assert_eq!(
+            (failed.len(), &failed[0]["rev"], &failed[0]["start"]),
+            (2, &1.into(), &"2026-03-01T00:00:00Z".into())
+        );
+        assert!(failed[0]["error"].as_str().unwrap().contains("kVA"), "{report}");
+        assert_eq!(report["jobs"][0]["outcome"], "failed");
+        run(&site, "ew-export", "--dry-run").exit(65)
+    };
+    assert!(dry(2).stdout.contains("it cannot be rendered: "));
     let ended = run(&site, "ew-export", "").exit(65);
-    assert!(ended.stderr.contains("kVA"), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("kVA").count(), 1, "{}", ended.stderr);
+    assert!(dry(0).stdout.contains("kVA"));
+    let status = run(&site, "ew-ledger", "status --json").exit(1).stdout;
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["jobs"][0]["open"], 2);
+    assert!(status["jobs"][0]["last_error"].as_str().unwrap().contains("kVA"), "{status}");
     for name in ["u_20260301T003000Z_r1.csv", "u_20260301T004500Z.csv"] {
         assert!(site.names("out").contains(&name.to_owned()), "{name}: {:?}", site.names("out"));
     }

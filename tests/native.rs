@@ -303,6 +303,54 @@ fn a_poor_answer_is_partial_and_a_passing_fault_passes() {
     assert_eq!(tree.details, ["com.cisco: s1: the adapter's child: a warning of the library"]);
 }
 
+/// Rows that make no sense are named where there are no others, of the domain or of a switch; that is never 0 W.
+#[test]
+fn what_is_left_out_is_named_where_nothing_is_left() {
+    let rows = Calls::new();
+    let file = rows.0.path().join("rows.json");
+    let polled = |text: &str, switches: &[(&str, &str, &str)]| {
+        std::fs::write(&file, text).unwrap();
+        let keys = "attempts = 1";
+        one(&(by_child(keys, &[file.to_str().unwrap()]) + &self::domain(switches))).1
+    };
+    for watts in ["-1", "1e308"] {
+        let domain = polled(&format!(r#"[{{"host": "192.0.2.1", "watts": {watts}}}]"#), &[S1]);
+        let failure = domain.switches[0].failure.as_ref().unwrap();
+        assert!(failure.reason.contains("row 1 of the answer is left out: "), "{failure:?}");
+        assert!(failure.hint.contains("watts"), "{failure:?}");
+        assert_eq!((failure.exit, total(&domain)), (Exit::Protocol, (None, "missing", 1, 0)));
+    }
+    let text = r#"[{"host": "192.0.2.1", "watts": 1}, {"host": "127.0.0.1", "watts": null}]"#;
+    let domain = polled(text, &[S1, ("s2", "localhost", "")]);
+    let failure = domain.switches[1].failure.as_ref().unwrap();
+    let words =
+        "the answer of s1 has no row of localhost that counts: row 2 of the answer is left out: invalid type";
+    assert!(failure.reason.starts_with(words), "{failure:?}");
+    assert_eq!(total(&domain), (Some(1.0), "partial", 2, 1));
+}
+
+/// A child may repeat the secret in whatever it says: nothing that is shown or logged has it.
+#[test]
+fn the_secret_of_a_child_that_repeats_it_is_hidden() {
+    let secret = r#"open "sesame" \o/ now"#;
+    for (fault, words) in [
+        ("tell", "collect: log-in with *** failed"),
+        ("tell-garbage", "***"),
+        ("tell-rows", "row 6 of the answer is left out: invalid type: string \"***\""),
+    ] {
+        let keys = format!("attempts = 1\nshared_secret = {secret:?}");
+        let domain = domain(&[S1, S2]).replace("\"com.cisco\"\n", "\"com.cisco\"\nentities = true\n");
+        let (tree, _) = one(&(by_child(&keys, &["--fault", fault]) + &domain));
+        let shown = format!("{:?} {:?}", tree, tree.samples());
+        let reasons: Vec<_> = tree.domains[0].switches.iter().filter_map(|switch| switch.reason()).collect();
+        assert!(reasons.iter().any(|reason| reason.contains(words)), "{fault}: {reasons:?}");
+        assert!(!shown.contains("sesame"), "{fault}: {shown}");
+        if fault == "tell" {
+            assert!(tree.details[0].contains("\"shared_secret\": \"***\""), "{tree:?}");
+        }
+    }
+}
+
 /// A refusal is not tried again: accounts get locked by that.
 #[test]
 fn a_refusal_is_final() {
@@ -475,6 +523,7 @@ fn the_command_line_of_a_switch() {
     let short = "attempts = 1\ntimeout = \"2s\"";
     for (dialogue, keys, ssh, exit, words) in [
         ("enable-refused", once, enable, Exit::Refused, "enable: the switch refuses"),
+        ("echo", once, enable, Exit::Protocol, "% Not with *** here"),
         ("unprivileged", once, "", Exit::Protocol, "sum usage: % Invalid input detected at '^' marker."),
         ("no-table", once, "", Exit::Protocol, "there is no header with Host and Usage"),
         ("no-closing", once, "", Exit::Protocol, "it does not end with a line Queried:"),

@@ -120,6 +120,10 @@ fn lost_and_rebuilt(mut site: Site, folder: &Path) {
         "timestamp,point,value\n2026-03-01T05:01:00Z,a,1\n2026-03-01T00:03:00Z,a,9\n2026-03-01T01:46:00Z,a,3\n",
     );
     run(&site, "ew-export", "").exit(0);
+    // That one slot is rebuilt, so a person has to say that its new row goes out.
+    assert_eq!(audit(&site), ["held 1", "placed 119"]);
+    run(&site, "ew-ledger", "release u").exit(0);
+    run(&site, "ew-export", "").exit(0);
     let mut now = contents(folder);
     for (name, bytes) in &files {
         assert!(now.remove(name).as_ref() == Some(bytes), "{name} is another");
@@ -276,14 +280,21 @@ fn rows_that_come_back_later_are_what_the_receiver_has() {
         assert_eq!((&now["jobs"][0]["unmatched"], &now["jobs"][0]["trimmed"]), (&0.into(), &0.into()));
         run(&site, "ew-ledger", "status").exit(0);
         run(&site, "ew-ledger", "verify -q").exit(0).stdout("");
-        // From here on it is a slice as any other.
         append(&site, "03:00 a 5");
         site.now("2026-03-01T00:46:00Z");
+        run(&site, "ew-export", "").exit(0);
+        assert_eq!(audit(&site), ["held 1", "placed 4"]);
+        run(&site, "ew-ledger", "release u").exit(0);
         run(&site, "ew-export", "").exit(0);
         assert_eq!(
             site.read("out/u_20260301T000000Z_r1.csv"),
             "timestamp,a,b\n2026-03-01T00:01:00Z,1,\n2026-03-01T00:02:00Z,,2\n2026-03-01T00:03:00Z,5,\n"
         );
+        // From here on it is a slice as any other.
+        append(&site, "04:00 a 5");
+        run(&site, "ew-export", "").exit(0);
+        assert!(site.names("out").contains(&"u_20260301T000000Z_r2.csv".to_owned()));
+        assert_eq!(audit(&site), ["placed 6"]);
         run(&site, "ew-log", "check").exit(0);
     }
 }
@@ -422,7 +433,90 @@ fn deltas_come_back_by_their_number() {
     assert!(contents(&site.file("out")) == before, "something was sent");
     append(&site, "03:00 a 3");
     run(&site, "ew-export", "").exit(0);
+    run(&site, "ew-ledger", "release u").exit(0);
+    run(&site, "ew-export", "").exit(0);
     assert_eq!(site.read("out/u_20260301T000000Z_r2.csv"), "timestamp,a\n2026-03-01T00:03:00Z,3\n");
+}
+
+/// Intervals can be the same without some of their readings: that the log gives the file does not tell that it has all of
+/// them. Those that come back then are not sent, be it that they change the intervals for a while.
+#[test]
+fn what_comes_back_into_the_same_intervals_is_not_sent() {
+    let rows = |value: fn(u32) -> u32| (0..30).map(move |minute| (minute, value(minute)));
+    let steps = rows(|minute| minute * 3);
+    let same = rows(|_| 5);
+    let spike = rows(|minute| match minute % 15 {
+        3 => 15,
+        4 => 0,
+        5 => 0,
+        _ => 5,
+    });
+    let cases: [(&str, Vec<(u32, u32)>); 3] =
+        [("delta", steps.collect()), ("mean", same.collect()), ("mean", spike.collect())];
+    for ((aggregate, all), late) in cases.into_iter().zip(["replace", "hold", "replace"]) {
+        let job = format!(
+            "breakup_on_period = true\ninterval = \"15m\"\naggregate = {aggregate:?}\nlate = {late:?}"
+        );
+        let mut site = Site::new(&config(&job, "csv]"));
+        site.now("2026-03-01T00:30:00Z");
+        let text = |rows: &[(u32, u32)]| {
+            let unit = if aggregate == "delta" { "Wh" } else { "W" };
+            let one =
+                |(minute, value): &(u32, u32)| format!("2026-03-01T00:{minute:02}:00Z,a,{value},{unit}\n");
+            "timestamp,point,value,unit\n".to_owned() + &rows.iter().map(one).collect::<String>()
+        };
+        load(&site, &text(&all));
+        run(&site, "ew-export", "").exit(0);
+        let before = contents(&site.file("out"));
+        lose(&site);
+        let (rest, there): (Vec<_>, Vec<_>) =
+            all.iter().partition(|(minute, _)| (3..6).contains(&(minute % 15)));
+        load(&site, &text(&there));
+        json(&site, "rebuild u", 0);
+        assert_eq!(audit(&site), ["placed 24"]);
+        for minute in [3, 4, 5] {
+            let back: Vec<_> = rest.iter().filter(|row| row.0 % 15 == minute).copied().collect();
+            load(&site, &text(&back));
+            run(&site, "ew-export", "").exit(0);
+            assert!(contents(&site.file("out")) == before, "{job}: something was sent");
+        }
+        assert_eq!(audit(&site), ["placed 30"], "{job}");
+        run(&site, "ew-ledger", "status").exit(0);
+        let why = json(&site, "why a 2026-03-01T00:03:00Z", 0);
+        assert_eq!(why["files"].as_array().unwrap().len(), 1, "{why}");
+        // What changes them for good is for a person to send, once.
+        load(&site, "timestamp,point,value,unit\n2026-03-01T00:07:30Z,a,90,W\n");
+        run(&site, "ew-export", "");
+        assert!(contents(&site.file("out")) == before, "{job}: something was sent");
+        let why = json(&site, "why a 2026-03-01T00:07:30Z", 0);
+        assert_eq!((&why["files"][0]["rev"], &why["files"][0]["seq"]), (&0.into(), &Value::Null), "{why}");
+    }
+}
+
+/// Deltas without manifests do not tell which rows they hold: these are sent again only where a person names the slice.
+#[test]
+fn deltas_without_manifests_are_not_released_by_the_way() {
+    let mut site = Site::new(&config("breakup_on_period = true\nlate = \"delta\"", "csv]"));
+    site.now("2026-03-01T00:15:00Z");
+    append(&site, "01:00 a 1");
+    run(&site, "ew-export", "").exit(0);
+    append(&site, "02:00 a 2");
+    run(&site, "ew-export", "").exit(0);
+    lose(&site);
+    append(&site, "01:00 a 1\n 02:00 a 2");
+    let found = json(&site, "rebuild u", 1);
+    let reason = found["slices"][2]["error"].as_str().unwrap();
+    assert!(reason.contains("deltas without manifests"), "{reason}");
+    let before = contents(&site.file("out"));
+    let said = run(&site, "ew-ledger", "release u").exit(0).stderr;
+    assert!(said.contains("stay held") && said.contains("release u 2026-03-01T00:00:00Z"), "{said}");
+    run(&site, "ew-export", "").exit(0);
+    assert!(contents(&site.file("out")) == before, "something was sent");
+    assert_eq!(audit(&site), ["held 2"]);
+    run(&site, "ew-ledger", "release u 2026-03-01T00:00:00Z").exit(0);
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.names("out").len(), 3);
+    assert_eq!(audit(&site), ["placed 2"]);
 }
 
 /// Of intervals, where the rows before a slice come back after those in it.
@@ -587,6 +681,8 @@ fn deltas_are_told_by_manifests() {
     assert_eq!(audit(&site), ["placed 2"]);
     run(&site, "ew-ledger", "verify -q").exit(0).stdout("");
     append(&site, "03:00 a 3");
+    run(&site, "ew-export", "").exit(0);
+    run(&site, "ew-ledger", "release u").exit(0);
     run(&site, "ew-export", "").exit(0);
     assert_eq!(site.read("out/u_20260301T000000Z_r2.csv"), "timestamp,a\n2026-03-01T00:03:00Z,3\n");
     assert_eq!(audit(&site), ["placed 3"]);

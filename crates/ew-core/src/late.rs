@@ -47,6 +47,8 @@ pub struct Before {
     pub trimmed: bool,
     /// A person passed over it, so what follows is for a person to decide.
     pub skipped: bool,
+    /// It was rebuilt: that the log gives its file does not tell which rows that was made of.
+    pub rebuilt: bool,
     /// It was rebuilt, and the log does not give the file that the receiver has.
     pub unmatched: bool,
     /// Its newest revision has no file yet, so that these rows join it.
@@ -75,14 +77,15 @@ pub enum LateAs {
 }
 
 /// Decides by the job's `late` and whether new rows alone make a file of it: its names tell revisions apart
-/// (`{rev}`), and its rows are not made of readings (`interval`).
+/// (`{rev}`), and its rows are not made of readings (`interval`). Rows with which the log gives the file of a rebuilt
+/// slice do not come here.
 pub fn late_as(late: Late, can_delta: bool, rows: &LateRows) -> LateAs {
     let Some(before) = rows.before else { return LateAs::First };
     let delta = LateAs::Delta { after_seq: before.as_of_seq };
     match late {
         _ if before.waiting => LateAs::Joined,
         _ if before.skipped => LateAs::Held { reason: "late rows of a slice that was skipped" },
-        _ if before.unmatched => LateAs::Held { reason: UNMATCHED },
+        _ if before.rebuilt => LateAs::Held { reason: REBUILT },
         Late::Hold if rows.rows == 0 => LateAs::Held { reason: "late rows before it; late = \"hold\"" },
         Late::Hold => LateAs::Held { reason: "late rows; late = \"hold\"" },
         _ if before.trimmed && can_delta => delta,
@@ -92,8 +95,9 @@ pub fn late_as(late: Late, can_delta: bool, rows: &LateRows) -> LateAs {
     }
 }
 
-/// Why late rows of a rebuilt slice are held: what they make of it may be less than what the receiver has.
-const UNMATCHED: &str =
+/// Why late rows of a rebuilt slice are held: what they make of it may be less than what the receiver has, be it that
+/// the log gave its file before. Intervals can be the same without some of their rows.
+const REBUILT: &str =
     "late rows of a rebuilt slice, and the log does not give the file that the receiver has";
 
 /// Why late rows of a trimmed slice are held.
@@ -110,9 +114,16 @@ mod tests {
             let window = Window::new(Timestamp::from_secs(0), Timestamp::from_secs(900));
             late_as(late, can_delta, &LateRows { window, rows: 1, lead_in: 0, before })
         };
-        let plain =
-            Before { rev: 1, as_of_seq: 7, trimmed: false, skipped: false, unmatched: false, waiting: false };
-        let unmatched = Some(Before { unmatched: true, trimmed: true, ..plain });
+        let plain = Before {
+            rev: 1,
+            as_of_seq: 7,
+            trimmed: false,
+            skipped: false,
+            rebuilt: false,
+            unmatched: false,
+            waiting: false,
+        };
+        let rebuilt = Some(Before { rebuilt: true, trimmed: true, ..plain });
         let trimmed = Some(Before { trimmed: true, ..plain });
         let skipped = Some(Before { skipped: true, ..plain });
         let waiting = Some(Before { waiting: true, trimmed: true, ..plain });
@@ -121,7 +132,7 @@ mod tests {
             assert_eq!(at(None, late, true), LateAs::First);
             assert!(matches!(at(skipped, late, true), LateAs::Held { .. }));
             assert_eq!(at(waiting, late, true), LateAs::Joined);
-            assert_eq!(at(unmatched, late, true), LateAs::Held { reason: UNMATCHED });
+            assert_eq!(at(rebuilt, late, true), LateAs::Held { reason: REBUILT });
         }
         assert_eq!(at(Some(plain), Late::Replace, false), LateAs::Whole);
         assert_eq!(at(Some(plain), Late::Delta, true), delta);

@@ -19,7 +19,19 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// What a far side said, with `***` for the secret: in the clear, and as it stands between quotation marks.
+    pub fn hide_in(&self, text: &str) -> String {
+        if self.0.is_empty() {
+            return text.to_owned();
+        }
+        let quoted = format!("{:?}", self.0);
+        text.replace(&quoted[1..quoted.len() - 1], HIDDEN).replace(&self.0, HIDDEN)
+    }
 }
+
+/// Stands for a secret.
+const HIDDEN: &str = "***";
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,5 +108,13 @@ mod tests {
     fn debug_shows_nothing() {
         let shown = format!("{:?}", SecretSource::Plain(Secret::new("hunter2")));
         assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn what_a_far_side_repeats_is_hidden() {
+        let secret = Secret::new("a \"b\\");
+        assert_eq!(secret.hide_in("no a \"b\\ here, a \"b\\"), "no *** here, ***");
+        assert_eq!(secret.hide_in(&format!("no {:?}", secret.expose())), "no \"***\"");
+        assert_eq!(Secret::new("").hide_in("as it is"), "as it is");
     }
 }

@@ -167,11 +167,13 @@ pub enum EnergyError {
         /// What kind of failure.
         exit: Exit,
     },
-    /// A domain query that nobody answered.
-    #[error("{peer} answered for nobody, not even for itself")]
+    /// A domain query whose answer has no row that counts.
+    #[error("{peer} answered for nobody, not even for itself{}{left_out}", if left_out.is_empty() { "" } else { ": " })]
     NoRows {
         /// The far side.
         peer: String,
+        /// The rows that were left out, and why; empty where there was none.
+        left_out: String,
     },
     /// Something that the configuration check refuses.
     #[error("cannot ask {peer}: {what} is not built yet")]
@@ -281,6 +283,9 @@ impl EnergyError {
                     .into()
             }
             EnergyError::Adapter { hint, .. } => hint.clone(),
+            EnergyError::NoRows { left_out, .. } if !left_out.is_empty() => {
+                "a row needs its power in watts, 0 or more".into()
+            }
             EnergyError::NoRows { .. } => {
                 "is EnergyWise on at the switch (\"show energywise\"), and is anything of \
                 so little importance?"

@@ -217,6 +217,14 @@ impl TreeReading {
     }
 }
 
+/// The first few of many reasons, and how many more there are.
+pub(crate) fn some_of<'a>(mut reasons: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let shown: Vec<&str> = reasons.by_ref().take(SKIPPED_SHOWN_MAX).collect();
+    let more = reasons.len();
+    let shown = shown.join("; ");
+    if more == 0 { shown } else { format!("{shown}; and {more} more") }
+}
+
 impl SwitchReading {
     /// Gives its own counter the point `<switch>.energy`, or those of its entities `<switch>.<entity>.energy`.
     pub(crate) fn claim_energy(&mut self, points: &mut Points, of_entities: bool) {
@@ -264,11 +272,7 @@ impl SwitchReading {
         match &self.failure {
             Some(failure) => Some(failure.reason.clone()),
             None => {
-                let shown = self.skipped.iter().take(SKIPPED_SHOWN_MAX).map(String::as_str);
-                let mut reason = shown.collect::<Vec<_>>().join("; ");
-                if self.skipped.len() > SKIPPED_SHOWN_MAX {
-                    reason += &format!("; and {} more", self.skipped.len() - SKIPPED_SHOWN_MAX);
-                }
+                let reason = some_of(self.skipped.iter().map(String::as_str));
                 (!reason.is_empty()).then_some(reason)
             }
         }

@@ -9,7 +9,7 @@ use crate::render::{self, Rendered, Spooled};
 use crate::report::{Outcome, SliceReport};
 use ew_cli::{Failure, crash};
 use ew_core::{Columns, Exit, LateAs, LateRows, TRIMMED_WITHOUT_DELTA, Window, late_as};
-use ew_store::{Delivery, Job, LateSlice, Matched, NewSlice, Seqs, Unmatched};
+use ew_store::{Delivery, Job, LateSlice, Matched, NewSlice, Seqs, SliceState, ToldBy};
 
 /// How what came late for each slice goes out, and the rebuilt slices that the log gives with it as the receiver has
 /// them. A slice that only rows before it may change is left alone where it comes out the same.
@@ -25,7 +25,9 @@ pub(crate) fn decide(
             late.push(LateSlice { rows, sent_as: LateAs::First });
             continue;
         };
-        if before.unmatched
+        // Where rows of it were trimmed after it was found, the log gives it no more.
+        if before.rebuilt
+            && (before.unmatched || !before.trimmed)
             && let Some(found) = as_rebuilt(job, known, rows.window, as_of_seq)?
         {
             matched.push(found);
@@ -35,7 +37,9 @@ pub(crate) fn decide(
         // What the log does not give is not made again for rows beside it, and what lost rows cannot be.
         if is_beside
             && (before.unmatched
-                || !before.trimmed && is_unchanged(job, known, rows.window, before.as_of_seq, as_of_seq)?)
+                || !before.trimmed
+                    && !before.rebuilt
+                    && is_unchanged(job, known, rows.window, before.as_of_seq, as_of_seq)?)
         {
             continue;
         }
@@ -53,19 +57,20 @@ fn as_rebuilt(
     as_of_seq: i64,
 ) -> Result<Option<Matched>, Failure> {
     let revisions = job.log.ledger().revisions(known, window)?;
-    let Some((file, told_by)) = revisions.iter().rev().find_map(|r| r.unmatched.map(|told_by| (r, told_by)))
-    else {
+    let placed =
+        revisions.iter().rev().filter(|r| matches!(r.state, SliceState::Placed | SliceState::Verified));
+    let Some((file, told_by)) = placed.filter_map(|r| r.rebuilt.map(|told_by| (r, told_by))).next() else {
         return Ok(None);
     };
     let Some((now, columns)) = look(job, known, window, as_of_seq, file.columns.as_ref())? else {
         return Ok(None);
     };
     let is_same = match (told_by, &file.sha256, file.bytes) {
-        (Unmatched::Rows, ..) => file.rows == now.rows,
-        (Unmatched::File, Some(sha256), _) => *sha256 == now.sha256,
-        (Unmatched::File, None, bytes) => bytes == Some(now.bytes),
+        (ToldBy::Rows, ..) => file.rows == now.rows,
+        (ToldBy::File, Some(sha256), _) => *sha256 == now.sha256,
+        (ToldBy::File, None, bytes) => bytes == Some(now.bytes),
     };
-    let is_whole = told_by == Unmatched::File;
+    let is_whole = told_by == ToldBy::File;
     Ok(is_same.then(|| Matched {
         window,
         rows: now.rows,
@@ -115,7 +120,7 @@ fn look(
 }
 
 /// Of one slice alone: a unit that cannot be added up, a point without a column.
-fn is_of_slice(failure: &Failure) -> bool {
+pub(crate) fn is_of_slice(failure: &Failure) -> bool {
     failure.exit == Exit::Data || failure.exit == Exit::Config
 }
 
@@ -192,15 +197,23 @@ pub(crate) fn send(job: &mut JobRun<'_>, courier: &mut Courier, known: &Job) -> 
 fn not_rendered(job: &mut JobRun<'_>, slice: &Delivery, failure: Failure) -> Result<(), Failure> {
     job.log.ledger().not_rendered(slice, &failure.message)?;
     let report = SliceReport::of(slice, Outcome::Failed, Some(failure.message.clone()));
-    job.result.slices.push(report);
-    job.result.fail(&failure);
-    job.report.failure(&failure.of_part(&job.options.name));
+    say_failed(job, report, failure);
     Ok(())
+}
+
+/// Says why a slice failed, once where several fail of the same: a reading can be in the intervals of two.
+pub(crate) fn say_failed(job: &mut JobRun<'_>, slice: SliceReport, failure: Failure) {
+    let is_news = job.result.slices.iter().all(|other| other.error != slice.error);
+    job.result.slices.push(slice);
+    job.result.fail(&failure);
+    if is_news {
+        job.report.failure(&failure.of_part(&job.options.name));
+    }
 }
 
 /// The seq that a planned slice begins after: as planned, unless its other rows were trimmed meanwhile. Then
 /// only a delta is left, where the job can make one.
-fn after_seq(job: &JobRun<'_>, revisions: &[Delivery], slice: &Delivery) -> Option<i64> {
+pub(crate) fn after_seq(job: &JobRun<'_>, revisions: &[Delivery], slice: &Delivery) -> Option<i64> {
     let after = slice.after_seq.unwrap_or(0);
     // What was never delivered goes out with the rows that are left.
     if after > 0 || slice.rev == 0 || !revisions.iter().any(|revision| revision.trimmed) {

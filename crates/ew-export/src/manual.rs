@@ -87,7 +87,7 @@ fn touched(job: &mut JobRun<'_>, known: &Job, range: Window) -> Result<Vec<Deliv
             last.window.end.max(range.end)
         ));
     }
-    if let Some(rebuilt) = touched.iter().find(|slice| slice.unmatched.is_some()) {
+    if let Some(rebuilt) = touched.iter().find(|slice| slice.unmatched) {
         let text = format!(
             "the slice from {} to {} was rebuilt, and the log does not give the file that the receiver has",
             rebuilt.window.start, rebuilt.window.end

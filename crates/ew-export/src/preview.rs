@@ -1,13 +1,14 @@
 //! What would be sent: `--dry-run` and `--stdout`. Nothing is sent, recorded or locked.
 
-use crate::due;
+use crate::due::{self, Plan};
 use crate::job::JobRun;
+use crate::late;
 use crate::manual;
 use crate::render::Piece;
 use crate::report::{Outcome, RunReport, SliceReport};
 use ew_cli::{Failure, Output};
-use ew_core::{Contents, Exit, LateAs, PartOutcome, Timestamp, Window};
-use ew_store::{Job, LateSlice, Seqs};
+use ew_core::{Contents, Exit, LateAs, PartOutcome, TRIMMED_WITHOUT_DELTA, Timestamp, Window};
+use ew_store::{Delivery, Job, LateSlice, Seqs, SliceState};
 
 /// `--dry-run`: the slices of one job into its report.
 pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
@@ -24,9 +25,12 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
     let plan = due::due(job, bookmark.as_ref())?;
     let mut count = known.as_ref().map_or(0, |known| known.slices);
     if let Some(known) = known.as_ref().filter(|_| job.doubt.is_none()) {
+        for slice in job.log.ledger().planned(known)? {
+            planned(job, known, &slice, &plan, count + 1)?;
+        }
         for slice in &plan.late {
             count += i64::from(slice.sent_as == LateAs::First);
-            late(job, known, slice, plan.as_of_seq, count)?;
+            came_late(job, known, slice, plan.as_of_seq, count)?;
         }
     }
     if let Some(refused) = plan.refused {
@@ -70,7 +74,9 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
         job.wait_for_clock(&doubt);
         return Ok(());
     }
-    if planned {
+    if matches!(job.result.part, PartOutcome::Failed(_)) {
+        // What can be sent is listed all the same.
+    } else if planned {
         job.result.outcome = Outcome::Planned;
     } else if plan.window.is_none_or(|window| !window.is_empty()) {
         job.result.part = PartOutcome::Idle(Exit::NoData);
@@ -78,8 +84,41 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A slice that an earlier run planned: it could not be rendered then, or a person released it since.
+fn planned(
+    job: &mut JobRun<'_>,
+    known: &Job,
+    slice: &Delivery,
+    plan: &Plan,
+    next_count: i64,
+) -> Result<(), Failure> {
+    // The receiver has a rebuilt slice as the log gives it now, so this is not due any more.
+    if plan.matched.iter().any(|matched| matched.window == slice.window) {
+        return Ok(());
+    }
+    let revisions = job.log.ledger().revisions(known, slice.window)?;
+    let Some(after) = late::after_seq(job, &revisions, slice) else {
+        let report = SliceReport::of(slice, Outcome::Held, None);
+        job.result.slices.push(SliceReport { why: Some(TRIMMED_WITHOUT_DELTA.to_owned()), ..report });
+        return Ok(());
+    };
+    let more = plan.late.iter().find(|late| late.rows.window == slice.window);
+    let mut why = "planned or released before, not rendered yet".to_owned();
+    if let Some(more) = more {
+        why += &format!("; {} more rows came late for it", more.rows.count());
+    }
+    let up_to = more.map_or(slice.as_of_seq, |_| plan.as_of_seq);
+    let seqs = Seqs { after, up_to };
+    revision(
+        job,
+        known,
+        &Revision { window: slice.window, rev: slice.rev, rows: slice.rows, seqs, why },
+        next_count,
+    )
+}
+
 /// Late rows of one slice.
-fn late(
+fn came_late(
     job: &mut JobRun<'_>,
     known: &Job,
     slice: &LateSlice,
@@ -96,7 +135,16 @@ fn late(
         LateAs::Delta { after_seq } => {
             (*after_seq, format!("{late_rows} rows came late; only they are sent"))
         }
-        LateAs::Joined => (0, format!("{late_rows} more rows came late for a slice that is due already")),
+        LateAs::Joined => {
+            // One that is planned is listed with them already.
+            let revisions = job.log.ledger().revisions(known, window)?;
+            for held in revisions.iter().filter(|revision| revision.state == SliceState::Held) {
+                let report = SliceReport::of(held, Outcome::Held, None);
+                let rows = report.rows + late_rows;
+                job.result.slices.push(SliceReport { rows, why: held.reason.clone(), ..report });
+            }
+            return Ok(());
+        }
         LateAs::Held { reason } => {
             job.result.slices.push(SliceReport {
                 rev: slice.rev(),
@@ -109,22 +157,51 @@ fn late(
         }
     };
     let seqs = Seqs { after, up_to: as_of_seq };
+    revision(job, known, &Revision { window, rev: slice.rev(), rows: late_rows, seqs, why }, next_count)
+}
+
+/// A slice of late rows that would be rendered.
+struct Revision {
+    window: Window,
+    rev: u32,
+    /// That came late.
+    rows: u64,
+    seqs: Seqs,
+    why: String,
+}
+
+/// Lists it; one that cannot be rendered holds back only itself.
+fn revision(job: &mut JobRun<'_>, known: &Job, revision: &Revision, next_count: i64) -> Result<(), Failure> {
+    let Revision { window, rev, seqs, .. } = *revision;
+    let planned = SliceReport { rev, why: Some(revision.why.clone()), ..SliceReport::empty(window) };
     let content = due::content(job, known, window, seqs, None)?;
-    let rendered = job.renderer().write(&content.piece(window, seqs), std::io::sink())?;
+    let rendered =
+        match job.renderer().write(&content.piece(window, seqs), std::io::sink()).map_err(Failure::from) {
+            Err(failure) if late::is_of_slice(&failure) => {
+                let failed = SliceReport {
+                    rows: revision.rows,
+                    outcome: Outcome::Failed,
+                    error: Some(failure.message.clone()),
+                    why: Some(format!("{}; it cannot be rendered: {}", revision.why, failure.message)),
+                    ..planned
+                };
+                late::say_failed(job, failed, failure);
+                return Ok(());
+            }
+            rendered => rendered?,
+        };
     let revisions = job.log.ledger().revisions(known, window)?;
     let count = revisions.iter().find_map(|revision| revision.count).unwrap_or(next_count);
     let ext = job.options.extension();
-    let fields = job.fields(&ext, window, slice.rev(), as_of_seq, count);
+    let fields = job.fields(&ext, window, rev, seqs.up_to, count);
     let name = job.options.filename.render(&fields).map_err(|e| Failure::of(Exit::Config, &e))?;
     job.result.slices.push(SliceReport {
         name: Some(name),
-        rev: slice.rev(),
         rows: rendered.rows,
         bytes: Some(rendered.bytes),
         sha256: Some(rendered.sha256),
         outcome: Outcome::Planned,
-        why: Some(why),
-        ..SliceReport::empty(window)
+        ..planned
     });
     Ok(())
 }

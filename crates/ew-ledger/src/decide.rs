@@ -3,8 +3,8 @@
 use crate::find;
 use ew_cli::{Failure, Lock, Report};
 use ew_config::Config;
-use ew_core::{Exit, Span, Timestamp, Window};
-use ew_store::{Delivery, Job, Log, SliceState};
+use ew_core::{Exit, Late, Span, Timestamp, Window};
+use ew_store::{Delivery, Job, Log, SliceState, ToldBy};
 use serde_json::{Value, json};
 
 /// Lets held slices go with the next run, or drops them.
@@ -31,7 +31,16 @@ pub(crate) fn release(
             dropped.push(decided(&slice));
             continue;
         }
-        let after = after_seq(config, log, &known, &slice)?;
+        let revisions = log.ledger().revisions(&known, slice.window)?;
+        if slices.is_empty() && is_in_deltas(config, &revisions) {
+            report.warning(format_args!(
+                "{what} stay held: the receiver has the slice in deltas, and these rows may be in them; \
+                 ew-ledger release {job} {} sends the slice all the same, whole, with --drop REASON nothing is sent",
+                slice.window.start
+            ));
+            continue;
+        }
+        let after = after_seq(config, &known, &slice, &revisions)?;
         log.ledger().release(&slice, after)?;
         report.note(format_args!("{what} go out with the next ew-export {job}"));
         released.push(decided(&slice));
@@ -62,13 +71,29 @@ fn held(config: &Config, log: &mut Log, job: &str, named: &[String]) -> Result<V
     named.iter().map(one).collect()
 }
 
-/// A slice that lost rows can only go out as a delta, where the job can make one.
-fn after_seq(config: &Config, log: &mut Log, known: &Job, slice: &Delivery) -> Result<Option<i64>, Failure> {
-    let revisions = log.ledger().revisions(known, slice.window)?;
-    if !revisions.iter().any(|revision| revision.trimmed) {
+/// Whether a rebuild found files of new rows alone, and no manifests that tell which these are.
+fn is_in_deltas(config: &Config, revisions: &[Delivery]) -> bool {
+    let mut jobs = config.exports.iter();
+    let is_delta = |r: &Delivery| r.unmatched && r.rev > 0 && r.rebuilt == Some(ToldBy::File);
+    revisions.iter().any(|r| is_delta(r) && jobs.any(|job| job.name == r.job && job.late == Late::Delta))
+}
+
+/// A slice that lost rows can only go out as a delta, where the job can make one; and a rebuilt one whose rows are known
+/// goes out as the job sends what is late.
+fn after_seq(
+    config: &Config,
+    known: &Job,
+    slice: &Delivery,
+    revisions: &[Delivery],
+) -> Result<Option<i64>, Failure> {
+    let options = find::options(config, &known.name)?;
+    let placed = || revisions.iter().filter(|r| matches!(r.state, SliceState::Placed | SliceState::Verified));
+    let is_known = placed().any(|r| r.rebuilt.is_some()) && placed().all(|r| !r.unmatched);
+    let is_trimmed = revisions.iter().any(|revision| revision.trimmed);
+    if !(is_trimmed || is_known && options.late == Late::Delta) {
         return Ok(None);
     }
-    if !find::options(config, &known.name)?.can_delta() {
+    if !options.can_delta() {
         let text = format!(
             "the slice from {} to {} lost rows to ew-log trim, and these cannot go out alone",
             slice.window.start, slice.window.end

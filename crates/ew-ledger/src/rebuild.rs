@@ -4,14 +4,16 @@ use crate::recognise::{self, Recognised, Told, Wanted};
 use crate::{find, receiver};
 use ew_cli::{Failure, Lock, Output, Report, clock};
 use ew_config::{Config, ExportOptions};
-use ew_core::{Columns, Exit, Span, Timestamp, Window};
+use ew_core::{Columns, Exit, Late, Span, Timestamp, Window};
 use ew_export::Rendering;
-use ew_store::{FoundThere, Log, Rebuilt, RebuiltFile, Scope, SliceState, Unmatched};
+use ew_store::{FoundThere, Log, Rebuilt, RebuiltFile, Scope, SliceState, ToldBy};
 use ew_transport::{Answer, Checked, How, Look, Receipt, Size};
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
 
 const DIFFERS: &str = "rebuilt: the file at the receiver is not what the log has now";
+const DELTAS: &str =
+    "rebuilt: the receiver has it in deltas without manifests, and which rows these hold is not known";
 const UNSEEN: &str = "rebuilt: it cannot be seen whether the file at the receiver is what the log has now";
 const UNMATCHED: &str = "the log does not give this file: rows that come for it are held until it does";
 const NO_FILE: &str = "rebuilt: the log has these rows, and no file of them is at the receiver";
@@ -206,18 +208,23 @@ impl<'a> Work<'a> {
         };
         let same = (is_same == Some(true)).then_some(&now);
         let file = Some(self.file(newest, &found, same.filter(|_| !is_delta)));
-        let placed = Rebuilt { file, ..self.rebuilt(newest, SliceState::Placed, count) };
-        let (unmatched, rows) = match is_delta {
-            true => (Some(Unmatched::Rows), union),
-            false => (Some(Unmatched::File), told(newest)),
+        let (told_by, rows) = match is_delta {
+            true => (ToldBy::Rows, union),
+            false => (ToldBy::File, told(newest)),
         };
-        let unmatched = Rebuilt { unmatched, rows: rows.unwrap_or(0), ..placed.clone() };
+        let placed = self.rebuilt(newest, SliceState::Placed, count);
+        let placed = Rebuilt { file, told_by: Some(told_by), ..placed };
+        let unmatched = Rebuilt { unmatched: true, rows: rows.unwrap_or(0), ..placed.clone() };
         let placed = match (same, now.is_empty) {
             (Some(now), _) => Rebuilt { columns: now.columns.clone(), rows: now.rows, ..placed },
             // The receiver has rows that the log has not: it must never get less in their place.
             (None, true) => Rebuilt { trimmed: true, ..unmatched },
             (None, false) => {
-                let reason = if is_same.is_none() { UNSEEN } else { DIFFERS };
+                let reason = match is_same {
+                    _ if self.options.late == Late::Delta && newest.rev > 0 && !is_delta => DELTAS,
+                    None => UNSEEN,
+                    Some(_) => DIFFERS,
+                };
                 let next = Recognised { rev: newest.rev + 1, ..newest.clone() };
                 let held = self.rebuilt(&next, SliceState::Held, count);
                 slices.push(Rebuilt { reason: Some(reason.to_owned()), rows: now.rows, ..held });
@@ -242,7 +249,8 @@ impl<'a> Work<'a> {
             as_of_seq: self.as_of_seq,
             reason: None,
             trimmed: false,
-            unmatched: None,
+            told_by: None,
+            unmatched: false,
             columns: None,
             count: Some(count),
             rows: 0,
@@ -325,7 +333,8 @@ impl<'a> Work<'a> {
                 as_of_seq,
                 reason: None,
                 trimmed: false,
-                unmatched: None,
+                told_by: None,
+                unmatched: false,
                 columns: None,
                 count: None,
                 rows,
@@ -363,7 +372,7 @@ fn slice_json(slice: &Rebuilt) -> serde_json::Value {
         "bytes": file.and_then(|file| file.bytes),
         "sha256": file.and_then(|file| file.sha256.as_ref()),
         "state": slice.state.as_str(),
-        "unmatched": slice.unmatched.is_some(),
+        "unmatched": slice.unmatched,
         "error": slice.reason,
     })
 }
@@ -390,8 +399,8 @@ fn table(
             or_dash(file.and_then(|file| file.bytes).map(|bytes| bytes.to_string())),
             or_dash(file.and_then(|file| file.sha256.as_ref()).map(|hash| hash.chars().take(12).collect())),
             match slice.unmatched {
-                Some(_) => UNMATCHED.to_owned(),
-                None => slice.reason.clone().unwrap_or_default(),
+                true => UNMATCHED.to_owned(),
+                false => slice.reason.clone().unwrap_or_default(),
             },
         ]);
     }

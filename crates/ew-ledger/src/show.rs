@@ -49,7 +49,8 @@ fn record(slice: &Delivery) -> Value {
     });
     let mut all = list::delivery_json(slice);
     let more = json!({
-        "as_of_seq": slice.as_of_seq, "after_seq": slice.after_seq, "trimmed": slice.trimmed, "unmatched": slice.unmatched.is_some(),
+        "as_of_seq": slice.as_of_seq, "after_seq": slice.after_seq, "trimmed": slice.trimmed, "unmatched": slice.unmatched,
+        "rebuilt": slice.rebuilt.is_some(),
         "columns": columns, "format": slice.format, "zone_data": slice.zone_data, "count": slice.count, "spool": slice.spool,
         "kept": slice.kept, "reached": slice.reached, "receipt": receipt,
         "proof": slice.verified.map(|(proof, _)| proof.as_str()),

@@ -9,7 +9,7 @@ use serde_json::json;
 /// A file and what it says of the reading.
 struct Carried {
     slice: Delivery,
-    /// None: the row is trimmed, so that only the window tells.
+    /// None: the row is trimmed, or came back after the slice was rebuilt, so that only the window tells.
     version: Option<Version>,
 }
 
@@ -30,7 +30,8 @@ pub(crate) fn why(
         }
         let after = slice.after_seq.unwrap_or(0);
         let version = versions.iter().rfind(|v| after < v.seq && v.seq <= slice.as_of_seq).copied();
-        if version.is_some() || (slice.trimmed && versions.is_empty()) {
+        let may_have = if versions.is_empty() { slice.trimmed } else { slice.rebuilt.is_some() };
+        if version.is_some() || may_have {
             carried.push(Carried { slice, version });
         }
     }
@@ -60,9 +61,11 @@ pub(crate) fn why(
             slice.job,
             or_dash(slice.name),
             slice.rev.to_string(),
-            version.map_or("trimmed".to_owned(), |v| {
-                v.value.map_or("null".to_owned(), |value| value.to_string())
-            }),
+            match version {
+                Some(version) => version.value.map_or("null".to_owned(), |value| value.to_string()),
+                None if slice.rebuilt.is_some() => "unknown".to_owned(),
+                None => "trimmed".to_owned(),
+            },
             slice.state.as_str().to_owned(),
             or_dash(slice.delivered_at.map(|at| at.to_string())),
             or_dash(slice.sha256),

@@ -44,7 +44,9 @@ pub(crate) struct Stretch {
     /// The newest revision has no file yet; the seq up to which those before it were planned.
     waiting: Option<i64>,
     trimmed: bool,
-    /// It was rebuilt, and the log does not give what is placed.
+    /// What is placed was rebuilt.
+    rebuilt: bool,
+    /// And the log does not give it.
     unmatched: bool,
     /// What is placed: the newest whole revision, and the deltas after it.
     pub(crate) sent: Vec<Sent>,
@@ -61,6 +63,7 @@ impl Stretch {
             skipped: -1,
             waiting: None,
             trimmed: false,
+            rebuilt: false,
             unmatched: false,
             sent: Vec::new(),
         }
@@ -83,6 +86,7 @@ impl Stretch {
             let seqs = Seqs { after: revision.after_seq.unwrap_or(0), up_to: seq };
             let (intervals, columns) = (revision.intervals, revision.columns);
             self.sent.push(Sent { seqs, rows: revision.rows, intervals, columns });
+            self.rebuilt |= revision.rebuilt;
             self.unmatched |= revision.unmatched;
         }
         self.waiting = matches!(revision.state, S::Planned | S::Held).then_some(before);
@@ -102,6 +106,7 @@ impl Stretch {
             as_of_seq,
             trimmed: self.trimmed,
             skipped: self.skipped >= as_of_seq.max(0),
+            rebuilt: self.rebuilt,
             unmatched: self.unmatched,
             waiting: self.waiting.is_some(),
         }
@@ -159,6 +164,7 @@ struct Revision {
     rows: u64,
     after_seq: Option<i64>,
     trimmed: bool,
+    rebuilt: bool,
     unmatched: bool,
     intervals: Option<u64>,
     columns: Option<u64>,
@@ -186,8 +192,8 @@ impl Coverage {
         let mut select = snapshot
             .tx
             .prepare_cached(
-                "select start_time, end_time, rev, as_of_seq, state, rows, after_seq, trimmed, unmatched is not null,
-                     intervals, json_array_length(columns) from slice
+                "select start_time, end_time, rev, as_of_seq, state, rows, after_seq, trimmed, rebuilt is not null,
+                     unmatched, intervals, json_array_length(columns) from slice
                  where job = ?1 and state <> 'empty' and end_time > ?2 and start_time < ?3
                  order by start_time, end_time, rev",
             )
@@ -206,9 +212,10 @@ impl Coverage {
                 rows: row.get(5).map_err(&sql)?,
                 after_seq: row.get(6).map_err(&sql)?,
                 trimmed: row.get(7).map_err(&sql)?,
-                unmatched: row.get(8).map_err(&sql)?,
-                intervals: row.get(9).map_err(&sql)?,
-                columns: row.get(10).map_err(&sql)?,
+                rebuilt: row.get(8).map_err(&sql)?,
+                unmatched: row.get(9).map_err(&sql)?,
+                intervals: row.get(10).map_err(&sql)?,
+                columns: row.get(11).map_err(&sql)?,
             };
             if stretches.last().is_none_or(|last| last.window != window) {
                 if stretches.last().is_some_and(|last| window.start < last.window.end) {

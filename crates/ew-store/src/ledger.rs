@@ -3,7 +3,7 @@
 use crate::Snapshot;
 use crate::error::StoreError;
 use crate::read::sql_error;
-use crate::rebuild::Unmatched;
+use crate::rebuild::ToldBy;
 use crate::state::SliceState;
 use crate::verify::Proof;
 use ew_core::{Columns, Point, Timestamp, Window};
@@ -75,8 +75,10 @@ pub struct Delivery {
     pub after_seq: Option<i64>,
     /// Rows of it are gone from the log, so it can never be rendered again.
     pub trimmed: bool,
-    /// It was rebuilt and the log does not give its file: rows that come for it are held until it does.
-    pub unmatched: Option<Unmatched>,
+    /// It was rebuilt: rows that come for it are held unless the log gives its file with them, which this tells.
+    pub rebuilt: Option<ToldBy>,
+    /// It was rebuilt and the log does not give its file.
+    pub unmatched: bool,
     /// The delivered file, compressed, below the folder of kept files.
     pub kept: Option<String>,
     /// The formatter and its version.
@@ -91,7 +93,8 @@ pub struct Delivery {
 
 const COLUMNS: &str = "s.id, j.name, s.start_time, s.end_time, s.rev, s.as_of_seq, s.state, s.reason, s.columns, \
      s.count, s.name, s.rows, s.bytes, s.sha256, s.spool, s.destination, s.attempts, s.delivered_at, s.reached, \
-     s.after_seq, s.trimmed, s.kept, s.format, s.receipt, s.zone_data, s.proof, s.verified_at, s.unmatched";
+     s.after_seq, s.trimmed, s.kept, s.format, s.receipt, s.zone_data, s.proof, s.verified_at, s.rebuilt, \
+     s.unmatched";
 
 /// Jobs, slices and receipts.
 #[derive(Debug)]
@@ -276,7 +279,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     let delivered_at: Option<i64> = row.get(17)?;
     let reached: Option<String> = row.get(18)?;
     let proof: Option<String> = row.get(25)?;
-    let unmatched: Option<String> = row.get(27)?;
+    let rebuilt: Option<String> = row.get(27)?;
     let verified_at = row.get::<_, Option<i64>>(26)?.map(Timestamp::from_micros);
     Ok(Delivery {
         id: row.get(0)?,
@@ -308,7 +311,8 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         format: row.get(22)?,
         receipt: row.get(23)?,
         zone_data: row.get(24)?,
-        unmatched: unmatched.map(|text| text.parse()).transpose().map_err(|e| bad(27, e))?,
+        rebuilt: rebuilt.map(|text| text.parse()).transpose().map_err(|e| bad(27, e))?,
+        unmatched: row.get(28)?,
         verified: proof.map(|proof| proof.parse()).transpose().map_err(|e| bad(25, e))?.zip(verified_at),
     })
 }

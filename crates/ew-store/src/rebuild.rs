@@ -24,8 +24,10 @@ pub struct Rebuilt {
     pub reason: Option<String>,
     /// The log does not have its rows, so it can never be rendered again.
     pub trimmed: bool,
+    /// Of the placed one: what tells that the log gives its file.
+    pub told_by: Option<ToldBy>,
     /// The log does not give its file.
-    pub unmatched: Option<Unmatched>,
+    pub unmatched: bool,
     /// The columns of a wide layout.
     pub columns: Option<Columns>,
     /// Its number within the job.
@@ -72,34 +74,34 @@ pub struct FoundThere<'a> {
     pub at: Timestamp,
 }
 
-/// What tells that the log gives the file of a rebuilt slice after all.
+/// What tells that the log gives the file of a rebuilt slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unmatched {
+pub enum ToldBy {
     /// The hash of the file, or its size where that is all that is known.
     File,
     /// The number of its rows: the file holds only some of them, and earlier files the others.
     Rows,
 }
 
-impl Unmatched {
+impl ToldBy {
     fn as_str(self) -> &'static str {
         match self {
-            Unmatched::File => "file",
-            Unmatched::Rows => "rows",
+            ToldBy::File => "file",
+            ToldBy::Rows => "rows",
         }
     }
 }
 
-impl FromStr for Unmatched {
+impl FromStr for ToldBy {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Unmatched, String> {
-        let known = [Unmatched::File, Unmatched::Rows].into_iter().find(|known| known.as_str() == text);
+    fn from_str(text: &str) -> Result<ToldBy, String> {
+        let known = [ToldBy::File, ToldBy::Rows].into_iter().find(|known| known.as_str() == text);
         known.ok_or_else(|| format!("what tells the file of a slice: {text:?}"))
     }
 }
 
-/// A rebuilt slice whose rows came back: the log gives the file that the receiver has.
+/// A rebuilt slice for which rows came: the log gives the file that the receiver has.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matched {
     /// The slice.
@@ -120,9 +122,9 @@ impl Matched {
         let (start, end) = (self.window.start.micros(), self.window.end.micros());
         let columns = self.columns.as_ref().map(|columns| columns_json(columns));
         tx.execute(
-            "update slice set unmatched = null, trimmed = 0, as_of_seq = ?4, rows = ?5, columns = ?6, format = ?7,
+            "update slice set unmatched = 0, trimmed = 0, as_of_seq = ?4, rows = ?5, columns = ?6, format = ?7,
                  zone_data = ?8
-             where job = ?1 and start_time = ?2 and end_time = ?3 and unmatched is not null
+             where job = ?1 and start_time = ?2 and end_time = ?3 and rebuilt is not null
                  and state in ('placed', 'verified')",
             params![job.id, start, end, as_of_seq, self.rows, columns, self.format, self.zone_data],
         )?;
@@ -148,8 +150,9 @@ impl Ledger<'_> {
             let (start, end) = (slice.window.start.micros(), slice.window.end.micros());
             let columns = slice.columns.as_ref().map(|columns| columns_json(columns));
             tx.prepare_cached(
-                "insert into slice (job, start_time, end_time, rev, as_of_seq, state, reason, trimmed, columns, count, rows, unmatched)
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                "insert into slice (job, start_time, end_time, rev, as_of_seq, state, reason, trimmed, columns, count, rows, rebuilt,
+                     unmatched)
+                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )
             .and_then(|mut insert| {
                 insert.execute(params![
@@ -164,7 +167,8 @@ impl Ledger<'_> {
                     columns,
                     slice.count,
                     slice.rows,
-                    slice.unmatched.map(Unmatched::as_str)
+                    slice.told_by.map(ToldBy::as_str),
+                    slice.unmatched
                 ])
             })
             .map_err(&sql)?;

@@ -81,7 +81,7 @@ impl Ledger<'_> {
         self.conn
             .query_row(
                 "select reason from slice where job = (select id from job where name = ?1)
-                     and (state in ('failed', 'held') or state in ('placed', 'superseded') and reason is not null)
+                     and (state in ('failed', 'held') or state in ('planned', 'placed', 'superseded') and reason is not null)
                  order by start_time desc, rev desc limit 1",
                 [job],
                 |row| row.get(0),

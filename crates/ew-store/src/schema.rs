@@ -159,11 +159,12 @@ create table run (                          -- the last run of each job, also on
 ) strict;
 ";
 
-/// A rebuilt slice may have a file that the log does not give, until its rows come back. And how many intervals a file
+/// A rebuilt slice is known by its file, and may have one that the log does not give until its rows come back. And how many intervals a file
 /// has tells how many rows the log's points make in it. What a poll finds out of a device need not be asked again. What
 /// was found on buses, and what their groups are called.
 const STEP_3: &str = "
-alter table slice add column unmatched text;        -- the log does not give its file; what tells that it does: 'file', 'rows'
+alter table slice add column rebuilt text;          -- its file was found at the receiver; what tells that the log gives it: 'file', 'rows'
+alter table slice add column unmatched integer not null default 0;  -- 1: and the log does not
 alter table slice add column intervals integer;     -- how many its rows are of; 0: they are the log's own; null: not kept then
 create table device (
     point text primary key,                 -- of the switch

@@ -165,9 +165,8 @@ impl<'a> Session<'a> {
         match reply.fault() {
             None => Ok(()),
             Some(row) => {
-                let row = Row { code: row.code, text: self.without_secret(&row.text) };
                 let doing = format!("LOGIN {user}");
-                Err(Failed::for_good(words::refused(&self.endpoint, &doing, &row, None)))
+                Err(Failed::for_good(words::refused(&self.endpoint, &doing, row, None)))
             }
         }
     }
@@ -279,10 +278,18 @@ impl<'a> Session<'a> {
             };
             match assembler.take(&line) {
                 Ok(None) => {}
-                Ok(Some(reply)) => return Ok(reply),
+                Ok(Some(reply)) => return Ok(self.presentable(reply)),
                 Err(_) => return Err(Failed::for_good(self.breach(&shown, "its reply does not end"))),
             }
         }
+    }
+
+    /// The words of faults become messages, and a server may repeat the log-in in them.
+    fn presentable(&self, mut reply: Reply) -> Reply {
+        for row in reply.rows.iter_mut().chain([&mut reply.last]).filter(|row| row.is_fault()) {
+            row.text = self.without_secret(&row.text);
+        }
+        reply
     }
 
     fn say(&mut self, line: &str, until: Instant) -> Result<(), Broken> {
@@ -320,7 +327,7 @@ impl<'a> Session<'a> {
 
     fn without_secret(&self, text: &str) -> String {
         match &self.password {
-            Some(password) => text.replace(password.expose(), "***"),
+            Some(password) => password.hide_in(text),
             None => text.to_owned(),
         }
     }
@@ -332,7 +339,8 @@ impl<'a> Session<'a> {
     /// A connection that ended may come back; a server that is silent has been waited for.
     fn broken(&self, doing: &str, broken: Broken) -> Failed {
         let unreachable = |cause: String, hint: Option<&str>| {
-            let said = self.link.as_ref().map(Link::stderr).filter(|said| !said.is_empty());
+            let said = self.link.as_ref().map(|link| self.without_secret(&link.stderr()));
+            let said = said.filter(|said| !said.is_empty());
             BusError::Unreachable {
                 endpoint: self.endpoint.clone(),
                 doing: doing.to_owned(),

@@ -4,7 +4,7 @@ use super::command::{At, ByCommand};
 use super::share::{collected, count, summed};
 use super::ssh::{BySsh, Entry, net_error};
 use super::{Collected, CommandOptions, Native, Question};
-use crate::reading::{Failure, SwitchReading, Total};
+use crate::reading::{Failure, SwitchReading, Total, some_of};
 use crate::{Domain, EnergyError, NativeOptions, Switch};
 use ew_core::{Exit, Quality, Secret, SecretSource};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -106,6 +106,21 @@ impl<'a> Door<'a> {
         Ok(Door { peer, kind: Kind::Ssh(Box::new(Entry { access, enable_password })) })
     }
 
+    /// A far side's words without its secrets.
+    fn hidden(&self, text: &str) -> String {
+        match &self.kind {
+            Kind::Command { shared_secret: Some(secret), .. } => secret.hide_in(text),
+            Kind::Command { shared_secret: None, .. } => text.to_owned(),
+            Kind::Ssh(entry) => entry.hidden(text),
+        }
+    }
+
+    /// An answer without a row that counts, and why there is none.
+    fn no_rows(&self, left_out: &[(Option<String>, String)]) -> EnergyError {
+        let reasons = left_out.iter().map(|(_, why)| why.as_str());
+        EnergyError::NoRows { peer: self.peer.clone(), left_out: some_of(reasons) }
+    }
+
     /// One attempt.
     fn ask(
         &self,
@@ -130,7 +145,7 @@ impl<'a> Door<'a> {
         };
         let found = match adapter.collect(question) {
             // Whoever is asked is a member itself: without any row nobody answered.
-            Ok(Some(found)) if found.rows.is_empty() => Err(EnergyError::NoRows { peer: self.peer.clone() }),
+            Ok(Some(found)) if found.rows.is_empty() => Err(self.no_rows(&found.left_out)),
             Ok(Some(found)) => Ok(Found::Rows(found)),
             Ok(None) => adapter.sum(question).map(Found::Sum),
             Err(e) => Err(e),
@@ -196,8 +211,10 @@ fn ask_domain(job: &Job<'_>) -> Answer {
             }
             Ok(Found::Rows(mut found)) => {
                 let above = found.take_above(job.importance);
-                let mut answer = collected(domain, place, found);
-                answer.warnings.extend(above.iter().map(|row| format!("{}: {row}", domain.name)));
+                let hidden =
+                    |host: &str| job.doors[place].as_ref().map_or(String::new(), |door| door.hidden(host));
+                let mut answer = collected(domain, place, found, &hidden);
+                answer.warnings.extend(above.iter().map(|row| format!("{}: {}", domain.name, hidden(row))));
                 answer
             }
             Ok(Found::Sum(watts)) => summed(domain, watts),

@@ -107,7 +107,7 @@ impl<'a> ByCommand<'a> {
             }
             Err(NoLine::Bad(why)) => return Err(self.broken(op, &why)),
         };
-        let shown = || line.trim_end().chars().take(SHOWN_CHARS_MAX).collect::<String>();
+        let shown = || self.hidden(line.trim_end()).chars().take(SHOWN_CHARS_MAX).collect::<String>();
         let reply: Reply = serde_json::from_str(&line)
             .map_err(|_| self.broken(op, &format!("its answer is no reply: {:?}", shown())))?;
         if reply.id != self.asked {
@@ -117,13 +117,8 @@ impl<'a> ByCommand<'a> {
             (true, _) => Ok(Some(reply)),
             (false, Some("unsupported")) => Ok(None),
             (false, kind) => {
-                let said: String = reply
-                    .error
-                    .as_deref()
-                    .unwrap_or("no reason given")
-                    .chars()
-                    .filter(|c| !c.is_control())
-                    .collect();
+                let said = self.hidden(reply.error.as_deref().unwrap_or("no reason given"));
+                let said: String = said.chars().filter(|c| !c.is_control()).collect();
                 Err(EnergyError::Adapter {
                     peer: self.at.peer.to_owned(),
                     by: "command",
@@ -137,6 +132,11 @@ impl<'a> ByCommand<'a> {
                 })
             }
         }
+    }
+
+    /// The child's words as they may be shown: it knows the secret, and may repeat it.
+    fn hidden(&self, text: &str) -> String {
+        self.at.shared_secret.map_or_else(|| text.to_owned(), |secret| secret.hide_in(text))
     }
 
     fn silent(&self, op: &str) -> EnergyError {
@@ -178,8 +178,9 @@ impl Native for ByCommand<'_> {
         let mut found = Collected::default();
         for (value, number) in rows.into_iter().zip(1..) {
             match row(&value) {
-                Ok(row) => found.rows.push(row),
+                Ok(row) => found.rows.push(Row { name: self.hidden(&row.name), ..row }),
                 Err(why) => {
+                    let why = self.hidden(&why);
                     let host = value.get("host").and_then(|host| host.as_str()).map(str::to_owned);
                     found.left_out.push((host, format!("row {number} of the answer is left out: {why}")));
                 }
@@ -191,7 +192,7 @@ impl Native for ByCommand<'_> {
     fn notes(&mut self) -> Vec<String> {
         // What it writes while it ends is worth seeing too.
         self.child.end();
-        let text = self.child.stderr();
+        let text = self.hidden(&self.child.stderr());
         let lines = text.lines().filter(|line| !line.trim().is_empty());
         lines
             .map(|line| format!("the adapter's child: {}", line.replace(|c: char| c.is_control(), " ")))

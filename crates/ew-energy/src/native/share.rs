@@ -2,7 +2,7 @@
 
 use super::ask::Answer;
 use super::{Collected, Row};
-use crate::reading::{Failure, SwitchReading, Total};
+use crate::reading::{Failure, SwitchReading, Total, some_of};
 use crate::{Domain, EntityReading, Sum, Switch};
 use ew_core::{Exit, Quality, point_part};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -18,8 +18,13 @@ const HOSTS_SHOWN_MAX: usize = 10;
 
 /// The answer of a domain that was collected from the switch at `asked`. The total is that of all rows, once; a row is
 /// that of the first switch whose address or name is its host. A row of a host that is none of the switches counts in
-/// the total: it is a member of the domain.
-pub(super) fn collected(domain: &Domain, asked: usize, found: Collected) -> Answer {
+/// the total: it is a member of the domain, and shown as `hidden` makes it.
+pub(super) fn collected(
+    domain: &Domain,
+    asked: usize,
+    found: Collected,
+    hidden: &dyn Fn(&str) -> String,
+) -> Answer {
     let owners = Owners::of(domain, &found);
     let mut readings: Vec<SwitchReading> = domain.switches.iter().map(SwitchReading::of).collect();
     let mut shares: Vec<(Sum, u32)> = vec![(Sum::new(), 0); readings.len()];
@@ -46,10 +51,10 @@ pub(super) fn collected(domain: &Domain, asked: usize, found: Collected) -> Answ
         }
     }
     let by = &domain.switches[asked].name;
-    let shown = foreign.iter().take(HOSTS_SHOWN_MAX).copied().collect::<Vec<_>>().join(" ");
+    let shown = foreign.iter().take(HOSTS_SHOWN_MAX).map(|host| hidden(host)).collect::<Vec<_>>().join(" ");
     for ((reading, (share, rows)), switch) in readings.iter_mut().zip(&shares).zip(&domain.switches) {
         if *rows == 0 {
-            reading.failure = Some(no_rows(switch, by, &shown));
+            reading.failure = Some(no_rows(switch, by, &shown, &reading.skipped));
             continue;
         }
         reading.value = Some(share.value());
@@ -103,7 +108,13 @@ fn entity(row: &Row, number: u32) -> EntityReading {
     }
 }
 
-fn no_rows(switch: &Switch, by: &str, foreign: &str) -> Failure {
+fn no_rows(switch: &Switch, by: &str, foreign: &str, left_out: &[String]) -> Failure {
+    if !left_out.is_empty() {
+        let left_out = some_of(left_out.iter().map(String::as_str));
+        let reason = format!("the answer of {by} has no row of {} that counts: {left_out}", switch.address);
+        let hint = "a row needs its power in watts, 0 or more".to_owned();
+        return Failure { reason, hint, exit: Exit::Protocol };
+    }
     let hint = match foreign {
         "" => {
             "is it up, in this EnergyWise domain, and of no greater importance than was asked for?".to_owned()
@@ -122,7 +133,9 @@ struct Owners {
 
 impl Owners {
     fn of(domain: &Domain, found: &Collected) -> Owners {
-        let hosts: HashSet<String> = found.rows.iter().map(|row| row.host.to_lowercase()).collect();
+        let rows = found.rows.iter().map(|row| row.host.as_str());
+        let left_out = found.left_out.iter().filter_map(|(host, _)| host.as_deref());
+        let hosts: HashSet<String> = rows.chain(left_out).map(str::to_lowercase).collect();
         let by_address = hosts.iter().any(|host| host.parse::<IpAddr>().is_ok());
         let until = Instant::now() + LOOK_UP;
         let mut owners = Owners { texts: HashMap::new(), addresses: HashMap::new() };

@@ -28,8 +28,20 @@ pub(super) struct Entry {
     pub(super) enable_password: Option<Secret>,
 }
 
+impl Entry {
+    /// The switch's words as they may be shown: an echo may hold what was typed.
+    pub(super) fn hidden(&self, text: &str) -> String {
+        let mut secrets: Vec<&Secret> =
+            self.access.secret().into_iter().chain(&self.enable_password).collect();
+        // One may be the beginning of the other.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
+        secrets.iter().fold(text.to_owned(), |text, secret| secret.hide_in(&text))
+    }
+}
+
 /// A shell on a switch, at its prompt.
 pub(super) struct BySsh<'a> {
+    entry: &'a Entry,
     peer: &'a str,
     timeout: Duration,
     deadline: Instant,
@@ -53,7 +65,7 @@ enum Until<'a> {
 
 impl<'a> BySsh<'a> {
     /// Logs in and comes to a prompt at which the query can be given.
-    pub(super) fn open(entry: &Entry, peer: &'a str, timeout: Duration) -> Result<BySsh<'a>, EnergyError> {
+    pub(super) fn open(entry: &'a Entry, peer: &'a str, timeout: Duration) -> Result<BySsh<'a>, EnergyError> {
         let deadline = Instant::now() + timeout;
         let net = |e: NetError| net_error(peer, e);
         let connection = entry.access.connect().map_err(net)?;
@@ -64,8 +76,16 @@ impl<'a> BySsh<'a> {
             Ok(channel)
         };
         let channel = open().map_err(|e| net(connection.failure("start a shell", &e)))?;
-        let mut shell =
-            BySsh { peer, timeout, deadline, channel, connection, name: String::new(), notes: Vec::new() };
+        let mut shell = BySsh {
+            entry,
+            peer,
+            timeout,
+            deadline,
+            channel,
+            connection,
+            name: String::new(),
+            notes: Vec::new(),
+        };
         let greeting = shell.read("its first prompt", &Until::FirstPrompt)?;
         let (name, mut mode) = last_prompt(&greeting).unwrap_or_default();
         shell.name = name;
@@ -73,7 +93,8 @@ impl<'a> BySsh<'a> {
             mode = shell.enable(password)?;
         }
         if mode == '>' {
-            shell.notes.push(format!("{peer} is at the prompt {}>, without enable", shell.name));
+            let name = entry.hidden(&shell.name);
+            shell.notes.push(format!("{peer} is at the prompt {name}>, without enable"));
         }
         // Where the command is refused the pager is answered instead.
         shell.command("terminal length 0")?;
@@ -91,8 +112,9 @@ impl<'a> BySsh<'a> {
         match last_prompt(&text) {
             Some((_, '#')) => Ok('#'),
             _ => {
+                let lines = table::on_screen(&text);
                 let said =
-                    table::error(&table::on_screen(&text)).map_or_else(String::new, |e| format!(": {e}"));
+                    table::error(&lines).map_or_else(String::new, |e| format!(": {}", self.entry.hidden(e)));
                 Err(EnergyError::Adapter {
                     peer: self.peer.to_owned(),
                     by: "ssh",
@@ -128,12 +150,13 @@ impl<'a> BySsh<'a> {
             return Err(EnergyError::Adapter {
                 peer: self.peer.to_owned(),
                 by: "ssh",
-                cause: format!("{command}: {error}"),
+                cause: format!("{command}: {}", self.entry.hidden(error)),
                 hint: "give the command on the switch by hand; it may need enable_password, or EnergyWise is off".into(),
                 exit: Exit::Protocol,
             });
         }
-        self.notes.extend(table::closing(&lines).map(|line| format!("{} says {line}", self.peer)));
+        let closing = table::closing(&lines).map(|line| self.entry.hidden(line));
+        self.notes.extend(closing.map(|line| format!("{} says {line}", self.peer)));
         Ok(Some(lines))
     }
 
@@ -246,7 +269,8 @@ impl Native for BySsh<'_> {
 
     fn collect(&mut self, question: &Question<'_>) -> Result<Option<Collected>, EnergyError> {
         let Some(lines) = self.query("collect", question)? else { return Ok(None) };
-        table::collected(&lines).map(Some).map_err(|why| self.unreadable("collect", &why))
+        let found = table::collected(&lines, &|text| self.entry.hidden(text));
+        found.map(Some).map_err(|why| self.unreadable("collect", &why))
     }
 
     fn notes(&mut self) -> Vec<String> {

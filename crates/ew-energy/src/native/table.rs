@@ -48,8 +48,8 @@ pub(super) fn closing(lines: &[String]) -> Option<&str> {
     lines.iter().map(|line| line.trim()).find(|line| line.starts_with(CLOSING))
 }
 
-/// The rows of `collect usage`.
-pub(super) fn collected(lines: &[String]) -> Result<Collected, String> {
+/// The rows of `collect usage`; their words are shown as `hidden` makes them.
+pub(super) fn collected(lines: &[String], hidden: &dyn Fn(&str) -> String) -> Result<Collected, String> {
     let body = before_closing(lines)?;
     let header = body
         .iter()
@@ -64,10 +64,11 @@ pub(super) fn collected(lines: &[String]) -> Result<Collected, String> {
             continue;
         }
         match row(line, &after) {
-            Ok(row) => found.rows.push(row),
+            Ok(row) => found.rows.push(Row { name: hidden(&row.name), ..row }),
             Err(why) => {
+                let why = hidden(&why);
                 let host = line.split_whitespace().next().map(str::to_owned);
-                let shown: String = line.chars().take(SHOWN_CHARS_MAX).collect();
+                let shown: String = hidden(line).chars().take(SHOWN_CHARS_MAX).collect();
                 found.left_out.push((host, format!("the row {shown:?} is left out: {why}")));
             }
         }
@@ -152,6 +153,10 @@ mod tests {
 
     fn lines(text: &str) -> Vec<String> {
         on_screen(text)
+    }
+
+    fn collected(lines: &[String]) -> Result<Collected, String> {
+        super::collected(lines, &str::to_owned)
     }
 
     const TABLE: &str = "EnergyWise query, timeout is 6 seconds:\r\n!!!!\r\n\r\n\

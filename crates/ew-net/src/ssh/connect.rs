@@ -106,6 +106,15 @@ const FAMILIES: [Family; 5] = [
 ];
 
 impl Access {
+    /// What is never to be shown of it, whatever the far side says.
+    pub fn secret(&self) -> Option<&Secret> {
+        match &self.credential {
+            Credential::Key { password, .. } => password.as_ref(),
+            Credential::Password(password) => Some(password),
+            Credential::Agent => None,
+        }
+    }
+
     /// Connects, holds the host's key against what is trusted, and only then logs in.
     pub fn connect(&self) -> Result<Connection, NetError> {
         let connection = self.meet()?;
