@@ -349,6 +349,23 @@ fn gone(site: &Site, file: &str, count: usize) {
     }
 }
 
+/// Its answers would be taken for those to the next questions.
+#[test]
+fn a_child_that_speaks_unasked_is_not_believed() {
+    let scan = "unit:1,network:00,apps:56\\nunit:1,network:00,groups:1,2\\nready>\\n";
+    let twice = "level:3\\nready>\\nlevel:4\\nready>\\n";
+    let child = format!(
+        "echo 'ready>'; while read -r asked; do case $asked in D) printf '{scan}';; *) printf '{twice}';; esac; done"
+    );
+    let site = site("", &child);
+    let levels = polled(&site, 1);
+    assert_eq!(values(&levels), [("56.1", Some(3)), ("56.2", None)]);
+    assert!(
+        levels[1].2.as_deref().unwrap().contains("it said \"level:4\" unasked, after its prompt"),
+        "{levels:?}"
+    );
+}
+
 #[test]
 fn a_child_that_ignores_its_end_and_sigterm_is_killed() {
     let site = site(

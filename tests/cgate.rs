@@ -398,6 +398,17 @@ fn a_level_that_cannot_be_had_is_null_with_its_reason() {
     assert_eq!(found.complete, Some(true));
 }
 
+/// C-Gate says 0 of a group that it has not heard from.
+#[test]
+fn one_level_that_cannot_be_had_is_an_error() {
+    let server = server("--fault lost-group=2");
+    let run = Run::new(&server.toml("", HOME));
+    assert_eq!(run.with(|bus| bus.get(&group("254", 56, 3))), Ok(128));
+    let (error, text, _) = error(run.with(|bus| bus.get(&group("254", 56, 2))));
+    assert_eq!(error.exit(), Exit::Protocol);
+    assert!(text.ends_with("//HOME/254/56/2: its state is error, and level 0 with it"), "{text}");
+}
+
 #[test]
 fn older_servers_have_poorer_trees() {
     let whole = discovered("");

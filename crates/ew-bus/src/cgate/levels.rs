@@ -89,9 +89,13 @@ mod tests {
             254,
             56,
         );
-        assert_eq!(told.groups, [(1, Told::Level(255)), (2, Told::Fault(fault)), (3, Told::Level(0))]);
+        let no_level = Row { code: 300, text: "//HOME/254/56/4: level=on".into() };
+        assert_eq!(
+            told.groups,
+            [(1, Told::Level(255)), (2, Told::Fault(fault)), (3, Told::Level(0)), (4, Told::Fault(no_level))]
+        );
         let odd: Vec<&str> = told.odd.iter().map(|row| row.text.as_str()).collect();
-        assert_eq!(odd, ["//HOME/254/56/4: level=on", "//HOME/253/56/5: level=1"]);
+        assert_eq!(odd, ["//HOME/253/56/5: level=1"]);
         assert_eq!(told.fault, None);
     }
 

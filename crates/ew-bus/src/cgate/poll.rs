@@ -344,3 +344,18 @@ fn states_in(reply: &Reply, network: u8, application: u8) -> BTreeMap<u8, String
     })
     .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zero_counts_only_where_the_group_s_state_is_told() {
+        let told = States::Told([(1, "ok".to_owned()), (2, "Error".to_owned())].into());
+        assert_eq!((told.doubt(1)(0), told.doubt(3)(0)), (None, None));
+        assert_eq!(told.doubt(2)(0).as_deref(), Some("its state is error, and level 0 with it"));
+        let untold = States::Untold("500 Internal error".into());
+        assert_eq!(untold.doubt(1)(7), None);
+        assert!(untold.doubt(1)(0).unwrap().ends_with("its state is not told: 500 Internal error"));
+    }
+}

@@ -19,6 +19,8 @@ const REPLY_LINES_MAX: usize = 100_000;
 const REPLY_BYTES_MAX: usize = 64 << 20;
 /// So often it is looked whether a silent child still runs: its stdout may be open in the hands of another process.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long nothing may follow a prompt before the next question.
+const SETTLE: Duration = Duration::from_millis(2);
 const PROMPT: &str = "ready>";
 /// So much of what a child said is quoted in a message, characters.
 const QUOTED_MAX: usize = 120;
@@ -146,12 +148,27 @@ impl<'a> Session<'a> {
 
     fn once(&mut self, command: &str) -> Result<Vec<String>, NoReply> {
         self.in_time(command).map_err(NoReply::Failed)?;
+        self.heard_all(command)?;
         let line = format!("{command}\n");
         self.context.trace.sent(line.as_bytes());
         if let Some(child) = &self.child {
             child.say(line);
         }
         self.reply(command, self.options.reply_timeout.0)
+    }
+
+    /// A child that speaks unasked would have its answers taken for those to the next questions, so it is ended.
+    fn heard_all(&mut self, doing: &str) -> Result<(), NoReply> {
+        while let Some(Ok(line)) = self.child.as_ref().map(|child| child.line(Instant::now() + SETTLE)) {
+            self.context.trace.came(line.as_bytes());
+            let line = line.trim();
+            if !line.is_empty() {
+                let cause = format!("it said {:?} unasked, after its prompt", quoted(line));
+                self.end();
+                return Err(NoReply::Failed(self.breach(doing, cause)));
+            }
+        }
+        Ok(())
     }
 
     /// The lines up to the prompt, without blank ones. Where it does not come the child is ended: what it says later
