@@ -109,8 +109,80 @@ pub struct Application {
     pub kind: Option<String>,
 }
 
+impl Network {
+    /// Of which only the address is told, as with every row's `new`.
+    pub(crate) fn new(bus: &str, address: &str) -> Network {
+        Network {
+            bus: bus.to_owned(),
+            address: address.to_owned(),
+            tag: None,
+            state: None,
+            interface_state: None,
+            sync_state: None,
+            interface_type: None,
+            interface_address: None,
+            bridge_path: None,
+        }
+    }
+}
+
+impl Application {
+    pub(crate) fn new(bus: &str, network: &str, address: u8) -> Application {
+        Application {
+            bus: bus.to_owned(),
+            network: network.to_owned(),
+            address,
+            tag: None,
+            kind: application_kind(address).map(str::to_owned),
+        }
+    }
+}
+
+impl Group {
+    pub(crate) fn new(bus: &str, network: &str, application: u8, address: u8, source: Origin) -> Group {
+        Group {
+            bus: bus.to_owned(),
+            network: network.to_owned(),
+            application,
+            address,
+            tag: None,
+            in_db: None,
+            on_bus: None,
+            level: None,
+            level_source: LevelSource::None,
+            state: GroupState::Unknown,
+            reason: None,
+            observed_at: None,
+            source,
+        }
+    }
+}
+
+impl Unit {
+    pub(crate) fn new(bus: &str, network: &str, address: u8) -> Unit {
+        Unit {
+            bus: bus.to_owned(),
+            network: network.to_owned(),
+            address,
+            kind: None,
+            catalogue: None,
+            firmware: None,
+            serial: None,
+            part_name: None,
+            tag: None,
+            applications: None,
+            volts: None,
+            volts_rule: None,
+            online_status: None,
+            duplicate: None,
+            in_db: None,
+            on_bus: None,
+        }
+    }
+}
+
 /// What an application is for, by its number; none for those without a name of their own.
-pub fn application_kind(address: u8) -> Option<&'static str> {
+fn application_kind(address: u8) -> Option<&'static str> {
     match address {
         0x19 => Some("temperature"),
         0x30..=0x5F => Some("lighting"),

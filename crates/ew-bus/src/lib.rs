@@ -19,7 +19,7 @@ pub use bus::{Bus, Context, GroupAddress, open, open_hurried};
 pub use diff::{Change, ChangeKind, diff};
 pub use discovery::{
     Application, Discovery, Group, GroupState, LevelSource, Levels, Measurement, Network, Origin, Unit,
-    UnitGroup, Warning, application_kind, network_order,
+    UnitGroup, Warning, network_order,
 };
 pub use error::BusError;
 pub use options::{Backend, BusOptions, Cgate, Cni, Exec, Pci};

@@ -6,9 +6,7 @@ use super::poll::not_up;
 use super::reply::{Reply, Row};
 use super::tree::{self, TreeGroup, TreeUnit, used};
 use super::{CgateBus, join};
-use crate::{
-    Application, BusError, Discovery, Network, TagNetwork, Warning, application_kind, tags_from_xml,
-};
+use crate::{Application, BusError, Discovery, Network, TagNetwork, Warning, tags_from_xml};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that was told of one network, before it is joined.
@@ -107,13 +105,8 @@ impl CgateBus<'_> {
             }
         }
         for (address, tag) in &applications {
-            found.applications.push(Application {
-                bus: found.bus.clone(),
-                network: network.to_string(),
-                address: *address,
-                tag: tag.clone(),
-                kind: application_kind(*address).map(str::to_owned),
-            });
+            let row = Application::new(&found.bus, &network.to_string(), *address);
+            found.applications.push(Application { tag: tag.clone(), ..row });
         }
         join::units(&told, found);
         let levels = self.ask_levels(&object, &applications, &told, &state, found)?;
@@ -125,15 +118,10 @@ impl CgateBus<'_> {
 
     fn network_row(&self, network: u8, state: &State) -> Network {
         Network {
-            bus: self.session.options.name.clone(),
-            address: network.to_string(),
-            tag: None,
             state: state.state.clone(),
             interface_state: state.interface_state.clone(),
             sync_state: state.sync_state.clone(),
-            interface_type: None,
-            interface_address: None,
-            bridge_path: None,
+            ..Network::new(&self.session.options.name, &network.to_string())
         }
     }
 

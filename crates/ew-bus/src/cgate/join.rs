@@ -2,7 +2,7 @@
 
 use super::discover::Told;
 use super::tree::{TreeUnit, UNUSED};
-use crate::{Discovery, Group, GroupState, LevelSource, Origin, TagUnit, Unit, UnitGroup};
+use crate::{Discovery, Group, GroupState, Origin, TagUnit, Unit, UnitGroup};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How C-Gate comes to volts from what a unit reports, as captures of 3.4 have it.
@@ -26,15 +26,11 @@ pub(crate) fn units(told: &Told, found: &mut Discovery) {
 fn unit_of_bus(told: &Told, seen: &TreeUnit, bus: &str) -> Unit {
     let seen = seen.clone();
     Unit {
-        bus: bus.to_owned(),
-        network: told.network.to_string(),
-        address: seen.address,
         kind: seen.kind,
         catalogue: seen.catalogue,
         firmware: seen.firmware,
         serial: seen.serial,
         part_name: seen.part_name,
-        tag: None,
         applications: seen.applications,
         volts: seen.volts,
         volts_rule: seen.volts.map(|_| VOLTS_RULE.to_owned()),
@@ -43,28 +39,16 @@ fn unit_of_bus(told: &Told, seen: &TreeUnit, bus: &str) -> Unit {
         in_db: told.db.as_ref().map(|_| false),
         // C-Gate lists the units of its database too, and calls those missing that do not answer.
         on_bus: Some(!seen.online_status.is_some_and(|status| status.eq_ignore_ascii_case("missing"))),
+        ..Unit::new(bus, &told.network.to_string(), seen.address)
     }
 }
 
 /// A unit that only the database has.
 fn absent_unit(told: &Told, address: u8, bus: &str) -> Unit {
     Unit {
-        bus: bus.to_owned(),
-        network: told.network.to_string(),
-        address,
-        kind: None,
-        catalogue: None,
-        firmware: None,
-        serial: None,
-        part_name: None,
-        tag: None,
-        applications: None,
-        volts: None,
-        volts_rule: None,
-        online_status: None,
-        duplicate: None,
         in_db: Some(true),
         on_bus: (told.is_up && told.units.is_some()).then_some(false),
+        ..Unit::new(bus, &told.network.to_string(), address)
     }
 }
 
@@ -120,19 +104,8 @@ pub(crate) fn groups(told: &Told, levels: Vec<Group>, found: &mut Discovery) {
     let mut groups: BTreeMap<(u8, u8), Group> =
         levels.into_iter().map(|group| ((group.application, group.address), group)).collect();
     let row = |application, address| Group {
-        bus: found.bus.clone(),
-        network: told.network.to_string(),
-        application,
-        address,
-        tag: None,
-        in_db: None,
-        on_bus: None,
-        level: None,
-        level_source: LevelSource::None,
-        state: GroupState::Unknown,
         reason: Some("its level was not told".into()),
-        observed_at: None,
-        source: Origin::Bus,
+        ..Group::new(&found.bus, &told.network.to_string(), application, address, Origin::Bus)
     };
     for group in told.groups.iter().filter(|group| group.address != UNUSED) {
         let key = (group.application, group.address);

@@ -168,19 +168,19 @@ impl CgateBus<'_> {
             };
             let rows = if has_level { &mut asked.groups } else { &mut asked.without };
             rows.push(Group {
-                bus: self.session.options.name.clone(),
-                network: network.to_string(),
-                application,
-                address,
-                tag: None,
-                in_db: None,
                 on_bus: Some(true),
                 level,
                 level_source: if level.is_some() { LevelSource::Level } else { LevelSource::None },
                 state,
                 reason,
                 observed_at: level.map(|_| observed_at),
-                source: Origin::Bus,
+                ..Group::new(
+                    &self.session.options.name,
+                    &network.to_string(),
+                    application,
+                    address,
+                    Origin::Bus,
+                )
             });
         }
         Ok(asked)

@@ -8,7 +8,7 @@ mod session;
 
 use crate::{
     Application, Bus, BusError, BusOptions, Context, Discovery, Exec, Group, GroupAddress, GroupState,
-    LevelSource, Levels, Measurement, Network, Origin, Unit, UnitGroup, Warning, application_kind,
+    LevelSource, Levels, Measurement, Network, Origin, Unit, UnitGroup, Warning,
 };
 use reply::Scan;
 use session::{Session, quoted};
@@ -46,22 +46,9 @@ impl ExecBus<'_> {
         if applications.is_empty() {
             applications.insert(LIGHTING);
         }
+        let bus = self.session.options.name.as_str();
         let of = |application: u8| {
-            groups.iter().map(move |group| Group {
-                bus: self.session.options.name.clone(),
-                network: network.to_owned(),
-                application,
-                address: *group,
-                tag: None,
-                in_db: None,
-                on_bus: None,
-                level: None,
-                level_source: LevelSource::None,
-                state: GroupState::Unknown,
-                reason: None,
-                observed_at: None,
-                source: Origin::Product,
-            })
+            groups.iter().map(move |group| Group::new(bus, network, application, *group, Origin::Product))
         };
         applications.into_iter().flat_map(of).collect()
     }
@@ -135,31 +122,16 @@ impl Bus for ExecBus<'_> {
         let scan = self.session.scan()?;
         let options = self.session.options;
         let levels = self.with_levels(&scan, options.applications.as_deref());
-        let bus = || options.name.clone();
+        let bus = options.name.as_str();
         let networks = scan.networks();
-        let network = |address: &&str| Network {
-            bus: bus(),
-            address: (*address).to_owned(),
-            tag: None,
-            state: None,
-            interface_state: None,
-            sync_state: None,
-            interface_type: None,
-            interface_address: None,
-            bridge_path: None,
-        };
         let applications = networks.iter().flat_map(|network| {
-            said_applications(&scan, network).into_iter().map(|address| Application {
-                bus: bus(),
-                network: (*network).to_owned(),
-                address,
-                tag: None,
-                kind: application_kind(address).map(str::to_owned),
-            })
+            said_applications(&scan, network)
+                .into_iter()
+                .map(|address| Application::new(bus, network, address))
         });
         let unit_groups = scan.units.iter().flat_map(|((network, unit), seen)| {
             seen.groups.iter().map(|group| UnitGroup {
-                bus: bus(),
+                bus: bus.to_owned(),
                 network: network.clone(),
                 unit: *unit,
                 application: None,
@@ -167,7 +139,7 @@ impl Bus for ExecBus<'_> {
             })
         });
         let mut discovery = Discovery {
-            bus: bus(),
+            bus: bus.to_owned(),
             backend: "exec".into(),
             endpoint: self.session.endpoint.clone(),
             project: None,
@@ -179,7 +151,7 @@ impl Bus for ExecBus<'_> {
             complete: if levels.incomplete_reasons.is_empty() { None } else { Some(false) },
             incomplete_reasons: levels.incomplete_reasons,
             warnings: levels.warnings,
-            networks: networks.iter().map(network).collect(),
+            networks: networks.iter().map(|address| Network::new(bus, address)).collect(),
             applications: applications.collect(),
             groups: levels.groups,
             units: scan
@@ -212,7 +184,7 @@ impl Bus for ExecBus<'_> {
     }
 
     fn measure(&mut self) -> Result<Vec<Measurement>, BusError> {
-        let what = "the exec dialect has no measurements; cgate, cni and pci do".into();
+        let what = "the exec dialect has no measurements; cgate does".into();
         Err(BusError::NotSupported { endpoint: self.session.endpoint.clone(), what })
     }
 
@@ -244,22 +216,9 @@ fn said_applications(scan: &Scan, network: &str) -> BTreeSet<u8> {
 
 fn of_unit(options: &BusOptions, network: &str, address: u8, seen: &reply::Seen) -> Unit {
     Unit {
-        bus: options.name.clone(),
-        network: network.to_owned(),
-        address,
-        kind: None,
-        catalogue: None,
-        firmware: None,
-        serial: None,
-        part_name: None,
-        tag: None,
         applications: seen.applications.as_ref().map(|all| all.iter().copied().collect()),
-        volts: None,
-        volts_rule: None,
-        online_status: None,
-        duplicate: None,
-        in_db: None,
         on_bus: Some(true),
+        ..Unit::new(&options.name, network, address)
     }
 }
 

@@ -4,8 +4,7 @@ use super::LOCAL;
 use super::session::Miss;
 use super::status::{ALL, Level, Switch, vote};
 use crate::{
-    Application, Discovery, Group, GroupState, LevelSource, Levels, Network, Origin, Unit, UnitGroup,
-    Warning, application_kind,
+    Application, Discovery, Group, GroupState, LevelSource, Levels, Network, Origin, Unit, UnitGroup, Warning,
 };
 use ew_core::Timestamp;
 
@@ -134,24 +133,7 @@ impl Tally {
 
     /// A unit of which nothing is known but that it is there.
     pub(super) fn unit(&self, address: u8) -> Unit {
-        Unit {
-            bus: self.bus.clone(),
-            network: LOCAL.into(),
-            address,
-            kind: None,
-            catalogue: None,
-            firmware: None,
-            serial: None,
-            part_name: None,
-            tag: None,
-            applications: None,
-            volts: None,
-            volts_rule: None,
-            online_status: None,
-            duplicate: None,
-            in_db: None,
-            on_bus: Some(true),
-        }
+        Unit { on_bus: Some(true), ..Unit::new(&self.bus, LOCAL, address) }
     }
 
     pub(super) fn unit_group(&mut self, unit: u8, application: Option<u8>, group: u8) {
@@ -163,13 +145,7 @@ impl Tally {
         if self.applications.iter().any(|known| known.address == address) {
             return;
         }
-        self.applications.push(Application {
-            bus: self.bus.clone(),
-            network: LOCAL.into(),
-            address,
-            tag: None,
-            kind: application_kind(address).map(Into::into),
-        });
+        self.applications.push(Application::new(&self.bus, LOCAL, address));
     }
 
     /// The applications that the units named.
@@ -247,19 +223,13 @@ impl Tally {
             state => Some(state != GroupState::Absent),
         };
         self.groups.push(Group {
-            bus: self.bus.clone(),
-            network: LOCAL.into(),
-            application,
-            address,
-            tag: None,
-            in_db: None,
             on_bus,
             level: known.level,
             level_source: known.source,
             state: known.state,
             reason: known.reason,
             observed_at: known.at,
-            source: Origin::Bus,
+            ..Group::new(&self.bus, LOCAL, application, address, Origin::Bus)
         });
     }
 
@@ -286,15 +256,9 @@ impl Tally {
             )
         });
         let network = Network {
-            bus: self.bus.clone(),
-            address: LOCAL.into(),
-            tag: None,
-            state: None,
-            interface_state: None,
-            sync_state: None,
             interface_type: Some(backend.to_owned()),
             interface_address: Some(endpoint.trim_start_matches(&format!("{backend} ")).to_owned()),
-            bridge_path: None,
+            ..Network::new(&self.bus, LOCAL)
         };
         let mut discovery = Discovery {
             bus: self.bus,

@@ -1,9 +1,7 @@
 //! Tags of a file put to what a bus said of itself.
 
 use super::{TagNetwork, Tags};
-use crate::{
-    Application, Discovery, Group, GroupState, LevelSource, Network, Origin, Unit, Warning, application_kind,
-};
+use crate::{Application, Discovery, Group, Network, Origin, Unit, Warning};
 
 const ONLY_IN_FILE: &str = "it is only in the tag file";
 
@@ -59,11 +57,8 @@ fn join(tags: &TagNetwork, network: &str, discovery: &mut Discovery) {
         match discovery.applications.iter_mut().find(is_it) {
             Some(found) => fill(&mut found.tag, &application.tag),
             None => discovery.applications.push(Application {
-                bus: bus.clone(),
-                network: network.to_owned(),
-                address: application.address,
                 tag: application.tag.clone(),
-                kind: application_kind(application.address).map(str::to_owned),
+                ..Application::new(&bus, network, application.address)
             }),
         }
         for group in &application.groups {
@@ -77,19 +72,11 @@ fn join(tags: &TagNetwork, network: &str, discovery: &mut Discovery) {
                     found.in_db = Some(true);
                 }
                 None => discovery.groups.push(Group {
-                    bus: bus.clone(),
-                    network: network.to_owned(),
-                    application: application.address,
-                    address: group.address,
                     tag: group.tag.clone(),
                     in_db: Some(true),
                     on_bus,
-                    level: None,
-                    level_source: LevelSource::None,
-                    state: GroupState::Unknown,
                     reason: Some(ONLY_IN_FILE.into()),
-                    observed_at: None,
-                    source: Origin::File,
+                    ..Group::new(&bus, network, application.address, group.address, Origin::File)
                 }),
             }
         }
@@ -102,22 +89,15 @@ fn join(tags: &TagNetwork, network: &str, discovery: &mut Discovery) {
                 found.in_db = Some(true);
             }
             None => discovery.units.push(Unit {
-                bus: bus.clone(),
-                network: network.to_owned(),
-                address: unit.address,
                 kind: unit.kind.clone(),
                 catalogue: unit.catalogue.clone(),
                 firmware: unit.firmware.clone(),
                 serial: unit.serial.clone(),
                 part_name: unit.part_name.clone(),
                 tag: unit.tag.clone(),
-                applications: None,
-                volts: None,
-                volts_rule: None,
-                online_status: None,
-                duplicate: None,
                 in_db: Some(true),
                 on_bus,
+                ..Unit::new(&bus, network, unit.address)
             }),
         }
     }
