@@ -165,7 +165,7 @@ fn samples_of_domain_switch_and_entities() {
     ];
     assert_eq!(rows(&samples), expect);
     assert!(samples.iter().all(|s| s.time() == Timestamp::from_secs(START) && &**s.unit() == "W"));
-    let detail = &tree.entries()[0].detail;
+    let detail = &tree.entries(tree.start)[0].detail;
     assert_eq!((detail.expected, detail.answered, detail.importance), (Some(1), Some(1), Some(100)));
 }
 
@@ -461,8 +461,8 @@ fn one_silent_switch_of_sixty() {
     assert_eq!((total.expected, total.answered), (60, 59));
     let failed: Vec<_> = tree.switches().filter(|(_, s)| s.failure.is_some()).map(|(_, s)| &s.name).collect();
     assert_eq!(failed, ["dead"]);
-    assert_eq!((silent.heard(), tree.entries().len()), (2, 61));
-    let dead = &tree.entries()[60];
+    assert_eq!((silent.heard(), tree.entries(tree.start).len()), (2, 61));
+    let dead = &tree.entries(tree.start)[60];
     assert_eq!((dead.sample.value(), dead.sample.quality()), (None, Quality::Missing));
     assert!(dead.detail.reason.as_ref().unwrap().starts_with("no answer from 127.0.2.1:"), "{dead:?}");
 }
@@ -558,7 +558,7 @@ fn nested_totals_say_what_is_missing() {
         ("com.cisco.hq.f2.lab", Some(0.0), "unknown", 0, 0),
     ];
     assert_eq!(totals(&tree), expect);
-    assert_eq!(tree.entries()[0].detail.importance, Some(60));
+    assert_eq!(tree.entries(tree.start)[0].detail.importance, Some(60));
 }
 
 /// §6.1 case 3.

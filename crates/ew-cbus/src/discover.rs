@@ -37,10 +37,7 @@ pub(crate) fn discover(
                 found.push(one);
             }
             Err(failure) => {
-                parts.push(match failure.exit {
-                    Exit::Busy => PartOutcome::Idle(Exit::Busy),
-                    exit => PartOutcome::Failed(exit),
-                });
+                parts.push(PartOutcome::ended_with(failure.exit));
                 errors.push((options.name.clone(), failure.message.clone()));
                 asker.report.failure(&failure.of_part(&options.name));
             }

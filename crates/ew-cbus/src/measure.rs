@@ -1,11 +1,10 @@
 //! `measure`.
 
 use crate::Asker;
-use crate::poll::{Reading, RunReport, append, lock, prefix};
+use crate::poll::{Reading, append, begin, lock, prefix};
 use ew_bus::Measurement;
-use ew_cli::{Failure, Output, clock};
+use ew_cli::{Failure, Output};
 use ew_core::{Exit, PartOutcome, Span, point_part};
-use ew_store::Log;
 
 /// Appends what the measurement channels of each bus said last: a reading's unit is the channel's, its time the poll's,
 /// and its age stands beside it.
@@ -17,11 +16,7 @@ pub(crate) fn measure(
     out: &mut Output,
 ) -> Result<Exit, Failure> {
     let chosen = asker.choose(names)?;
-    let start = clock::reading();
-    let mut log = Log::open(&asker.config.log.url)?;
-    let clock = clock::present(&log, start)?;
-    clock.warn(asker.report, "readings are marked suspect");
-    let mut run = RunReport::new(clock.reading.wall);
+    let (mut log, clock, mut run) = begin(asker)?;
     for options in chosen {
         let taken = lock(asker, options, asker.wait()).and_then(|lock| {
             let told = asker.ask(options, "measure", |bus| bus.measure())?;

@@ -58,13 +58,7 @@ impl BusReading {
         match asker.ask(options, "poll", |bus| bus.levels(options.applications.as_deref())) {
             Ok(levels) if levels.groups.is_empty() => {
                 let mut reading = BusReading::of(options, levels);
-                let missing = |point| Reading {
-                    point,
-                    value: None,
-                    unit: LEVEL.into(),
-                    reason: Some("the bus told of no group".into()),
-                };
-                reading.readings = known(log, options)?.into_iter().map(missing).collect();
+                reading.readings = missing(known(log, options)?, "the bus told of no group");
                 if !reading.readings.is_empty() {
                     reading.warnings.push("it told of no group, where there were some".into());
                     reading.parts = vec![PartOutcome::Failed(Exit::Unavailable)];
@@ -75,20 +69,11 @@ impl BusReading {
             Err(failure) => {
                 // Another run talks to the bus: that says nothing about its groups.
                 let known = if failure.exit == Exit::Busy { Vec::new() } else { known(log, options)? };
-                let missing = |point| Reading {
-                    point,
-                    value: None,
-                    unit: LEVEL.into(),
-                    reason: Some(failure.message.clone()),
-                };
                 Ok(BusReading {
                     bus: options.name.clone(),
-                    readings: known.into_iter().map(missing).collect(),
+                    readings: missing(known, &failure.message),
                     warnings: Vec::new(),
-                    parts: vec![match failure.exit {
-                        Exit::Busy => PartOutcome::Idle(Exit::Busy),
-                        exit => PartOutcome::Failed(exit),
-                    }],
+                    parts: vec![PartOutcome::ended_with(failure.exit)],
                     failure: Some(failure),
                 })
             }
@@ -159,7 +144,7 @@ impl BusReading {
         BusReport { bus: self.bus.clone(), readings: reports(&self.readings, clock), error }
     }
 
-    /// For the table: point, value, unit, quality, nothing answered of nothing, note.
+    /// For a table: point, value, unit, quality, note.
     pub fn rows(&self, clock: &Present) -> Vec<Vec<String>> {
         rows(&self.readings, clock)
     }
@@ -194,6 +179,11 @@ fn name(bus: &str, group: &Group) -> String {
 /// What the points of a bus begin with.
 pub(crate) fn prefix(bus: &str) -> String {
     format!("cbus.{}.", point_part(bus, 0))
+}
+
+fn missing(points: Vec<Point>, reason: &str) -> Vec<Reading> {
+    let reading = |point| Reading { point, value: None, unit: LEVEL.into(), reason: Some(reason.to_owned()) };
+    points.into_iter().map(reading).collect()
 }
 
 /// The points that a poll of the bus would have given, as far as the log tells.
@@ -240,17 +230,7 @@ pub(crate) fn append(log: &mut Log, readings: &[Reading], clock: &Present) -> Re
     if readings.is_empty() {
         return Ok(Appended::default());
     }
-    let start = clock.reading.wall;
-    let done = append_at(log, readings, clock, start);
-    let done = match (done, &clock.doubt) {
-        // A clock that was set back gives a time a second time: both are kept, this one a microsecond later.
-        (Err(AppendError::Differs { .. }), Some(_)) => append_at(log, readings, clock, start.plus_micros(1)),
-        (done, _) => done,
-    };
-    done.map_err(|e| match e {
-        AppendError::Store(e) => Failure::from(e),
-        other => Failure::new(Exit::Io, other.to_string()),
-    })
+    clock.append(|start| append_at(log, readings, clock, start))
 }
 
 fn append_at(
@@ -294,7 +274,6 @@ fn rows(readings: &[Reading], clock: &Present) -> Vec<Vec<String>> {
             reading.value.map_or("-".to_owned(), |value| value.to_string()),
             reading.unit.clone(),
             quality(reading, clock).as_str().to_owned(),
-            String::new(),
             reading.reason.clone().unwrap_or_default(),
         ]
     };
@@ -310,10 +289,6 @@ pub(crate) struct RunReport {
 }
 
 impl RunReport {
-    pub(crate) fn new(start: Timestamp) -> RunReport {
-        RunReport { start, buses: Vec::new(), rows: Vec::new(), parts: Vec::new() }
-    }
-
     /// Notes what a bus gave.
     pub(crate) fn done(&mut self, bus: &str, readings: &[Reading], error: Option<&Failure>, clock: &Present) {
         let error = error.map(|failure| failure.message.clone());
@@ -323,10 +298,7 @@ impl RunReport {
 
     /// Notes why a bus gave nothing, and says it.
     pub(crate) fn failed(&mut self, asker: &Asker<'_>, bus: &str, failure: Failure) {
-        self.parts.push(match failure.exit {
-            Exit::Busy => PartOutcome::Idle(Exit::Busy),
-            exit => PartOutcome::Failed(exit),
-        });
+        self.parts.push(PartOutcome::ended_with(failure.exit));
         self.buses.push(BusReport::failed(bus, &failure));
         asker.report.failure(&failure.of_part(bus));
     }
@@ -338,14 +310,22 @@ impl RunReport {
             let document = serde_json::json!({ "timestamp": self.start.to_string(), "buses": self.buses });
             out.report(|out| out.json(&document))?;
         } else if !quiet {
-            let mut rows =
-                vec![["POINT", "VALUE", "UNIT", "QUALITY", "", "NOTE"].map(str::to_owned).to_vec()];
+            let mut rows = vec![["POINT", "VALUE", "UNIT", "QUALITY", "NOTE"].map(str::to_owned).to_vec()];
             rows.extend(self.rows);
-            rows.iter_mut().for_each(|row| drop(row.remove(4)));
             out.report(|out| out.table(&rows))?;
         }
         Ok(exit)
     }
+}
+
+/// The log, the present by which readings are judged, and a report without any.
+pub(crate) fn begin(asker: &Asker<'_>) -> Result<(Log, Present, RunReport), Failure> {
+    let start = clock::reading();
+    let log = Log::open(&asker.config.log.url)?;
+    let clock = clock::present(&log, start)?;
+    clock.warn(asker.report, "readings are marked suspect");
+    let run = RunReport { start: clock.reading.wall, buses: Vec::new(), rows: Vec::new(), parts: Vec::new() };
+    Ok((log, clock, run))
 }
 
 /// `ew-cbus poll`.
@@ -357,11 +337,7 @@ pub(crate) fn command(
     out: &mut Output,
 ) -> Result<Exit, Failure> {
     let chosen = asker.choose(names)?;
-    let start = clock::reading();
-    let mut log = Log::open(&asker.config.log.url)?;
-    let clock = clock::present(&log, start)?;
-    clock.warn(asker.report, "readings are marked suspect");
-    let mut run = RunReport::new(clock.reading.wall);
+    let (mut log, clock, mut run) = begin(asker)?;
     for options in chosen {
         let taken = lock(asker, options, asker.wait()).and_then(|lock| {
             let reading = BusReading::take(asker, &log, options)?;

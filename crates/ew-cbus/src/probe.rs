@@ -29,10 +29,7 @@ pub(crate) fn probe(
                 }));
             }
             Err(failure) => {
-                parts.push(match failure.exit {
-                    Exit::Busy => PartOutcome::Idle(Exit::Busy),
-                    exit => PartOutcome::Failed(exit),
-                });
+                parts.push(PartOutcome::ended_with(failure.exit));
                 probes.push(json!({
                     "bus": options.name, "endpoint": endpoint, "works": false, "lines": [],
                     "error": failure.message, "hint": failure.hint,

@@ -1,8 +1,9 @@
 //! The one place that reads the clocks.
 
 use crate::{Failure, Report};
-use ew_core::{Boot, ClockDoubt, ClockReading, Timestamp};
-use ew_store::Log;
+use ew_core::{Boot, ClockDoubt, ClockReading, Exit, Timestamp};
+use ew_store::{AppendError, Log};
+use std::convert::Infallible;
 
 /// The present. Programs built for tests (with debug assertions) take it from `EW_NOW` where that is set.
 pub fn now() -> Timestamp {
@@ -68,6 +69,23 @@ impl Present {
                 "{doubt}; {consequence}. Look at date and the time server; a step is believed once the clock has \
                  run on evenly for as long as it jumped, at most a day"
             ));
+        }
+    }
+
+    /// Has a poll appended; `append` is given the time of its samples. A clock that was set back gives a time a second
+    /// time: then both readings are kept, this one, whose time is marked as doubtful, a microsecond later.
+    pub fn append<T>(
+        &self,
+        mut append: impl FnMut(Timestamp) -> Result<T, AppendError<Infallible>>,
+    ) -> Result<T, Failure> {
+        let mut start = self.reading.wall;
+        loop {
+            match append(start) {
+                Ok(done) => return Ok(done),
+                Err(AppendError::Differs { .. }) if self.doubt.is_some() => start = start.plus_micros(1),
+                Err(AppendError::Store(e)) => return Err(e.into()),
+                Err(other) => return Err(Failure::new(Exit::Io, other.to_string())),
+            }
         }
     }
 }

@@ -86,6 +86,16 @@ pub enum PartOutcome {
     Failed(Exit),
 }
 
+impl PartOutcome {
+    /// Of a part that ended with this code in place of doing its work.
+    pub fn ended_with(exit: Exit) -> PartOutcome {
+        match exit {
+            Exit::NoData | Exit::Busy => PartOutcome::Idle(exit),
+            exit => PartOutcome::Failed(exit),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

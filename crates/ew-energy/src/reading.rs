@@ -179,12 +179,18 @@ impl TreeReading {
         }
     }
 
-    /// What to append: domains that are not cached, their switches, and entities where they are logged.
-    pub fn entries(&self) -> Vec<Entry> {
+    /// Every domain has an earlier total, so nothing is to be appended.
+    pub fn is_cached(&self) -> bool {
+        self.domains.iter().all(|domain| domain.cached)
+    }
+
+    /// What to append as of a time, the start of the poll: domains that are not cached, their switches, and entities
+    /// where they are logged.
+    pub fn entries(&self, start: Timestamp) -> Vec<Entry> {
         let mut entries = Vec::new();
         let mut add = |point: &Option<Point>, value: Option<f64>, unit, quality, detail| {
             // A sum of readings is finite, so there is always a sample.
-            let sample = point.clone().map(|point| Sample::new(self.start, point, value, unit, quality));
+            let sample = point.clone().map(|point| Sample::new(start, point, value, unit, quality));
             entries.extend(sample.and_then(Result::ok).map(|sample| Entry { sample, detail }));
         };
         for domain in self.domains.iter().filter(|domain| !domain.cached) {
@@ -213,7 +219,7 @@ impl TreeReading {
 
     /// The samples alone.
     pub fn samples(&self) -> Vec<Sample> {
-        self.entries().into_iter().map(|entry| entry.sample).collect()
+        self.entries(self.start).into_iter().map(|entry| entry.sample).collect()
     }
 }
 

@@ -124,10 +124,11 @@ impl JobReport {
     /// The job failed, or found the lock held.
     pub(crate) fn fail(&mut self, failure: &Failure) {
         self.error = Some(failure.message.clone());
-        (self.outcome, self.part) = match failure.exit {
-            Exit::Busy => (Outcome::Busy, PartOutcome::Idle(Exit::Busy)),
-            Exit::NoData => (Outcome::Empty, PartOutcome::Idle(Exit::NoData)),
-            exit => (Outcome::Failed, PartOutcome::Failed(exit)),
+        self.part = PartOutcome::ended_with(failure.exit);
+        self.outcome = match failure.exit {
+            Exit::Busy => Outcome::Busy,
+            Exit::NoData => Outcome::Empty,
+            _ => Outcome::Failed,
         };
     }
 }

@@ -17,7 +17,7 @@ use ew_cli::{Common, Failure, Lock, LockRequest, Output, Report, clock};
 use ew_config::Config;
 use ew_core::{Exit, PartOutcome, Span};
 use ew_energy::{Domain, Importance, Known, Memory, PollOptions, TreeReading, poll, select, trees};
-use ew_store::{AppendError, Log, PollDetail};
+use ew_store::{Log, PollDetail};
 use report::{DomainReport, RunReport};
 use std::collections::HashMap;
 
@@ -182,10 +182,7 @@ fn take_locks<'a>(
             }
             Err(failure) if failure.exit == Exit::Busy && args.due => {}
             Err(failure) => {
-                run.parts.push(match failure.exit {
-                    Exit::Busy => PartOutcome::Idle(Exit::Busy),
-                    exit => PartOutcome::Failed(exit),
-                });
+                run.parts.push(PartOutcome::ended_with(failure.exit));
                 run.fail(&tree.name, &failure);
                 report.failure(&failure.of_part(&tree.name));
             }
@@ -266,10 +263,7 @@ impl Poller<'_> {
                 }
                 Err(failure) if failure.exit == Exit::Busy && self.args.due => {}
                 Err(failure) => {
-                    self.run.parts.push(match failure.exit {
-                        Exit::Busy => PartOutcome::Idle(Exit::Busy),
-                        exit => PartOutcome::Failed(exit),
-                    });
+                    self.run.parts.push(PartOutcome::ended_with(failure.exit));
                     self.run.buses.push(BusReport::failed(&options.name, &failure));
                     self.report.failure(&failure.of_part(&options.name));
                 }
@@ -326,8 +320,7 @@ impl Poller<'_> {
     }
 
     fn append(&mut self, reading: &TreeReading) -> Result<(), Failure> {
-        let entries = reading.entries();
-        if self.args.dry_run || entries.is_empty() {
+        if self.args.dry_run || reading.is_cached() {
             return Ok(());
         }
         let detail = |entry: &ew_energy::Entry| PollDetail {
@@ -338,19 +331,15 @@ impl Poller<'_> {
             reason: entry.detail.reason.clone(),
             memory: entry.detail.memory.as_ref().map(Memory::to_text),
         };
-        let details: Vec<_> =
-            entries.iter().filter(|entry| entry.detail != ew_energy::Detail::default()).map(detail).collect();
-        let samples = entries.into_iter().map(|entry| entry.sample).collect();
-        let done = self.log.append_poll(samples, &details, reading.start, &self.clock.reading);
-        if let (Err(AppendError::Differs { .. }), Some(_)) = (&done, &self.clock.doubt) {
-            // A clock that was set back gives a time a second time. Both readings are kept, this one, whose time is
-            // marked as doubtful, a microsecond later.
-            let later = TreeReading { start: reading.start.plus_micros(1), ..reading.clone() };
-            return self.append(&later);
-        }
-        let done = done.map_err(|e| match e {
-            AppendError::Store(e) => Failure::from(e),
-            other => Failure::new(Exit::Io, other.to_string()),
+        let done = self.clock.append(|start| {
+            let entries = reading.entries(start);
+            let details: Vec<_> = entries
+                .iter()
+                .filter(|entry| entry.detail != ew_energy::Detail::default())
+                .map(detail)
+                .collect();
+            let samples = entries.into_iter().map(|entry| entry.sample).collect();
+            self.log.append_poll(samples, &details, start, &self.clock.reading)
         })?;
         self.report.detail(format_args!("{}: {} readings appended", reading.root(), done.appended));
         Ok(())

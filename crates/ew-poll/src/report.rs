@@ -133,7 +133,11 @@ impl RunReport {
                 }));
             }
         }
-        table.extend(self.bus_rows.iter().cloned());
+        // A bus has no switches that answer.
+        table.extend(self.bus_rows.iter().cloned().map(|mut row| {
+            row.insert(4, String::new());
+            row
+        }));
         out.table(&table)
     }
 }
