@@ -1,13 +1,10 @@
 //! What no single value of the configuration shows.
 
 use crate::config::check_domain_name;
-use crate::credentials::PHRASE_BYTES_MIN;
+use crate::credentials;
 use crate::energy::ENERGY_PART;
-use crate::{
-    AuthProtocol, DomainOptions, NativeOptions, PrivProtocol, ProfileOptions, Profiles, Protocol,
-    SnmpOptions, SnmpVersion, SwitchOptions,
-};
-use ew_core::{Exit, PART_BYTES_MAX, POINT_BYTES_MAX, SecretSource, point_part};
+use crate::{DomainOptions, NativeOptions, ProfileOptions, Profiles, Protocol, SnmpOptions, SwitchOptions};
+use ew_core::{Exit, PART_BYTES_MAX, POINT_BYTES_MAX, point_part};
 use std::collections::HashMap;
 
 /// A configuration that cannot be polled. `domain` and `switch` are names as written.
@@ -192,7 +189,7 @@ fn check_switch(
             known: profiles.names().map(str::to_owned).collect(),
         });
     }
-    check_v3(&switch.snmp(snmp)).map_err(|(cause, hint)| EnergyConfigError::Credentials {
+    credentials::check(&switch.snmp(snmp)).map_err(|(cause, hint)| EnergyConfigError::Credentials {
         domain: domain.name.clone(),
         switch: switch.name.clone(),
         cause,
@@ -214,75 +211,10 @@ fn check_protocol(domain: &DomainOptions, switch: &SwitchOptions) -> Result<(), 
     }
 }
 
-fn check_v3(snmp: &SnmpOptions) -> Result<(), (&'static str, &'static str)> {
-    if snmp.version != SnmpVersion::V3 {
-        return Ok(());
-    }
-    if snmp.user.as_deref().unwrap_or_default().is_empty() {
-        return Err(("version 3 needs a user", "write user = \"…\" in [snmp] or at the switch"));
-    }
-    match (snmp.auth, &snmp.auth_password) {
-        (Some(_), None) => {
-            return Err(("auth needs auth_password", "write auth_password, or leave auth out"));
-        }
-        (None, Some(_)) => {
-            return Err(("auth_password needs auth", "write auth = \"sha256\", or as the agent has it"));
-        }
-        _ => {}
-    }
-    match (snmp.privacy, &snmp.priv_password) {
-        (Some(_), None) => {
-            return Err(("priv needs priv_password", "write priv_password, or leave priv out"));
-        }
-        (None, Some(_)) => {
-            return Err(("priv_password needs priv", "write priv = \"aes\", or as the agent has it"));
-        }
-        _ => {}
-    }
-    // What stands elsewhere is measured when it is read.
-    let is_short = |source: &Option<SecretSource>| matches!(source, Some(SecretSource::Plain(secret)) if secret.expose().len() < PHRASE_BYTES_MIN);
-    if is_short(&snmp.auth_password) {
-        return Err(("auth_password is shorter than 8 characters", SHORT_HINT));
-    }
-    if is_short(&snmp.priv_password) {
-        return Err(("priv_password is shorter than 8 characters", SHORT_HINT));
-    }
-    let Some(privacy) = snmp.privacy else { return Ok(()) };
-    let Some(auth) = snmp.auth else {
-        return Err(("priv needs auth", "SNMPv3 encrypts only what it signs: write auth and auth_password"));
-    };
-    if snmp.key_extension.is_none() && needs_extension(auth, privacy) {
-        return Err((
-            "this auth makes keys too short for this priv",
-            "write key_extension = \"reeder\" (Cisco) or \"blumenthal\", or a longer auth such as \"sha256\"",
-        ));
-    }
-    Ok(())
-}
-
-const SHORT_HINT: &str = "SNMPv3 knows no shorter ones (RFC 3414, 11.2): give the agent's user a longer one";
-
-/// Whether the signature's key is shorter than the cipher's.
-fn needs_extension(auth: AuthProtocol, privacy: PrivProtocol) -> bool {
-    let key_bytes = match auth {
-        AuthProtocol::Md5 => 16,
-        AuthProtocol::Sha => 20,
-        AuthProtocol::Sha224 => 28,
-        AuthProtocol::Sha256 => 32,
-        AuthProtocol::Sha384 => 48,
-        AuthProtocol::Sha512 => 64,
-    };
-    let needed_bytes = match privacy {
-        PrivProtocol::Des | PrivProtocol::Aes => 16,
-        PrivProtocol::Aes192 => 24,
-        PrivProtocol::Aes256 => 32,
-    };
-    key_bytes < needed_bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{PrivProtocol, SnmpVersion};
     use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]

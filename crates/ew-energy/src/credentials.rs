@@ -1,5 +1,6 @@
 //! Who asks: the community or the SNMPv3 user, in the clear, for the time of a poll.
 
+use crate::usm::needs_extension;
 use crate::{AuthProtocol, KeyExtension, MasterKeys, PrivProtocol, SnmpOptions, SnmpVersion};
 use ew_core::{Secret, SecretSource};
 use std::sync::{Arc, OnceLock};
@@ -94,3 +95,52 @@ impl Credentials {
             }
     }
 }
+
+/// Whether the keys of SNMPv3 fit together; if not, why, and what to do.
+pub(crate) fn check(snmp: &SnmpOptions) -> Result<(), (&'static str, &'static str)> {
+    if snmp.version != SnmpVersion::V3 {
+        return Ok(());
+    }
+    if snmp.user.as_deref().unwrap_or_default().is_empty() {
+        return Err(("version 3 needs a user", "write user = \"…\" in [snmp] or at the switch"));
+    }
+    match (snmp.auth, &snmp.auth_password) {
+        (Some(_), None) => {
+            return Err(("auth needs auth_password", "write auth_password, or leave auth out"));
+        }
+        (None, Some(_)) => {
+            return Err(("auth_password needs auth", "write auth = \"sha256\", or as the agent has it"));
+        }
+        _ => {}
+    }
+    match (snmp.privacy, &snmp.priv_password) {
+        (Some(_), None) => {
+            return Err(("priv needs priv_password", "write priv_password, or leave priv out"));
+        }
+        (None, Some(_)) => {
+            return Err(("priv_password needs priv", "write priv = \"aes\", or as the agent has it"));
+        }
+        _ => {}
+    }
+    // What stands elsewhere is measured when it is read.
+    let is_short = |source: &Option<SecretSource>| matches!(source, Some(SecretSource::Plain(secret)) if secret.expose().len() < PHRASE_BYTES_MIN);
+    if is_short(&snmp.auth_password) {
+        return Err(("auth_password is shorter than 8 characters", SHORT_HINT));
+    }
+    if is_short(&snmp.priv_password) {
+        return Err(("priv_password is shorter than 8 characters", SHORT_HINT));
+    }
+    let Some(privacy) = snmp.privacy else { return Ok(()) };
+    let Some(auth) = snmp.auth else {
+        return Err(("priv needs auth", "SNMPv3 encrypts only what it signs: write auth and auth_password"));
+    };
+    if snmp.key_extension.is_none() && needs_extension(auth, privacy) {
+        return Err((
+            "this auth makes keys too short for this priv",
+            "write key_extension = \"reeder\" (Cisco) or \"blumenthal\", or a longer auth such as \"sha256\"",
+        ));
+    }
+    Ok(())
+}
+
+const SHORT_HINT: &str = "SNMPv3 knows no shorter ones (RFC 3414, 11.2): give the agent's user a longer one";

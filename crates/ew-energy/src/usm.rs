@@ -194,6 +194,19 @@ fn crypt(cipher: PrivProtocol, key: &[u8], header: &Header, data: &mut [u8], way
     Some(())
 }
 
+/// Whether the signature's key is shorter than the cipher's.
+pub(crate) fn needs_extension(auth: AuthProtocol, cipher: PrivProtocol) -> bool {
+    let key_bytes = match auth {
+        AuthProtocol::Md5 => 16,
+        AuthProtocol::Sha => 20,
+        AuthProtocol::Sha224 => 28,
+        AuthProtocol::Sha256 => 32,
+        AuthProtocol::Sha384 => 48,
+        AuthProtocol::Sha512 => 64,
+    };
+    key_bytes < cipher_key_bytes(cipher)
+}
+
 fn cipher_key_bytes(cipher: PrivProtocol) -> usize {
     match cipher {
         PrivProtocol::Des | PrivProtocol::Aes => 16,
