@@ -374,22 +374,13 @@ fn what_cannot_be_written_is_named() {
 
 #[test]
 fn a_full_disk_is_local() {
-    struct Full;
-    impl std::io::Write for Full {
-        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
-            Err(std::io::ErrorKind::StorageFull.into())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
     for toml in ["[csv]", "[xml]", "[jsonl]\n"] {
         let options = options(toml);
         let zone = Zone::utc();
         let window = Window::new(Timestamp::from_micros(0), Timestamp::from_micros(1));
         let header =
             SliceHeader { job: "utility", site: "hq", zone: &zone, window, interval: None, columns: &[] };
-        let mut formatter = options.start(&header, Box::new(Full)).unwrap();
+        let mut formatter = options.start(&header, Box::new(slice::Full)).unwrap();
         if toml.starts_with("[jsonl]") {
             let row = Row {
                 time: Timestamp::from_micros(0),

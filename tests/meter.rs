@@ -66,15 +66,6 @@ fn disorder_is_refused() {
 
 #[test]
 fn a_full_disk_is_local() {
-    struct Full;
-    impl std::io::Write for Full {
-        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
-            Err(std::io::ErrorKind::StorageFull.into())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
     let zone: Zone = MARKET.parse().unwrap();
     for (keys, more) in EACH {
         let options = options(&format!("{keys}{more}"));
@@ -87,7 +78,7 @@ fn a_full_disk_is_local() {
             interval: Some("30m".parse().unwrap()),
             columns: &[],
         };
-        let mut formatter = options.start(&header, Box::new(Full)).unwrap();
+        let mut formatter = options.start(&header, Box::new(slice::Full)).unwrap();
         let row = half_hour(0, "com.example.hq", Some(1.0), Quality::Actual);
         formatter.row(row.as_row()).unwrap();
         let error = formatter.finish().unwrap_err();
