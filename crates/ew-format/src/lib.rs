@@ -55,6 +55,32 @@ pub struct SliceHeader<'a> {
     pub columns: &'a [Point],
 }
 
+/// Which part of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// What comes before the rows is in it.
+    pub is_first: bool,
+    /// What comes after the rows is in it.
+    pub is_last: bool,
+}
+
+impl Part {
+    /// All of it.
+    pub const WHOLE: Part = Part { is_first: true, is_last: true };
+}
+
+/// A format whose documents can be made in parts, each by itself, where the rows of one time are all in one part: put
+/// after one another they are the bytes of the whole.
+pub trait InParts: Sync {
+    /// As [`Format::start`], for a part.
+    fn start_part<'a>(
+        &'a self,
+        header: &SliceHeader<'a>,
+        part: Part,
+        out: Box<dyn Write + 'a>,
+    ) -> Result<Box<dyn Formatter + 'a>, FormatError>;
+}
+
 /// A kind of format: its options, which live with the formatter in a file of their own.
 pub trait Format {
     /// Writes what comes before the first row and gives the formatter for the rows.
@@ -69,6 +95,11 @@ pub trait Format {
 
     /// Which end of its interval the timestamp of a row is to be; whoever makes the intervals stamps them so.
     fn stamp(&self) -> Stamp;
+
+    /// Documents in parts; none where what was written decides what comes after it.
+    fn in_parts(&self) -> Option<&dyn InParts> {
+        None
+    }
 
     /// The order in which its formatter takes rows.
     fn order(&self) -> RowOrder {
