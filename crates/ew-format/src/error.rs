@@ -84,6 +84,14 @@ pub enum FormatError {
         /// In the meter's unit.
         value: f64,
     },
+    /// A template that does not work.
+    #[error("the template {name}: {why}")]
+    Template {
+        /// Which.
+        name: String,
+        /// Its part, the line there and what is wrong; of a row also its point and time.
+        why: String,
+    },
     /// A value that is not of its meter's unit.
     #[error("{point} at {time} is in {unit:?}, of which there is no {wanted} in the {format}")]
     Unit {
@@ -138,6 +146,9 @@ impl FormatError {
             ),
             FormatError::Unit { .. } => {
                 Some("give it units of its kind in meters, or correct the unit with ew-log append --replace")
+            }
+            FormatError::Template { .. } => {
+                Some("docs/templates.md has what a template can name, and its limits")
             }
             FormatError::Character { format: "cmep", .. } => {
                 Some("the format has no quotes; give the point an id and units in meters")
