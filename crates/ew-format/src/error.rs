@@ -85,12 +85,14 @@ pub enum FormatError {
         value: f64,
     },
     /// A template that does not work.
-    #[error("the template {name}: {why}")]
+    #[error("the template {name}: {why}{at}")]
     Template {
         /// Which.
         name: String,
-        /// Its part, the line there and what is wrong; of a row also its point and time.
+        /// Its part, the line there and what is wrong.
         why: String,
+        /// Point and time of its row, in brackets; empty where there is none.
+        at: String,
     },
     /// A value that is not of its meter's unit.
     #[error("{point} at {time} is in {unit:?}, of which there is no {wanted} in the {format}")]

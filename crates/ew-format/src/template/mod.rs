@@ -122,7 +122,7 @@ impl TemplateOptions {
     }
 
     fn error(&self, why: String) -> FormatError {
-        FormatError::Template { name: self.name.clone(), why }
+        FormatError::Template { name: self.name.clone(), why, at: String::new() }
     }
 
     /// Renders made-up rows: a value and a null of each point that is named, which is how mistakes are found before
@@ -167,11 +167,14 @@ impl TemplateOptions {
 impl Format for TemplateOptions {
     fn load(&mut self, base: &Path) -> Result<(), String> {
         let Some(file) = &self.keys.file else { return Ok(()) };
-        let path = base.join(file);
+        let path = if base == Path::new(".") { file.clone() } else { base.join(file) };
         let mut text = String::new();
         File::open(&path)
             .and_then(|file| file.take(LAYOUT_BYTES_MAX + 1).read_to_string(&mut text))
-            .map_err(|e| format!("cannot read the template {}: {e}", path.display()))?;
+            .map_err(|e| {
+                let path = path.display();
+                format!("cannot read the template {path}, named from the configuration's folder: {e}")
+            })?;
         if text.len() as u64 > LAYOUT_BYTES_MAX {
             return Err(format!("the template {} has more than {LAYOUT_BYTES_MAX} bytes", path.display()));
         }
@@ -207,7 +210,13 @@ impl Format for TemplateOptions {
     }
 
     fn check(&self, slots: &Grid, interval: Option<Period>) -> Result<(), String> {
-        self.try_out(slots, interval).map_err(|e| e.to_string())
+        self.try_out(slots, interval).map_err(|e| match e {
+            // Nobody knows the row that was made up.
+            FormatError::Template { name, why, .. } => {
+                FormatError::Template { name, why, at: String::new() }.to_string()
+            }
+            other => other.to_string(),
+        })
     }
 
     fn is_wide(&self) -> bool {

@@ -87,14 +87,15 @@ impl<'a, W: Write> Document<'a, W> {
             return Ok(());
         }
         let scope = self.slice.iter().cloned().chain(also).collect();
-        self.engine.render(part, Value::from_object(Fields(scope)), &mut self.output.text).map_err(
-            |why| {
-                self.options.error(match place {
-                    Some((point, time)) => format!("{why} ({}{time})", at(point)),
-                    None => why,
-                })
-            },
-        )?;
+        let scope = Value::from_object(Fields(scope));
+        self.engine.render(part, scope, &mut self.output.text).map_err(|why| {
+            let at = match place {
+                Some(("", time)) => format!(" ({time})"),
+                Some((point, time)) => format!(" ({} at {time})", point.escape_debug()),
+                None => String::new(),
+            };
+            FormatError::Template { name: self.options.name.clone(), why, at }
+        })?;
         self.output.drain()
     }
 
@@ -130,13 +131,6 @@ impl<'a, W: Write> Document<'a, W> {
             units: own.and_then(|own| own.get(UNITS)).map(Scalar::to_string),
             more: scalars(&self.layout.meter, own),
         })
-    }
-}
-
-fn at(point: &str) -> String {
-    match point {
-        "" => String::new(),
-        point => format!("{} at ", point.escape_debug()),
     }
 }
 
