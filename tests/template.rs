@@ -268,6 +268,7 @@ fn what_a_template_cannot_write_is_told() {
         ("{{ value|strftime(\"%Y\") }}", "strftime is for times, not for number"),
         ("{{ time|strftime(\"%Q\") }}", "a strftime specifier that is not known"),
         ("{% include \"ew.toml\" %}", "include"),
+        ("{{ debug() }}", "debug is unknown"),
     ] {
         let message = match std::panic::catch_unwind(|| refused(&per(template), &[], &row)) {
             Ok(message) => message,
@@ -312,4 +313,38 @@ fn the_version_follows_the_file() {
     assert!(one.starts_with("template/1/own/"), "{one}");
     assert_eq!(version("{{ value }}"), one);
     assert_ne!(version("{{ value }} "), one);
+}
+
+/// What docs/templates.md shows comes out so, and each shipped layout stands there.
+#[test]
+fn the_manual_is_right() {
+    let root = fixtures().join("..");
+    let manual = std::fs::read_to_string(root.join("docs/templates.md")).unwrap();
+    let blocks: Vec<&str> = manual.split("```").skip(1).step_by(2).collect();
+    let [keys, layout, text, ..] = blocks[..] else { panic!("three blocks") };
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("meters.toml"), layout.strip_prefix("toml\n").unwrap()).unwrap();
+    let keys = keys.strip_prefix("toml\n").unwrap().replace("export.format.", "");
+    let mut options: FormatOptions = toml::from_str(&keys).unwrap();
+    options.load(dir.path()).unwrap();
+    let start = "2026-03-01T00:00:00Z".parse::<Timestamp>().unwrap().micros();
+    let rows = [
+        Reading { unit: "Wh", ..reading(start, "com.example.hq", Some(12_500.0)) },
+        reading(start + 900 * SECOND, "com.example.hq", None),
+    ];
+    let window = ["2026-03-01T00:00:00Z", "2026-03-01T00:30:00Z"];
+    let found = slice::render_intervals(&options, &Zone::utc(), window, Some("15m"), &rows).unwrap();
+    assert_eq!(found, text.strip_prefix('\n').unwrap());
+
+    let shipped = root.join("crates/ew-format/src/template/shipped");
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    for entry in std::fs::read_dir(shipped).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(manual.contains(&format!("| `{name}` |")), "docs/templates.md has no {name}");
+        assert!(
+            readme.contains(&format!("{name}`")) || readme.contains(&format!("\"{name}\"")),
+            "README.md has no {name}"
+        );
+    }
 }

@@ -46,6 +46,8 @@ impl<'a> Engine<'a> {
         environment.set_recursion_limit(DEPTH_MAX);
         // Errors name what is not defined.
         environment.set_debug(true);
+        // Shows the engine's inside, which need not be the same twice.
+        environment.remove_global("debug");
         let printed = style.clone();
         environment.set_formatter(move |out, _, value| {
             let mut text = String::new();

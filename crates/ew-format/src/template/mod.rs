@@ -31,7 +31,7 @@ pub struct TemplateOptions {
     /// What the layout is called in messages.
     name: String,
     /// None until a file is read.
-    layout: Option<Layout>,
+    layout: Option<Box<Layout>>,
     /// The format's name, and the layout's hash.
     version: String,
 }
@@ -88,7 +88,7 @@ impl TemplateOptions {
         Ok(TemplateOptions {
             version: format!("template/1/{kind}/{hash}"),
             name,
-            layout: Some(layout),
+            layout: Some(Box::new(layout)),
             ..self
         })
     }
@@ -132,7 +132,7 @@ impl TemplateOptions {
         let named: BTreeSet<&str> =
             self.keys.names.keys().chain(self.keys.meters.keys()).map(String::as_str).collect();
         let mut columns: Vec<Point> = named.into_iter().filter_map(|name| name.parse().ok()).collect();
-        let columns_max = self.layout.as_ref().map_or(1, Layout::columns_max);
+        let columns_max = self.layout.as_ref().map_or(1, |layout| layout.columns_max());
         columns.truncate(columns_max);
         if columns.is_empty() {
             columns.extend("com.example.hq".parse());
@@ -195,7 +195,7 @@ impl Format for TemplateOptions {
 
     fn extension(&self) -> &str {
         let own = self.keys.extension.as_ref().map(|extension| extension.0.as_str());
-        own.or(self.layout.as_ref().map(Layout::extension)).unwrap_or_default()
+        own.or(self.layout.as_ref().map(|layout| layout.extension())).unwrap_or_default()
     }
 
     fn stamp(&self) -> Stamp {
