@@ -249,7 +249,9 @@ fn every_format_reads_back() {
 #[test]
 fn a_hundred_thousand_rows_read_back() {
     let rows = slice_large();
-    for case in &CASES {
+    // Of templates one is enough.
+    let is_large = |case: &&Case| !matches!(case.name, "template per reading" | "template, escaped");
+    for case in CASES.iter().filter(is_large) {
         conforms(case, &Zone::utc(), &rows);
     }
 }

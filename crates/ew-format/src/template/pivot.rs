@@ -3,7 +3,7 @@
 use super::engine::{Engine, Fields, Instant, Style};
 use super::layout::{Layout, Null, Part, Per, Scalar, Scalars};
 use super::{FORMAT, TemplateOptions, UNITS};
-use crate::output::{Output, Points, Times};
+use crate::output::{Names, Output, Points, Times};
 use crate::units::convert;
 use crate::{FormatError, Formatter, SliceHeader};
 use ew_core::{Row, Timestamp, Zone};
@@ -46,12 +46,9 @@ pub(super) fn start<'a>(
     Ok(match layout.per {
         Per::Reading => {
             document.part(Part::Header, Vec::new(), None)?;
-            Box::new(Readings { document, times, time: Value::UNDEFINED, meters: BTreeMap::new() })
+            Box::new(Readings { document, times, time: Value::UNDEFINED, meters: Names::new() })
         }
-        Per::Timestamp => {
-            let timestamps = Timestamps::new(document, times, header)?;
-            Box::new(timestamps)
-        }
+        Per::Timestamp => Box::new(Timestamps::new(document, times, header)?),
         Per::Point => {
             document.part(Part::Header, Vec::new(), None)?;
             Box::new(OnePoint { document, points: Points::new(FORMAT), meter: None })
@@ -196,25 +193,19 @@ struct Readings<'a, W> {
     document: Document<'a, W>,
     times: Times<'a>,
     time: Value,
-    meters: BTreeMap<String, Meter>,
+    meters: Names<Meter>,
 }
-
-/// Of how many points it is remembered what is said of them.
-const METERS_KEPT: usize = 10_000;
 
 impl<W: Write> Formatter for Readings<'_, W> {
     fn row(&mut self, row: Row<'_>) -> Result<(), FormatError> {
-        if self.times.step(&row)? {
+        if self.times.turn(&row)? {
+            self.meters.restart();
             self.time = self.document.time(row.time);
         }
-        if !self.meters.contains_key(row.point) {
-            if self.meters.len() >= METERS_KEPT {
-                self.meters.clear();
-            }
-            let meter = self.document.meter(row.point).ok_or_else(|| no_meter(&row))?;
-            self.meters.insert(row.point.to_owned(), meter);
-        }
-        let Some(meter) = self.meters.get(row.point) else { return Err(no_meter(&row)) };
+        let document = &self.document;
+        let meter =
+            self.meters.next(row.point, |point| document.meter(point).ok_or_else(|| no_meter(&row)))?;
+        let Some(meter) = meter else { return Err(self.times.out_of_order(&row)) };
         let mut fields = meter.reading(&row)?;
         fields.push(("time", self.time.clone()));
         self.document.row(fields, Some((row.point, row.time)))
