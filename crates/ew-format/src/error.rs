@@ -131,6 +131,9 @@ impl FormatError {
                 io::ErrorKind::StorageFull => Some("free some space and run it again; nothing was sent"),
                 _ => None,
             },
+            FormatError::NoColumn { format: "template", .. } => {
+                Some("add the point to the job's columns, or narrow its points")
+            }
             FormatError::NoColumn { .. } => {
                 Some("add the point to the job's columns, narrow its points, or use layout = \"long\"")
             }
