@@ -98,8 +98,7 @@ impl Renderer<'_> {
     /// the commits and the job, of nothing else.
     pub(crate) fn write(&self, piece: &Piece<'_>, out: impl Write) -> Result<Rendered, RenderError> {
         let mut meter = Meter { out, bytes: 0, hash: Sha256::new() };
-        let format = self.options.format.extension();
-        let fault = |source| RenderError::Format(FormatError::Write { format, source });
+        let fault = |source| RenderError::Format(FormatError::Write { format: "file", source });
         let mut compressor = Compressor::new(self.options.transport.compress(), &mut meter).map_err(fault)?;
         let mut summary = self.options.manifest.then(Summary::default);
         let rows = self.rows(piece, &mut compressor, summary.as_mut())?;

@@ -1,5 +1,6 @@
 //! Comma-separated values, RFC 4180, with the dialects that receivers ask for.
 
+use crate::options::check_null;
 use crate::output::{Names, Output, Times, push_number};
 use crate::{Decimals, Format, FormatError, Formatter, InParts, Part, SliceHeader, Strftime};
 use ew_core::{Point, Quality, Row, Stamp};
@@ -146,10 +147,7 @@ impl TryFrom<Keys> for CsvOptions {
         if delimiter == decimal {
             return Err(format!("{decimal:?} cannot be both the delimiter and the decimal mark"));
         }
-        let as_number = keys.null.trim().replace(decimal, ".").parse::<f64>();
-        if as_number.is_ok_and(f64::is_finite) {
-            return Err(format!("null = {:?} reads as a number; missing is never a number", keys.null));
-        }
+        check_null(&keys.null, decimal)?;
         Ok(CsvOptions {
             layout: keys.layout,
             delimiter,

@@ -185,7 +185,7 @@ fn value_tag(point: &str, row: &Row<'_>, pretty_format: bool) -> Result<String, 
 }
 
 /// The first character outside the `Char` production of XML 1.0, section 2.2.
-fn forbidden(text: &str) -> Option<char> {
+pub(crate) fn forbidden(text: &str) -> Option<char> {
     text.chars().find(
         |c| !matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..),
     )
