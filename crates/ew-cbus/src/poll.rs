@@ -162,6 +162,7 @@ pub fn lock(asker: &Asker<'_>, options: &BusOptions, wait: ew_core::Span) -> Res
     let request = LockRequest {
         dir: &Log::lock_dir(&asker.config.log.url),
         name: &format!("poll-cbus.{}", options.name),
+        machine: &[],
         activity: "poll",
         wait,
         warn_after: None,
