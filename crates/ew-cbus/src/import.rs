@@ -1,6 +1,7 @@
 //! `import-tags`.
 
 use crate::ask::{failure, one};
+use crate::file;
 use ew_bus::{
     TagApplication, TagFile, TagGroup, TagNetwork, TagUnit, Tags, read_tag_file, tag_address, tag_text,
 };
@@ -9,7 +10,6 @@ use ew_config::Config;
 use ew_core::Exit;
 use ew_store::{Log, ProjectDb, read_project};
 use serde_json::json;
-use std::fs::File;
 use std::path::Path;
 
 /// Which tags for which bus.
@@ -27,11 +27,9 @@ pub(crate) fn import(
     report: Report,
     out: &mut Output,
 ) -> Result<Exit, Failure> {
-    let file = request.file;
     let bus = &one(config, request.bus)?.name;
-    let name = file.display().to_string();
-    let opened = File::open(file).map_err(|e| Failure::new(Exit::Io, format!("cannot read {name}: {e}")))?;
-    let mut tags = match read_tag_file(&name, opened).map_err(failure)? {
+    let name = request.file.display().to_string();
+    let mut tags = match read_tag_file(&name, file::open(request.file)?).map_err(failure)? {
         TagFile::Tags(tags) => tags,
         TagFile::Database(bytes) => {
             of_database(read_project(bytes).map_err(|e| Failure::of(Exit::Data, &e).of_part(&name))?)
@@ -51,7 +49,7 @@ pub(crate) fn import(
     let (networks, applications, groups, units) = tags.counts();
     if json {
         out.json(&json!({
-            "bus": bus, "file": file, "project": tags.project, "networks": networks, "applications": applications,
+            "bus": bus, "file": request.file, "project": tags.project, "networks": networks, "applications": applications,
             "groups": groups, "units": units, "skipped": tags.skipped,
         }))?;
     }
