@@ -173,7 +173,7 @@ fn assert_one_endpoint(first: &Site, is_talking: impl Fn() -> bool, others: &[Si
         let ended = run(other, "probe").exit(75).stdout("");
         let said = "ew-cbus: lobby: Last talk on the bus still active, skipping current request";
         assert!(ended.stderr.starts_with(said), "{}{}", other.read("ew.toml"), ended.stderr);
-        assert!(ended.stderr.contains("another log: ss -xap shows who has @bus-t"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("another log: ss -xap shows who has @ew-bus-t"), "{}", ended.stderr);
     }
     talking.kill().unwrap();
     talking.wait().unwrap();
@@ -292,7 +292,7 @@ fn of_a_list_that_a_document_does_not_have_no_change_is_told() {
     let site = lobby("rows");
     site.write("rows", ROWS);
     let mut document = json(&run(&site, "discover --json").exit(0));
-    site.write("rows", &ROWS.replace("groups:1,2,7", "groups:1,2,8"));
+    site.write("rows", &ROWS.replace("1,2,7", "1,2,8").replace("7=0", "8=0"));
     run(&site, "discover").exit(0);
     let changes = run(&site, "diff 1 2").exit(1).stdout;
     assert!(changes.contains("removed group 00/56/7\n") && changes.contains("changed unit 00/1 groups"));
@@ -307,6 +307,19 @@ fn of_a_list_that_a_document_does_not_have_no_change_is_told() {
     site.write("old.json", &document.to_string());
     let ended = run(&site, "diff old.json 2").exit(65);
     assert!(ended.stderr.contains("old.json: its groups are no list"), "{}", ended.stderr);
+}
+
+/// Exports and polls of other things go on without it.
+#[test]
+fn a_file_that_is_missing_is_found_by_check_alone() {
+    let site = bus_at("cgate]\nhost = \"192.0.2.5\"\ntls = true\nca_file = \"none.pem\"");
+    let ended = run(&site, "--check").exit(78).stdout("");
+    assert!(
+        ended.stderr.starts_with("ew-cbus: ew.toml:6:11: ca_file none.pem: no such file"),
+        "{}",
+        ended.stderr
+    );
+    run(&site, "diff").exit(66);
 }
 
 #[test]
@@ -491,6 +504,7 @@ fn a_file_without_tags_is_65_and_the_tags_before_it_stay() {
     run(&site, &format!("import-tags {} --network 7", fixture("project.xml").display())).exit(2);
     let latin = |declaration: &str| -> Vec<u8> {
         let text = std::fs::read_to_string(fixture("project.xml")).unwrap();
+        let text = text.replace("Porch", "P\u{f6}rch");
         let (_, rest) = text.split_once("?>").unwrap();
         (declaration.to_owned() + rest).chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect()
     };
@@ -501,7 +515,7 @@ fn a_file_without_tags_is_65_and_the_tags_before_it_stay() {
     assert_eq!(found["groups"][0]["tag"], "Porch");
     let declared = latin("<?xml version=\"1.0\" encoding=\"iso-8859-1\"?>");
     std::fs::write(site.file("latin.xml"), declared).unwrap();
-    assert_eq!(tags_after(&site, "latin.xml --network 254").0[2].as_deref(), Some("Küche"));
+    assert_eq!(tags_after(&site, "latin.xml --network 254").0[0].as_deref(), Some("P\u{f6}rch"));
 }
 
 #[test]
@@ -511,7 +525,7 @@ fn probe_and_what_exec_cannot_do() {
     assert!(ended.stdout.ends_with(
         "--fake: answers\n  says: ew-sim cbus-cli\n  prompt: ready>\n  scan: 3 units, networks: 00\n"
     ));
-    let ended = run(&site, "measure").exit(78);
+    let ended = run(&site, "measure").exit(78).stdout("");
     assert!(ended.stderr.contains("the exec dialect has no measurements"), "{}", ended.stderr);
     assert_eq!(log(&site), Vec::<String>::new());
     run(&site, "discover hall").exit(2);

@@ -1,6 +1,6 @@
 //! What an endpoint is, whatever it is called: the names that a run holds for itself alone on this machine.
 
-use crate::{Backend, BusOptions, Cgate};
+use crate::{Backend, BusOptions};
 use rustix::fs::{major, minor};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -18,8 +18,10 @@ impl BusOptions {
     /// `base`. They are no secret and go into file names.
     pub fn lock_names(&self, base: &Path) -> BTreeSet<String> {
         match &self.backend {
-            Backend::Cgate(Cgate { host: Some(host), port, .. }) => tcp(host, *port, self.start_timeout.0),
-            Backend::Cgate(cgate) => of_command(cgate.command.as_deref().unwrap_or_default(), base),
+            Backend::Cgate(cgate) => match &cgate.host {
+                Some(host) => tcp(host, cgate.port, self.start_timeout.0),
+                None => of_command(cgate.command.as_deref().unwrap_or_default(), base),
+            },
             Backend::Exec(exec) => of_command(&exec.command, base),
             Backend::Cni(cni) => tcp(&cni.host, cni.port, self.start_timeout.0),
             Backend::Pci(pci) => {

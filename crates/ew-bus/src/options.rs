@@ -40,10 +40,10 @@ impl BusOptions {
     pub fn endpoint(&self) -> String {
         match &self.backend {
             Backend::Exec(exec) => format!("exec {}", exec.command.join(" ")),
-            Backend::Cgate(Cgate { host: Some(host), port, .. }) => format!("cgate {host}:{port}"),
-            Backend::Cgate(cgate) => {
-                format!("cgate {}", cgate.command.iter().flatten().cloned().collect::<Vec<_>>().join(" "))
-            }
+            Backend::Cgate(cgate) => match &cgate.host {
+                Some(host) => format!("cgate {host}:{}", cgate.port),
+                None => format!("cgate {}", cgate.command.as_deref().unwrap_or_default().join(" ")),
+            },
             Backend::Cni(cni) => format!("cni {}:{}", cni.host, cni.port),
             Backend::Pci(pci) => format!("pci {}", pci.device.display()),
         }
@@ -73,7 +73,7 @@ pub enum Backend {
     Exec(Exec),
     /// A C-Gate server.
     #[serde(deserialize_with = "one_way")]
-    Cgate(Cgate),
+    Cgate(Box<Cgate>),
     /// A CNI: the serial protocol over TCP.
     Cni(Cni),
     /// A PCI on a serial port.
@@ -215,8 +215,8 @@ fn password<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretS
 }
 
 /// What comes in pairs, and host and command, which are two ways to one server.
-fn one_way<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cgate, D::Error> {
-    let cgate = Cgate::deserialize(deserializer)?;
+fn one_way<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<Cgate>, D::Error> {
+    let cgate = Box::<Cgate>::deserialize(deserializer)?;
     for (one, other, has_one, has_other) in [
         ("user", "password", cgate.user.is_some(), cgate.password.is_some()),
         ("cert_file", "key_file", cgate.cert_file.is_some(), cgate.key_file.is_some()),

@@ -84,10 +84,10 @@ impl<'a> Asker<'a> {
         ask: impl FnOnce(&mut dyn Bus) -> Result<T, BusError>,
     ) -> Result<T, Failure> {
         let names: Vec<String> =
-            options.lock_names(self.config.base()).into_iter().map(|name| format!("bus-{name}")).collect();
+            options.lock_names(self.config.base()).into_iter().map(|name| format!("ew-bus-{name}")).collect();
         let request = LockRequest {
             dir: &Log::lock_dir(&self.config.log.url),
-            name: names.first().map_or("bus", String::as_str),
+            name: names.first().map_or("ew-bus", String::as_str),
             machine: &names,
             activity: "talk on the bus",
             wait: self.wait,

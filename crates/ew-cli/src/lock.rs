@@ -95,25 +95,12 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(100)),
             }
         }
-        let mut taken = Vec::new();
-        for name in request.machine {
-            taken.push(loop {
-                match machine::take(name)
-                    .map_err(|e| Failure::new(Exit::Io, format!("cannot take the name @{name}: {e}")))?
-                {
-                    Some(held) => break held,
-                    None if Instant::now() >= give_up => {
-                        let holder = format!(" (by a run with another log: ss -xap shows who has @{name})");
-                        return Err(Busy { activity: request.activity, holder }.into());
-                    }
-                    None => std::thread::sleep(Duration::from_millis(100)),
-                }
-            });
-        }
+        let taken = request.machine.iter().map(|name| take(name, request.activity, give_up));
+        let machine = taken.collect::<Result<_, _>>()?;
         let holder =
             Holder { pid: std::process::id(), since: clock::now().micros(), stage: "starting".to_owned() };
         write_holder(&mut file, &holder).map_err(|e| io("write", e))?;
-        let lock = Lock { file: Arc::new(Mutex::new((file, holder))), machine: taken, done: Arc::default() };
+        let lock = Lock { file: Arc::new(Mutex::new((file, holder))), machine, done: Arc::default() };
         if let Some(warn_after) = request.warn_after {
             lock.watch(warn_after, report);
         }
@@ -166,6 +153,21 @@ impl Drop for Lock {
         // moment longer; the lock ends here.
         let _ = guard.0.set_len(0);
         let _ = guard.0.unlock();
+    }
+}
+
+/// Takes a name of this machine by a moment.
+fn take(name: &str, activity: &'static str, give_up: Instant) -> Result<Name, Failure> {
+    loop {
+        match machine::take(name) {
+            Ok(Some(held)) => return Ok(held),
+            Ok(None) if Instant::now() >= give_up => {
+                let holder = format!(" (by a run with another log: ss -xap shows who has @{name})");
+                return Err(Busy { activity, holder }.into());
+            }
+            Ok(None) => std::thread::sleep(Duration::from_millis(100)),
+            Err(e) => return Err(Failure::new(Exit::Io, format!("cannot take the name @{name}: {e}"))),
+        }
     }
 }
 

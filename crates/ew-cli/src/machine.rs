@@ -9,7 +9,7 @@ use std::os::unix::net::UnixDatagram;
 #[derive(Debug)]
 pub(crate) struct Name(#[expect(dead_code, reason = "what counts is that it is open")] Option<UnixDatagram>);
 
-/// Takes a name of at most 100 bytes; none: somebody has it.
+/// Takes a name of at most 107 bytes, `@name` to `ss -xap`; none: somebody has it.
 #[cfg(target_os = "linux")]
 pub(crate) fn take(name: &str) -> io::Result<Option<Name>> {
     use std::os::linux::net::SocketAddrExt;

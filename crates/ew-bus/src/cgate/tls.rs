@@ -10,34 +10,27 @@ use std::path::{Path, PathBuf};
 /// The largest file of certificates or of a key, bytes.
 const PEM_BYTES_MAX: u64 = 16 << 20;
 
-/// A client that trusts the system's authorities and those of `ca_file`, and shows `cert_file` where there is one. The error
-/// is a file that cannot be used, and why.
-pub(crate) fn connector(cgate: &Cgate, base: &Path) -> Result<TlsConnector, (PathBuf, String)> {
+/// A file that cannot be used, and why.
+type Unusable = (PathBuf, String);
+
+/// A client that trusts the system's authorities and those of `ca_file`, and shows `cert_file` where there is one.
+pub(crate) fn connector(cgate: &Cgate, base: &Path) -> Result<TlsConnector, Unusable> {
     let mut builder = TlsConnector::builder();
     if let Some(file) = &cgate.ca_file {
-        let (text, bad) = read("ca_file", base, file)?;
-        let certificates =
-            Certificate::stack_from_pem(&text).map_err(|_| bad("a certificate in it is damaged"))?;
-        if certificates.is_empty() {
-            return Err(bad(NO_CERTIFICATE));
-        }
-        for certificate in certificates {
+        for certificate in certificates("ca_file", file, &read("ca_file", file, base)?)? {
             builder.add_root_certificate(certificate);
         }
     }
-    if let (Some(cert_file), Some(key_file)) = (&cgate.cert_file, &cgate.key_file) {
-        let (certificate, bad_certificate) = read("cert_file", base, cert_file)?;
-        if !Certificate::stack_from_pem(&certificate).is_ok_and(|found| !found.is_empty()) {
-            return Err(bad_certificate(NO_CERTIFICATE));
-        }
-        let (key, bad_key) = read("key_file", base, key_file)?;
-        let at = key.windows(KEY.len()).position(|part| part == KEY).ok_or_else(|| bad_key(NO_KEY))?;
-        let own =
-            Identity::from_pkcs8(&certificate, &key[at..]).map_err(|_| bad_key("its key is damaged"))?;
-        builder.identity(own);
-        return builder.build().map_err(|_| bad_key("it is not the key of the certificate in cert_file"));
-    }
-    builder.build().map_err(|e| (PathBuf::new(), e.to_string()))
+    let (Some(cert_file), Some(key_file)) = (&cgate.cert_file, &cgate.key_file) else {
+        return builder.build().map_err(|e| (PathBuf::new(), e.to_string()));
+    };
+    let chain = read("cert_file", cert_file, base)?;
+    certificates("cert_file", cert_file, &chain)?;
+    let text = read("key_file", key_file, base)?;
+    let bad = |why: &str| unusable("key_file", key_file, why);
+    let at = text.windows(KEY.len()).position(|part| part == KEY).ok_or_else(|| bad(NO_KEY))?;
+    builder.identity(Identity::from_pkcs8(&chain, &text[at..]).map_err(|_| bad("its key is damaged"))?);
+    builder.build().map_err(|_| bad("it is not the key of the certificate in cert_file"))
 }
 
 const NO_CERTIFICATE: &str = "no certificate in it; it holds PEM text, as openssl x509 prints it";
@@ -45,18 +38,26 @@ const KEY: &[u8] = b"-----BEGIN PRIVATE KEY-----";
 const NO_KEY: &str =
     "no key in it that needs no pass phrase, as PEM text in PKCS #8; openssl pkcs8 -topk8 -nocrypt makes one";
 
-/// The bytes of a file, and how to say what is wrong with it.
-fn read<'a>(
-    key: &'static str,
-    base: &Path,
-    file: &'a Path,
-) -> Result<(Vec<u8>, impl Fn(&str) -> (PathBuf, String) + use<'a>), (PathBuf, String)> {
-    let bad = move |why: &str| (file.to_owned(), format!("{key} {}: {why}", file.display()));
+fn unusable(key: &str, file: &Path, why: &str) -> Unusable {
+    (file.to_owned(), format!("{key} {}: {why}", file.display()))
+}
+
+fn certificates(key: &str, file: &Path, text: &[u8]) -> Result<Vec<Certificate>, Unusable> {
+    match Certificate::stack_from_pem(text) {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(unusable(key, file, NO_CERTIFICATE)),
+        Err(_) => Err(unusable(key, file, "a certificate in it is damaged")),
+    }
+}
+
+fn read(key: &str, file: &Path, base: &Path) -> Result<Vec<u8>, Unusable> {
     let path = base.join(file);
     match std::fs::metadata(&path) {
-        Ok(found) if !found.is_file() => Err(bad("it is no file")),
-        Ok(found) if found.len() > PEM_BYTES_MAX => Err(bad("it is too large for certificates")),
-        _ => std::fs::read(&path).map(|text| (text, bad)).map_err(|e| bad(&ew_net::plain(&e))),
+        Ok(found) if !found.is_file() => Err(unusable(key, file, "it is no file")),
+        Ok(found) if found.len() > PEM_BYTES_MAX => {
+            Err(unusable(key, file, "it is too large for certificates"))
+        }
+        _ => std::fs::read(&path).map_err(|e| unusable(key, file, &ew_net::plain(&e))),
     }
 }
 
