@@ -452,6 +452,15 @@ fn tags_come_from_every_kind_of_file_and_join_what_is_discovered() {
 }
 
 #[test]
+fn whoever_has_one_network_says_which_of_a_project_it_is() {
+    let site = bus_at("cni]\nhost = \"192.0.2.20\"");
+    let file = fixture("project.xml");
+    let ended = run(&site, &format!("import-tags {}", file.display())).exit(2).stdout("");
+    assert!(ended.stderr.ends_with("hint: say which by --network; it has: 254 253\n"), "{}", ended.stderr);
+    run(&site, &format!("import-tags {} --network 253", file.display())).exit(0);
+}
+
+#[test]
 fn a_project_is_read_while_another_program_writes_to_it() {
     let site = lobby("");
     database(&site.file("HQ.db"));
