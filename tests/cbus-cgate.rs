@@ -84,6 +84,23 @@ fn while_a_network_is_synchronised_nothing_is_logged_as_zero() {
     assert!(format!("{}{}", ended.stdout, ended.stderr).contains("State=sync"), "{ended:?}");
 }
 
+/// Of a part of a bus as of a whole one.
+#[test]
+fn points_of_a_network_that_could_not_be_asked_are_null() {
+    let server = server("");
+    let mut site = site(&server, "", "networks = [253, 254]");
+    site.run(EW_CBUS, "poll").exit(0);
+    // Another network in its place, which is not there.
+    site.write("ew.toml", &site.read("ew.toml").replace("[253, 254]", "[7, 254]"));
+    site.now("2026-03-01T00:05:00Z");
+    let report: Value = serde_json::from_str(&site.run(EW_CBUS, "poll --json").exit(1).stdout).unwrap();
+    let readings = report["buses"][0]["readings"].as_array().unwrap();
+    let null: Vec<&Value> = readings.iter().filter(|reading| reading["value"].is_null()).collect();
+    assert_eq!((readings.len(), null.len()), (5, 1), "{report:#}");
+    assert_eq!(null[0]["point"], "cbus.lobby.253.56.1");
+    assert!(null[0]["reason"].as_str().unwrap().contains("Network not found"), "{report:#}");
+}
+
 /// `measure` without a name is about the buses that can.
 #[test]
 fn a_bus_that_cannot_measure_fails_only_where_it_was_named() {

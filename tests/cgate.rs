@@ -466,18 +466,18 @@ fn a_tag_database_that_does_not_come_costs_nothing_but_the_tags() {
     };
     let whole = discovered("");
     std::thread::scope(|scope| {
-        for (arguments, why) in [
-            ("--fault cut=DBGETXML", "the connection was lost"),
+        for (arguments, deadline, why) in [
+            ("--fault cut=DBGETXML", 12, "the connection was lost"),
             // For ten seconds it may be silent, but not for more than its share of the run.
-            ("--fault stalled=DBGETXML", "no whole answer within its share of the run"),
-            ("--fault denied=DBGETXML", "420 Access denied"),
-            ("--fault xml-bytes=30000000", "a line is longer than 16777216 bytes"),
+            ("--fault stalled=DBGETXML", 12, "no whole answer within its share of the run"),
+            ("--fault denied=DBGETXML", 60, "420 Access denied"),
+            ("--fault xml-bytes=30000000", 60, "a line is longer than 16777216 bytes"),
         ] {
             let whole = &whole;
             scope.spawn(move || {
                 let server = server(arguments);
                 let mut run = Run::new(&server.toml("", HOME));
-                run.deadline = Duration::from_secs(9);
+                run.deadline = Duration::from_secs(deadline);
                 let found = run.discover().unwrap();
                 let reasons = found.incomplete_reasons.join("\n");
                 assert!(reasons.contains("DBGETXML //HOME/253") && reasons.contains(why), "{reasons}");

@@ -397,6 +397,11 @@ mod tests {
             lines(&old, &part, false),
             ["not seen group 254/56/2 \"Hall\"", "not seen group 254/56/3 \"Attic\""]
         );
+        // Nor is anything removed as against one that is not whole.
+        assert_eq!(
+            lines(&Discovery { complete: Some(false), ..old }, &new, false)[1],
+            "not seen group 254/56/2 \"Hall\""
+        );
     }
 
     #[test]

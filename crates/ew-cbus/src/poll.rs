@@ -56,23 +56,22 @@ impl BusReading {
     /// that reason; where it was never polled, those of its last discovery.
     pub fn take(asker: &Asker<'_>, log: &Log, options: &BusOptions) -> Result<BusReading, Failure> {
         match asker.ask(options, "poll", |bus| bus.levels(options.applications.as_deref())) {
-            Ok(levels) if !levels.groups.iter().any(Group::is_polled) => {
-                let mut reading = BusReading::of(options, levels);
-                reading.readings = missing(known(log, options)?, "the bus told of no group");
-                if !reading.readings.is_empty() {
-                    reading.warnings.push("it told of no group, where there were some".into());
-                    reading.parts = vec![PartOutcome::Failed(Exit::Unavailable)];
-                }
-                Ok(reading)
-            }
             Ok(levels) => {
-                // What could not be asked may have had groups.
-                let reason = levels.incomplete_reasons.join("; ");
+                let is_empty = !levels.groups.iter().any(Group::is_polled);
+                let reason = match levels.incomplete_reasons.join("; ") {
+                    reasons if reasons.is_empty() && is_empty => "the bus told of no group".to_owned(),
+                    reasons => reasons,
+                };
+                // Where everything was told, what is not among it is gone.
                 let known = if reason.is_empty() { Vec::new() } else { known(log, options)? };
                 let mut reading = BusReading::of(options, levels);
                 let told: HashSet<Point> = reading.readings.iter().map(|one| one.point.clone()).collect();
                 let untold = known.into_iter().filter(|point| !told.contains(point)).collect();
                 reading.readings.extend(missing(untold, &reason));
+                if is_empty && !reading.readings.is_empty() {
+                    reading.warnings.push("it told of no group, where there were some".into());
+                    reading.parts = vec![PartOutcome::Failed(Exit::Unavailable)];
+                }
                 Ok(reading)
             }
             Err(failure) => {
