@@ -1,7 +1,8 @@
 //! Comma-separated values, RFC 4180, with the dialects that receivers ask for.
 
+use crate::options::check_null;
 use crate::output::{Names, Output, Times, push_number};
-use crate::{Decimals, Format, FormatError, Formatter, SliceHeader, Strftime};
+use crate::{Decimals, Format, FormatError, Formatter, InParts, Part, SliceHeader, Strftime};
 use ew_core::{Point, Quality, Row, Stamp};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
@@ -146,10 +147,7 @@ impl TryFrom<Keys> for CsvOptions {
         if delimiter == decimal {
             return Err(format!("{decimal:?} cannot be both the delimiter and the decimal mark"));
         }
-        let as_number = keys.null.trim().replace(decimal, ".").parse::<f64>();
-        if as_number.is_ok_and(f64::is_finite) {
-            return Err(format!("null = {:?} reads as a number; missing is never a number", keys.null));
-        }
+        check_null(&keys.null, decimal)?;
         Ok(CsvOptions {
             layout: keys.layout,
             delimiter,
@@ -210,42 +208,16 @@ impl TryFrom<String> for DecimalMark {
 }
 
 impl Format for CsvOptions {
-    /// Writes prefix and header.
     fn start<'a>(
         &'a self,
         header: &SliceHeader<'a>,
         out: Box<dyn Write + 'a>,
     ) -> Result<Box<dyn Formatter + 'a>, FormatError> {
-        let mut output = Output::new(FORMAT, out);
-        if !self.prefix.is_empty() {
-            output.text.push_str(&self.prefix);
-            output.text.push_str(self.line_ending.as_str());
-        }
-        let times = Times::new(FORMAT, header.zone, self.timestamp_format.as_ref());
-        Ok(match self.layout {
-            Layout::Long => {
-                let names = [TIMESTAMP, "point", "value", "unit", "quality"];
-                self.push_header(names.into_iter(), &mut output.text);
-                Box::new(Long { output, times, options: self, stamp: String::new(), names: Names::new() })
-            }
-            Layout::Wide => {
-                let mut seen = HashSet::new();
-                if !self.names.is_empty() {
-                    seen.insert(self.shown(TIMESTAMP));
-                }
-                let shown = |point: &'a Point| self.shown(point.as_str());
-                if let Some(twice) = header.columns.iter().map(shown).find(|name| !seen.insert(name)) {
-                    return Err(FormatError::SameColumn { format: FORMAT, point: twice.to_owned() });
-                }
-                let names = header.columns.iter().map(|point| point.as_str());
-                self.push_header(std::iter::once(TIMESTAMP).chain(names), &mut output.text);
-                let mut order: Vec<(&str, usize)> =
-                    header.columns.iter().enumerate().map(|(i, point)| (point.as_str(), i)).collect();
-                order.sort_unstable();
-                let cells = vec![None; order.len()];
-                Box::new(Wide { output, times, options: self, order, next: 0, cells, is_open: false })
-            }
-        })
+        self.start_part(header, Part::WHOLE, out)
+    }
+
+    fn in_parts(&self) -> Option<&dyn InParts> {
+        Some(self)
     }
 
     fn extension(&self) -> &'static str {
@@ -262,6 +234,59 @@ impl Format for CsvOptions {
 
     fn name_and_version(&self) -> &'static str {
         "csv/1"
+    }
+}
+
+impl InParts for CsvOptions {
+    /// Writes prefix and header.
+    fn start_part<'a>(
+        &'a self,
+        header: &SliceHeader<'a>,
+        part: Part,
+        out: Box<dyn Write + 'a>,
+    ) -> Result<Box<dyn Formatter + 'a>, FormatError> {
+        let mut output = Output::new(FORMAT, out);
+        if part.is_first && !self.prefix.is_empty() {
+            output.text.push_str(&self.prefix);
+            output.text.push_str(self.line_ending.as_str());
+        }
+        let suffix = if part.is_last { self.suffix.as_str() } else { "" };
+        let times = Times::new(FORMAT, header.zone, self.timestamp_format.as_ref());
+        Ok(match self.layout {
+            Layout::Long => {
+                let names = [TIMESTAMP, "point", "value", "unit", "quality"];
+                if part.is_first {
+                    self.push_header(names.into_iter(), &mut output.text);
+                }
+                Box::new(Long {
+                    output,
+                    times,
+                    options: self,
+                    suffix,
+                    stamp: String::new(),
+                    names: Names::new(),
+                })
+            }
+            Layout::Wide => {
+                let mut seen = HashSet::new();
+                if !self.names.is_empty() {
+                    seen.insert(self.shown(TIMESTAMP));
+                }
+                let shown = |point: &'a Point| self.shown(point.as_str());
+                if let Some(twice) = header.columns.iter().map(shown).find(|name| !seen.insert(name)) {
+                    return Err(FormatError::SameColumn { format: FORMAT, point: twice.to_owned() });
+                }
+                let names = header.columns.iter().map(|point| point.as_str());
+                if part.is_first {
+                    self.push_header(std::iter::once(TIMESTAMP).chain(names), &mut output.text);
+                }
+                let mut order: Vec<(&str, usize)> =
+                    header.columns.iter().enumerate().map(|(i, point)| (point.as_str(), i)).collect();
+                order.sort_unstable();
+                let cells = vec![None; order.len()];
+                Box::new(Wide { output, times, options: self, suffix, order, next: 0, cells, is_open: false })
+            }
+        })
     }
 }
 
@@ -334,6 +359,7 @@ struct Long<'a, W> {
     output: Output<W>,
     times: Times<'a>,
     options: &'a CsvOptions,
+    suffix: &'a str,
     /// The present timestamp as a field.
     stamp: String,
     names: Names<Around>,
@@ -393,7 +419,7 @@ impl<W: Write> Formatter for Long<'_, W> {
     }
 
     fn finish(&mut self) -> Result<(), FormatError> {
-        self.output.text.push_str(&self.options.suffix);
+        self.output.text.push_str(self.suffix);
         self.output.flush()
     }
 }
@@ -403,6 +429,7 @@ struct Wide<'a, W> {
     output: Output<W>,
     times: Times<'a>,
     options: &'a CsvOptions,
+    suffix: &'a str,
     /// The columns by name, each with its place in the line.
     order: Vec<(&'a str, usize)>,
     /// Where in `order` the next row most likely is.
@@ -463,7 +490,7 @@ impl<W: Write> Formatter for Wide<'_, W> {
 
     fn finish(&mut self) -> Result<(), FormatError> {
         self.close_line();
-        self.output.text.push_str(&self.options.suffix);
+        self.output.text.push_str(self.suffix);
         self.output.flush()
     }
 }
