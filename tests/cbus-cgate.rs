@@ -84,6 +84,72 @@ fn while_a_network_is_synchronised_nothing_is_logged_as_zero() {
     assert!(format!("{}{}", ended.stdout, ended.stderr).contains("State=sync"), "{ended:?}");
 }
 
+/// Of a part of a bus as of a whole one.
+#[test]
+fn points_of_a_network_that_could_not_be_asked_are_null() {
+    let server = server("");
+    let mut site = site(&server, "", "networks = [253, 254]");
+    site.run(EW_CBUS, "poll").exit(0);
+    // Another network in its place, which is not there.
+    site.write("ew.toml", &site.read("ew.toml").replace("[253, 254]", "[7, 254]"));
+    site.now("2026-03-01T00:05:00Z");
+    let report: Value = serde_json::from_str(&site.run(EW_CBUS, "poll --json").exit(1).stdout).unwrap();
+    let readings = report["buses"][0]["readings"].as_array().unwrap();
+    let null: Vec<&Value> = readings.iter().filter(|reading| reading["value"].is_null()).collect();
+    assert_eq!((readings.len(), null.len()), (5, 1), "{report:#}");
+    assert_eq!(null[0]["point"], "cbus.lobby.253.56.1");
+    assert!(null[0]["reason"].as_str().unwrap().contains("Network not found"), "{report:#}");
+}
+
+/// `measure` without a name is about the buses that can.
+#[test]
+fn a_bus_that_cannot_measure_fails_only_where_it_was_named() {
+    let server = server("");
+    let site = site(&server, "", "");
+    let exec = "[[cbus]]\nname = \"annex\"\n[cbus.backend.exec]\ncommand = [\"./never-started\"]\n";
+    site.write("ew.toml", &format!("{exec}{}", site.read("ew.toml")));
+    site.run(EW_CBUS, "measure").exit(0).stderr("");
+    assert_eq!(log(&site).len(), 2);
+    let ended = site.run(EW_CBUS, "measure annex lobby").exit(1);
+    assert!(ended.stderr.starts_with("ew-cbus: annex: "), "{}", ended.stderr);
+}
+
+#[test]
+fn where_nothing_can_be_measured_the_channels_of_the_last_discovery_are_null() {
+    let server = server("");
+    let mut site = site(&server, "deadline = \"2s\"", "");
+    site.run(EW_CBUS, "discover").exit(0);
+    drop(server);
+    site.now("2026-03-01T00:05:00Z");
+    let report: Value = serde_json::from_str(&site.run(EW_CBUS, "measure --json").exit(69).stdout).unwrap();
+    let reading = &report["buses"][0]["readings"][0];
+    assert!(reading["reason"].as_str().unwrap().contains("connect: "), "{report:#}");
+    let rows = log(&site);
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert!(rows[0].starts_with("2026-03-01T00:05:00Z,cbus.lobby.254.measurement."), "{rows:?}");
+    assert!(rows.iter().all(|row| row.contains(",,") && row.ends_with(",missing")), "{rows:?}");
+}
+
+#[test]
+fn a_network_that_can_be_none_is_refused_before_anyone_is_asked() {
+    let server = server("");
+    let mut site = site(&server, "", "");
+    let cni = "[[cbus]]\nname = \"annex\"\n[cbus.backend.cni]\nhost = \"127.0.0.1\"\nport = 1\n";
+    site.write("ew.toml", &format!("{cni}{}", site.read("ew.toml")));
+    site.now("2026-03-01T00:00:00Z");
+    for (bus, network, why) in [
+        ("lobby", "256", "a C-Gate network is a number from 0 to 255"),
+        ("lobby", "ground", "a C-Gate network is a number from 0 to 255"),
+        ("annex", "254", "not the network of the interface"),
+    ] {
+        for command in [format!("get {bus} 56 1"), format!("set {bus} 56 1 0")] {
+            let ended = site.run(EW_CBUS, &format!("{command} --network {network}")).exit(2).stdout("");
+            assert!(ended.stderr.contains(why), "{}", ended.stderr);
+        }
+    }
+    assert_eq!(server.commands(), [""; 0]);
+}
+
 #[test]
 fn what_stands_in_the_way_is_told_with_what_to_do() {
     for (arguments, code, hint) in [

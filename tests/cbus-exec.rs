@@ -3,12 +3,14 @@
 
 #[path = "support/ew.rs"]
 mod ew;
+#[path = "support/interface.rs"]
+mod interface;
 
 use ew::{Ended, Site};
+use interface::Interface;
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 const EW_CBUS: &str = env!("CARGO_BIN_EXE_ew-cbus");
 
@@ -203,7 +205,23 @@ fn set_checks_the_range_before_anything_is_sent_and_reads_back() {
     let ended = run(&site, "set lobby 56 7 255").exit(0).stdout("");
     assert_eq!(ended.stderr, "ew-cbus: lobby: 56/7: it answered \"done\"\n");
     run(&site, "set lobby 56 1 0 -q").exit(0).stdout("").stderr("");
-    assert_eq!(heard(&site), ["Sa=56,g=7,l=255", "Ga=56,g=7", "Sa=56,g=1,l=0", "Ga=56,g=1"]);
+    // Looked for, set, read back.
+    let expect = ["Ga=56,g=7", "Sa=56,g=7,l=255", "Ga=56,g=7", "Ga=56,g=1", "Sa=56,g=1,l=0", "Ga=56,g=1"];
+    assert_eq!(heard(&site), expect);
+}
+
+#[test]
+fn a_group_that_tells_no_level_is_not_set() {
+    let site = site("", "sim --fake --record heard");
+    let ended = run(&site, "set lobby 56 99 7").exit(76).stdout("");
+    assert!(
+        ended
+            .stderr
+            .contains("56/99: it tells no level, so nothing was sent: the reply \"error: no such group\""),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(heard(&site), ["D", "Ga=56,g=99"]);
 }
 
 #[test]
@@ -247,7 +265,7 @@ fn after_three_starts_what_remains_is_null_with_the_reason() {
     assert!(reason.contains("it was started 3 times in this run"), "{reason}");
     let found = discovered(&site, 1);
     assert_eq!(found["complete"], false);
-    assert_eq!(found["incomplete_reasons"][0], "lobby: 2 of 5 groups have no level");
+    assert_eq!(found["incomplete_reasons"][0], "lobby: 2 of 5 groups have no level: 00/56/4, 00/56/5");
 }
 
 #[test]
@@ -255,6 +273,60 @@ fn a_reply_cut_off_is_no_reply_and_asked_for_once_more() {
     let site = site("auto_discover = false", "sim --fake --cut-after 1 --record heard");
     // It would have been 0, had the half reply counted.
     assert_eq!(values(&polled(&site, 1)), [("56.1", Some(255)), ("56.2", Some(128)), ("56.7", None)]);
+}
+
+/// A broken pipe, and no bad answer: the ancestor took such pieces for replies.
+#[test]
+fn a_child_that_ends_amid_a_line_is_asked_once_more() {
+    let child = |ends: &str| {
+        site(
+            "auto_discover = false",
+            &format!(
+                "echo start >> starts; echo 'ready>'; while read -r asked; do \
+                 if {ends}; then printf 'level:1'; exit; fi; printf 'level:12\\nready>\\n'; done"
+            ),
+        )
+    };
+    let once = child("[ $(wc -l < starts) -lt 2 ]");
+    run(&once, "get lobby 56 1").exit(0).stdout("12\n");
+    let always = child("true");
+    let ended = run(&always, "get lobby 56 1").exit(69).stdout("");
+    assert!(ended.stderr.contains("Ga=56,g=1: it ended amid a line"), "{}", ended.stderr);
+    assert_eq!(always.read("starts").lines().count(), 2);
+}
+
+#[test]
+fn a_line_of_a_scan_that_is_no_text_is_a_warning() {
+    let site = site(
+        "",
+        "echo 'ready>'; while read -r asked; do case $asked in \
+         D) printf 'unit:1,network:00,groups:4\\nun\\377t:2,network:00,groups:5\\nready>\\n';; \
+         *) printf 'level:9\\nready>\\n';; esac; done",
+    );
+    let found = discovered(&site, 0);
+    let [warning] = &found["warnings"].as_array().unwrap()[..] else { panic!("{found:#}") };
+    assert!(warning["text"].as_str().unwrap().ends_with("it is no UTF-8"), "{warning}");
+    assert_eq!((&found["groups"][0]["address"], &found["groups"][0]["level"]), (&4.into(), &9.into()));
+    assert_eq!(found["groups"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_scan_of_nothing_is_told_where_there_was_something_and_nothing_is_removed_by_it() {
+    let site = site("", "sim --fake rows");
+    site.write("rows", FIVE);
+    run(&site, "discover").exit(0).stderr("");
+    site.write("rows", "");
+    let found = discovered(&site, 0);
+    assert_eq!(found["complete"], Value::Null);
+    let warning = &found["warnings"][0];
+    assert_eq!(warning["object"], "network 00");
+    assert_eq!(warning["text"], "nothing was told of it, where discovery 1 had units: 1, groups: 5");
+    let changes = run(&site, "diff").exit(1).stdout;
+    assert!(changes.starts_with("not seen network 00\n") && !changes.contains("removed"), "{changes}");
+    // As long as nothing comes.
+    assert_eq!(discovered(&site, 0)["warnings"][0]["text"], warning["text"]);
+    site.write("rows", FIVE);
+    assert_eq!(discovered(&site, 0)["warnings"], serde_json::json!([]));
 }
 
 #[test]
@@ -330,6 +402,34 @@ fn the_deadline_of_the_run_ends_it_and_says_what_is_missing() {
     assert!(polled[4].2.as_deref().unwrap().contains("the deadline of the run has passed"), "{polled:?}");
 }
 
+#[test]
+fn a_child_that_never_stops_to_speak_is_not_heard_beyond_the_deadline() {
+    for child in ["exec yes ''", "echo 'ready>'; exec yes ''"] {
+        let site = site("auto_discover = false\ndeadline = \"1s\"", child);
+        let ended = run(&site, "get lobby 56 1").exit(69).stdout("");
+        assert!(ended.stderr.contains("the deadline of the run has passed"), "{}", ended.stderr);
+    }
+}
+
+/// Every application with every group there can be.
+#[test]
+fn of_the_largest_product_what_was_not_asked_by_the_deadline_is_null() {
+    let site = site("deadline = \"1s\"", "sim --fake rows --delay 10ms --record heard");
+    let all = (0..255).map(|n: u32| n.to_string()).collect::<Vec<_>>().join(",");
+    let levels: String = (0..255).map(|group| format!("level:0,{group}=7\n")).collect();
+    site.write("rows", &format!("unit:1,network:00,apps:{all}\nunit:1,network:00,groups:{all}\n{levels}"));
+    let found: Value = serde_json::from_str(&run(&site, "discover --dry-run --json").exit(1).stdout).unwrap();
+    let groups = found["groups"].as_array().unwrap();
+    assert_eq!(groups.len(), 65_025);
+    let told = groups.iter().filter(|group| !group["level"].is_null()).count();
+    // The scan, and one that it was too late for.
+    assert!(told > 0 && heard(&site).len() <= told + 2, "{told} {}", heard(&site).len());
+    for group in groups.iter().skip(told + 1) {
+        let reason = group["reason"].as_str().unwrap();
+        assert!(reason.ends_with("the deadline of the run has passed"), "{group}");
+    }
+}
+
 /// The processes whose ids are in a file are gone, or dead and waiting for whoever adopted them.
 #[track_caller]
 fn gone(site: &Site, file: &str, count: usize) {
@@ -387,6 +487,21 @@ fn a_grandchild_that_holds_the_pipe_holds_up_nothing_and_is_ended() {
     gone(&site, "grandchildren", 3);
 }
 
+/// No signal to the child's process group reaches it; it is waited for all the less.
+#[test]
+fn a_grandchild_in_a_session_of_its_own_holds_up_nothing() {
+    let site = site(
+        "auto_discover = false\nreply_timeout = \"120s\"",
+        "setsid sleep 300 & echo $! >> grandchildren; exec \"$0\" cbus-cli --fake --exit-after 1",
+    );
+    assert_eq!(values(&polled(&site, 1)), [("56.1", Some(255)), ("56.2", Some(128)), ("56.7", None)]);
+    for pid in site.read("grandchildren").lines() {
+        let killed = Command::new("kill").arg(pid).status().unwrap();
+        assert!(killed.success(), "{pid} was gone: README.md says that it stays");
+    }
+    gone(&site, "grandchildren", 3);
+}
+
 #[test]
 fn every_exchange_is_in_the_trace() {
     let site = site("", "sim --fake --crlf");
@@ -418,47 +533,18 @@ fn applications_of_the_configuration_are_asked_for_whatever_the_scan_says() {
     assert_eq!(values(&polled(&site, 0)), [("57.1", Some(2))]);
 }
 
-/// `ew-sim pci`, ended when dropped, and what it announced: `cni IP:PORT` or `pci DEVICE`.
-struct Interface {
-    child: Child,
-    address: String,
-}
-
-impl Interface {
-    fn start(arguments: &[&str]) -> Interface {
-        let mut command = Command::new(ew::sibling(EW_CBUS, "ew-sim"));
-        command.args(["pci", "--for", "5m"]).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = lines.next().unwrap().unwrap();
-        assert_eq!(lines.next().unwrap().unwrap(), "ready");
-        Interface { child, address: first.split_once(' ').unwrap().1.to_owned() }
-    }
-}
-
-impl Drop for Interface {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// The old chain on present gear: ew-cbus, a child with a prompt, the serial protocol, an interface.
 #[test]
 fn a_child_over_an_interface_tells_what_the_interface_tells() {
     for arguments in [&[][..], &["--pty"]] {
-        let interface = Interface::start(arguments);
+        let interface = Interface::start(&ew::sibling(EW_CBUS, "ew-sim"), arguments);
         let chain = site("reply_timeout = \"120s\"", &format!("sim {}", interface.address));
         let hurried = |site: &Site, arguments: &str| {
             let output = site.command(EW_CBUS, arguments).env("EW_PCI_HURRY", "1").output().unwrap();
             ew::ended(output)
         };
         let found: Value = serde_json::from_str(&hurried(&chain, "discover --json").stdout).unwrap();
-        let backend = match interface.address.rsplit_once(':') {
-            Some((host, port)) => format!("cni]\nhost = \"{host}\"\nport = {port}\n"),
-            None => format!("pci]\ndevice = \"{}\"\n", interface.address),
-        };
-        chain.write("ew.toml", &format!("[[cbus]]\nname = \"lobby\"\n[cbus.backend.{backend}"));
+        chain.write("ew.toml", &format!("[[cbus]]\nname = \"lobby\"\n{}", interface.backend()));
         let direct: Value = serde_json::from_str(&hurried(&chain, "discover --json").stdout).unwrap();
         let units = |found: &Value| {
             let units = found["units"].as_array().unwrap().iter();

@@ -151,7 +151,7 @@ fn a_discovery_keeps_bus_and_database_apart_and_only_reads() {
             (56, 3, Some("Porch"), yes, yes, Some(128), GroupState::Ok),
             (56, 8, None, no, yes, Some(228), GroupState::Ok),
             (56, 40, Some("Wine cellar"), yes, no, None, GroupState::Absent),
-            (202, 7, Some("Scenes"), yes, yes, None, GroupState::Unknown),
+            (202, 7, Some("Scenes"), yes, yes, None, GroupState::NoLevel),
         ]
     );
 
@@ -365,7 +365,10 @@ fn a_network_that_is_being_synchronised_is_not_believed() {
     assert_eq!(found.complete, Some(false));
     assert_eq!(
         found.incomplete_reasons,
-        ["network 254 is not up: State=sync InterfaceState=running SyncState=units"]
+        [
+            "network 254 is not up: State=sync InterfaceState=running SyncState=units",
+            "5 of 6 groups have no level: 254/56/1, 254/56/2, 254/56/3, …"
+        ]
     );
     assert!(
         found.groups.iter().all(|g| g.level.is_none() && g.state != GroupState::Absent),
@@ -423,7 +426,8 @@ fn a_level_that_cannot_be_had_is_null_with_its_reason() {
     assert_eq!(of(3).reason.as_deref(), Some("its state is error, and level 0 with it"));
     let [warning] = &found.warnings[..] else { panic!("{:?}", found.warnings) };
     assert_eq!((warning.code, warning.object.as_deref()), (Some(408), Some("//HOME/254/56/2")));
-    assert_eq!(found.complete, Some(true));
+    assert_eq!(found.complete, Some(false));
+    assert_eq!(found.incomplete_reasons, ["2 of 7 groups have no level: 254/56/2, 254/56/3"]);
 }
 
 /// C-Gate says 0 of a group that it has not heard from.
@@ -474,6 +478,45 @@ fn a_fault_amid_a_good_reply_loses_nothing_but_is_said() {
         assert_eq!((found.warnings.len(), found.warnings[0].code), (2, Some(408)));
         assert_eq!((&found.units, &found.groups), (&whole.units, &whole.groups), "{command}");
     }
+}
+
+/// Labels are the least of what a discovery is for.
+#[test]
+fn a_tag_database_that_does_not_come_costs_nothing_but_the_tags() {
+    let levels = |found: &Discovery| {
+        let told =
+            found.groups.iter().filter_map(|g| Some((g.network.clone(), g.application, g.address, g.level?)));
+        told.collect::<Vec<_>>()
+    };
+    let units = |found: &Discovery| {
+        let on_bus = found.units.iter().filter(|u| u.on_bus == Some(true));
+        on_bus.map(|u| (u.network.clone(), u.address, u.volts.map(f64::to_bits))).collect::<Vec<_>>()
+    };
+    let whole = discovered("");
+    std::thread::scope(|scope| {
+        for (arguments, deadline, why) in [
+            ("--fault cut=DBGETXML", 12, "the connection was lost"),
+            // For ten seconds it may be silent, but not for more than its share of the run.
+            ("--fault stalled=DBGETXML", 12, "no whole answer within its share of the run"),
+            ("--fault denied=DBGETXML", 60, "420 Access denied"),
+            ("--fault xml-bytes=30000000", 60, "a line is longer than 16777216 bytes"),
+        ] {
+            let whole = &whole;
+            scope.spawn(move || {
+                let server = server(arguments);
+                let mut run = Run::new(&server.toml("", HOME));
+                run.deadline = Duration::from_secs(deadline);
+                let found = run.discover().unwrap();
+                let reasons = found.incomplete_reasons.join("\n");
+                assert!(reasons.contains("DBGETXML //HOME/253") && reasons.contains(why), "{reasons}");
+                assert!(reasons.contains("DBGETXML //HOME/254"), "{reasons}");
+                assert_eq!((found.incomplete_reasons.len(), found.complete), (2, Some(false)), "{reasons}");
+                assert_eq!((levels(&found), units(&found)), (levels(whole), units(whole)), "{arguments}");
+                assert!(found.groups.iter().all(|g| g.tag.is_none() && g.in_db.is_none()), "{arguments}");
+                assert_eq!(found.measurements.len(), whole.measurements.len());
+            });
+        }
+    });
 }
 
 #[test]

@@ -42,10 +42,12 @@ const EXPECT: [(u8, u8, Option<u8>, LevelSource, GroupState); 12] = [
     (202, 7, None, LevelSource::Binary, GroupState::Off),
 ];
 
-/// All that the simulated network has, and no more.
+const WITHOUT_LEVEL: &str = "2 of 12 groups have no level: 00/56/12, 00/56/13";
+
+/// All that the simulated network has, and no more: two of its groups never tell a level.
 fn assert_whole(found: &Discovery, why: &str) {
-    assert_eq!(found.incomplete_reasons, [""; 0], "{why}");
-    assert_eq!(found.complete, Some(true), "{why}");
+    assert_eq!(found.incomplete_reasons, [WITHOUT_LEVEL], "{why}");
+    assert_eq!(found.complete, Some(false), "{why}");
     assert_eq!(found.groups.iter().map(short).collect::<Vec<_>>(), EXPECT, "{why}");
     let units: Vec<_> = found
         .units
@@ -184,7 +186,8 @@ fn a_unit_that_says_nothing_is_named_and_the_rest_is_kept() {
     let sim = Sim::with_faults(&["silent-unit=5"]);
     let found = discover(&sim);
     assert_eq!(found.complete, Some(false));
-    assert_eq!(found.incomplete_reasons, ["unit 5 is there and does not answer"]);
+    let without = WITHOUT_LEVEL.replace("12 groups", "11 groups");
+    assert_eq!(found.incomplete_reasons, ["unit 5 is there and does not answer", &without]);
     assert_eq!(found.units.len(), 8);
     assert_eq!((found.units[3].address, &found.units[3].kind), (5, &None));
     assert!(found.groups.iter().any(|g| short(g) == EXPECT[0]));
@@ -342,25 +345,67 @@ fn a_bus_without_clock_is_told_from_a_silent_one() {
 }
 
 #[test]
-fn a_poll_asks_for_levels_only() {
+fn a_poll_has_every_group_that_an_output_has_and_asks_for_no_more() {
     let sim = Sim::start(&[]);
     let rows = |levels: &Levels| levels.groups.iter().map(short).collect::<Vec<_>>();
     let (levels, seen) = with_bus(&sim, "", |bus| bus.levels(Some(&[56])));
     let levels = levels.unwrap();
     assert_eq!(levels.incomplete_reasons, [""; 0]);
-    assert_eq!((seen.sent_with("05FF007A"), seen.sent_with("05FF007307")), (0, 8));
-    // Neither what answers no level request nor what only a unit's memory has.
-    let expect: Vec<_> = EXPECT.into_iter().filter(|g| g.0 == 56 && g.1 != 30 && g.1 != 40).collect();
+    // The first status shows 30, which tells no level; two more confirm it.
+    assert_eq!((seen.sent_with("05FF007A38"), seen.sent_with("05FF007307")), (3, 8));
+    // Not what only a unit's memory has.
+    let expect: Vec<_> = EXPECT.into_iter().filter(|g| g.0 == 56 && g.1 != 40).collect();
     assert_eq!(rows(&levels), expect);
 
     // Without any named: those that the units work in.
     let (levels, _) = with_bus(&sim, "", |bus| bus.levels(None));
-    let expect: Vec<_> = EXPECT.into_iter().filter(|g| g.1 != 30 && g.1 != 40).collect();
+    let expect: Vec<_> = EXPECT.into_iter().filter(|g| g.1 != 40).collect();
     assert_eq!(rows(&levels.unwrap()), expect);
 
     // The configuration's, where it has some.
-    let (levels, _) = with_bus(&sim, "applications = [57]", |bus| bus.levels(None));
+    let (levels, seen) = with_bus(&sim, "applications = [57]", |bus| bus.levels(None));
     assert_eq!(rows(&levels.unwrap()), [EXPECT[10]]);
+    // Where every group tells its level, once is enough.
+    assert_eq!((seen.sent_with("05FF007A39"), seen.sent_with("05FF007307")), (1, 8));
+
+    // What one sample only shows is noise.
+    let sim = Sim::with_faults(&["ghost"]);
+    let (levels, seen) = with_bus(&sim, "applications = [57]", |bus| bus.levels(None));
+    assert_eq!(rows(&levels.unwrap()), [EXPECT[10]]);
+    assert_eq!(seen.sent_with("05FF007A39"), 3);
+}
+
+#[test]
+fn a_bridge_is_told_of_for_what_is_behind_it_is_not_seen() {
+    let sim = Sim::with_faults(&["bridge=9"]);
+    let found = discover(&sim);
+    let [bridge] = &found.warnings.iter().filter(|w| w.text.contains("bridge")).collect::<Vec<_>>()[..]
+    else {
+        panic!("{:?}", found.warnings)
+    };
+    assert_eq!(bridge.object.as_deref(), Some("unit 9"));
+    assert!(bridge.text.contains("the network behind it is not seen"), "{}", bridge.text);
+    let quiet = discover(&Sim::start(&[]));
+    assert!(quiet.warnings.iter().all(|w| !w.text.contains("bridge")), "{:?}", quiet.warnings);
+}
+
+#[test]
+fn what_no_output_has_is_not_set() {
+    let sim = Sim::start(&[]);
+    let (ended, seen) = with_bus(&sim, "", |bus| {
+        let error = bus.set(&group(56, 99), 5).unwrap_err();
+        assert!(
+            error.to_string().ends_with("00/56/99: no output unit has this group, so nothing was sent"),
+            "{error}"
+        );
+        Ok(())
+    });
+    ended.unwrap();
+    assert_eq!(seen.sent_with("\\0538"), 0);
+    // One that tells on and off only is there.
+    let (ended, seen) = with_bus(&sim, "", |bus| bus.set(&group(56, 30), 0));
+    assert_eq!(ended, Ok(None));
+    assert_eq!(seen.sent_with("\\0538"), 1);
 }
 
 #[test]

@@ -20,7 +20,10 @@ pub struct GroupAddress {
 
 impl fmt::Display for GroupAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.network, self.application, self.group)
+        if !self.network.is_empty() {
+            write!(f, "{}/", self.network)?;
+        }
+        write!(f, "{}/{}", self.application, self.group)
     }
 }
 
@@ -74,6 +77,16 @@ pub trait Bus {
 
     /// What answers at the endpoint, line by line for a person: banner, version, type of interface. Reads only.
     fn probe(&mut self) -> Result<Vec<String>, BusError>;
+}
+
+/// Refuses a group that the bus cannot have, by what its options tell: nothing is connected to. Which networks there are
+/// only the far side knows.
+pub fn check(options: &BusOptions, group: &GroupAddress) -> Result<(), BusError> {
+    match &options.backend {
+        Backend::Exec(_) => Ok(()),
+        Backend::Cgate(_) => cgate::check(&options.endpoint(), group),
+        Backend::Cni(_) | Backend::Pci(_) => pci::check(&options.endpoint(), group),
+    }
 }
 
 /// Connects to a bus.

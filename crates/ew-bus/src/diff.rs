@@ -1,8 +1,8 @@
 //! What changed between two discoveries of a bus.
 
-use crate::{Discovery, Group, GroupState, Unit};
+use crate::{Discovery, Group, GroupState, Origin, Unit};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What befell an object.
@@ -13,7 +13,7 @@ pub enum ChangeKind {
     Added,
     /// It is gone.
     Removed,
-    /// It is not in a discovery that is not whole: it may be there still.
+    /// It is not in the newer of two discoveries of which one is not whole: it may be there still.
     NotSeen,
     /// Its tag is another.
     Renamed,
@@ -82,8 +82,8 @@ impl fmt::Display for Change {
 /// The changes from one discovery to another, in the order of networks, applications, groups and units. Levels count
 /// only where asked for: they change all day. What one of the two could not tell is no change, but for a level.
 pub fn diff(old: &Discovery, new: &Discovery, levels: bool) -> Vec<Change> {
-    let gone = if new.complete == Some(false) { ChangeKind::NotSeen } else { ChangeKind::Removed };
-    let mut changes = Changes { gone, found: Vec::new() };
+    let is_whole = ![old, new].iter().any(|one| one.complete == Some(false));
+    let mut changes = Changes { is_whole, silent: silent_networks(old, new), found: Vec::new() };
     changes.networks(old, new);
     changes.applications(old, new);
     changes.groups(old, new, levels);
@@ -91,8 +91,23 @@ pub fn diff(old: &Discovery, new: &Discovery, levels: bool) -> Vec<Change> {
     changes.found
 }
 
+/// The networks that the newer one tells nothing of at all, where it cannot tell whether it is whole.
+pub fn silent_networks(old: &Discovery, new: &Discovery) -> BTreeSet<String> {
+    if new.complete.is_some() {
+        return BTreeSet::new();
+    }
+    let of = |one: &Discovery| -> BTreeSet<String> {
+        let units = one.units.iter().filter(|unit| unit.on_bus == Some(true));
+        let units = units.map(|unit| unit.network.clone());
+        let told = one.groups.iter().filter(|group| group.source != Origin::File);
+        units.chain(told.map(|group| group.network.clone())).collect()
+    };
+    &of(old) - &of(new)
+}
+
 struct Changes {
-    gone: ChangeKind,
+    is_whole: bool,
+    silent: BTreeSet<String>,
     found: Vec<Change>,
 }
 
@@ -110,6 +125,14 @@ type Fields = Vec<(&'static str, Option<String>)>;
 type Seen = (Option<String>, Fields);
 
 impl Changes {
+    /// What befell an object that the newer one has not: it may be there still where something is missing.
+    fn gone(&self, network: &str) -> ChangeKind {
+        match self.is_whole && !self.silent.contains(network) {
+            true => ChangeKind::Removed,
+            false => ChangeKind::NotSeen,
+        }
+    }
+
     fn push(
         &mut self,
         at: At<'_>,
@@ -135,7 +158,7 @@ impl Changes {
         match (old, new) {
             (None, None) => {}
             (None, Some((tag, _))) => self.push(at, ChangeKind::Added, None, None, tag),
-            (Some((tag, _)), None) => self.push(at, self.gone, None, tag, None),
+            (Some((tag, _)), None) => self.push(at, self.gone(at.network), None, tag, None),
             (Some((old_tag, old)), Some((new_tag, new))) => {
                 if old_tag != new_tag {
                     self.push(at, ChangeKind::Renamed, Some("tag"), old_tag, new_tag);
@@ -281,7 +304,11 @@ fn group_fields(group: &Group, levels: bool) -> Fields {
         GroupState::Absent => Some("absent"),
         GroupState::Conflict => Some("conflict"),
         // Of no more meaning than that it was not told this time.
-        GroupState::Corrupt | GroupState::Error | GroupState::Unknown => None,
+        GroupState::Corrupt
+        | GroupState::Error
+        | GroupState::NoLevel
+        | GroupState::Unasked
+        | GroupState::Unknown => None,
     };
     let mut fields = vec![
         ("state", state.map(str::to_owned)),
@@ -386,6 +413,11 @@ mod tests {
         assert_eq!(
             lines(&old, &part, false),
             ["not seen group 254/56/2 \"Hall\"", "not seen group 254/56/3 \"Attic\""]
+        );
+        // Nor is anything removed as against one that is not whole.
+        assert_eq!(
+            lines(&Discovery { complete: Some(false), ..old }, &new, false)[1],
+            "not seen group 254/56/2 \"Hall\""
         );
     }
 

@@ -263,6 +263,10 @@ pub enum GroupState {
     Corrupt,
     /// The far side said error.
     Error,
+    /// It has none, as a trigger has none.
+    NoLevel,
+    /// The backend has no way to ask for it.
+    Unasked,
     /// Not told.
     Unknown,
 }

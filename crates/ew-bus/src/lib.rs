@@ -14,10 +14,11 @@ mod options;
 mod pci;
 mod tags;
 mod trace;
+mod verdict;
 mod xml;
 
-pub use bus::{Bus, Context, GroupAddress, open, open_hurried};
-pub use diff::{Change, ChangeKind, diff};
+pub use bus::{Bus, Context, GroupAddress, check, open, open_hurried};
+pub use diff::{Change, ChangeKind, diff, silent_networks};
 pub use discovery::{
     Application, Discovery, Group, GroupState, LevelSource, Levels, Measurement, Network, Origin, Unit,
     UnitGroup, Warning, network_order,

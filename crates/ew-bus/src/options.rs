@@ -36,6 +36,11 @@ pub struct BusOptions {
 }
 
 impl BusOptions {
+    /// Whether the far side may keep measurements; the others hear them only as they are broadcast, or not at all.
+    pub fn can_measure(&self) -> bool {
+        matches!(self.backend, Backend::Cgate(_))
+    }
+
     /// The far side in a message: `cni 192.0.2.20:10001`. No secret is in it.
     pub fn endpoint(&self) -> String {
         match &self.backend {

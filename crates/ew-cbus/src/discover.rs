@@ -2,10 +2,13 @@
 
 use crate::Asker;
 use crate::document::{Numbered, document};
-use ew_bus::{Discovery, Group, Tags};
+use ew_bus::{Discovery, Group, Tags, Warning};
 use ew_cli::{Failure, Output};
 use ew_core::{Exit, PartOutcome};
 use ew_store::Log;
+
+/// So far back it is looked for a discovery that told of anything.
+const LOOK_BACK: u32 = 20;
 
 /// Asks each bus, keeps what it says, and prints it.
 pub(crate) fn discover(
@@ -24,6 +27,7 @@ pub(crate) fn discover(
             if let Some(tags) = tags {
                 tags.join(&mut discovery);
             }
+            warn_of_silence(&log, &mut discovery)?;
             let id = if dry_run { None } else { Some(keep(&mut log, &discovery)?) };
             Ok(Numbered { id, discovery, untold: Vec::new() })
         });
@@ -50,6 +54,28 @@ pub(crate) fn discover(
         out.report(|out| found.iter().try_for_each(|one| table(one, out)))?;
     }
     Ok(Exit::of_parts(parts))
+}
+
+/// A backend that cannot tell whether it is whole may have told nothing where there was something: a child that has lost
+/// its interface, say.
+fn warn_of_silence(log: &Log, discovery: &mut Discovery) -> Result<(), Failure> {
+    if discovery.complete.is_some() {
+        return Ok(());
+    }
+    // One that cannot be read has nothing to say here; `diff` says that it cannot.
+    let told = log.last_discoveries(&discovery.bus, LOOK_BACK)?.into_iter().find_map(|last| {
+        let old: Discovery = serde_json::from_str(&last.document).ok()?;
+        (!old.units.is_empty()).then_some((last.id, old))
+    });
+    let Some((id, old)) = told else { return Ok(()) };
+    for network in ew_bus::silent_networks(&old, discovery) {
+        let units = old.units.iter().filter(|unit| unit.network == network).count();
+        let groups = old.groups.iter().filter(|group| group.network == network).count();
+        let text =
+            format!("nothing was told of it, where discovery {id} had units: {units}, groups: {groups}");
+        discovery.warnings.push(Warning { code: None, object: Some(format!("network {network}")), text });
+    }
+    Ok(())
 }
 
 /// The tags that were imported for a bus.
@@ -129,6 +155,7 @@ fn note(group: &Group) -> Option<String> {
         State::Off => Some("off".into()),
         State::Absent => Some("absent".into()),
         State::Conflict => Some("conflict".into()),
+        State::NoLevel => Some("no level".into()),
         _ => group.reason.clone(),
     }
 }

@@ -2,13 +2,19 @@
 
 use crate::GroupArgs;
 use crate::ask::{Asker, bus};
-use ew_bus::GroupAddress;
+use ew_bus::{BusOptions, GroupAddress};
 use ew_cli::{Failure, Output};
 use ew_core::Exit;
 use serde_json::json;
 
 fn address(group: &GroupArgs) -> GroupAddress {
     GroupAddress { network: group.network.clone(), application: group.application, group: group.group }
+}
+
+/// What no far side need be asked for.
+fn check(options: &BusOptions, at: &GroupAddress) -> Result<(), Failure> {
+    ew_bus::check(options, at)
+        .map_err(|e| Failure::new(Exit::Usage, e.to_string()).maybe_hint(e.hint()).of_part(&options.name))
 }
 
 /// Prints the level of a group.
@@ -20,6 +26,7 @@ pub(crate) fn get(
 ) -> Result<Exit, Failure> {
     let options = bus(asker.config, &group.bus)?;
     let at = address(group);
+    check(options, &at)?;
     let level = asker.ask(options, "get", |bus| bus.get(&at)).map_err(|e| e.of_part(&group.bus))?;
     match json {
         true => out.json(&json!({
@@ -41,6 +48,7 @@ pub(crate) fn set(
 ) -> Result<Exit, Failure> {
     let options = bus(asker.config, &group.bus)?;
     let at = address(group);
+    check(options, &at)?;
     let both = asker.ask(options, "set", |bus| {
         let reply = bus.set(&at, level)?;
         Ok((reply, bus.get(&at)))

@@ -2,9 +2,10 @@
 
 use crate::Asker;
 use crate::poll::{Reading, append, begin, lock, prefix};
-use ew_bus::Measurement;
+use ew_bus::{BusOptions, Discovery, Measurement};
 use ew_cli::{Failure, Output};
 use ew_core::{Exit, PartOutcome, Span, point_part};
+use ew_store::Log;
 
 /// Appends what the measurement channels of each bus said last: a reading's unit is the channel's, its time the poll's,
 /// and its age stands beside it.
@@ -15,27 +16,58 @@ pub(crate) fn measure(
     json: bool,
     out: &mut Output,
 ) -> Result<Exit, Failure> {
-    let chosen = asker.choose(names)?;
+    let mut chosen = asker.choose(names)?;
+    // Of all buses those are meant that can; one that was named is told why it cannot.
+    if names.is_empty() && chosen.iter().any(|options| options.can_measure()) {
+        chosen.retain(|options| {
+            if !options.can_measure() {
+                asker
+                    .report
+                    .detail(format_args!("{}: passed over: its backend has no measurements", options.name));
+            }
+            options.can_measure()
+        });
+    }
     let (mut log, clock, mut run) = begin(asker)?;
     for options in chosen {
         let taken = lock(asker, options, asker.wait()).and_then(|lock| {
-            let told = asker.ask(options, "measure", |bus| bus.measure())?;
-            let readings: Vec<Reading> = told.iter().filter_map(|one| reading(&options.name, one)).collect();
+            let (readings, failure) = match asker.ask(options, "measure", |bus| bus.measure()) {
+                Ok(told) => (told.iter().filter_map(|one| reading(&options.name, one)).collect(), None),
+                // Another run talks to the bus: that says nothing about its channels.
+                Err(failure) if failure.exit == Exit::Busy => return Err(failure),
+                Err(failure) => (missing(&log, options, &failure.message)?, Some(failure)),
+            };
             if !dry_run {
                 append(&mut log, &readings, &clock)?;
             }
             drop(lock);
-            Ok(readings)
+            Ok((readings, failure))
         });
         match taken {
-            Ok(readings) => {
-                run.parts.push(PartOutcome::Done);
-                run.done(&options.name, &readings, None, &clock);
+            Ok((readings, failure)) => {
+                run.done(&options.name, &readings, failure.as_ref(), &clock);
+                match failure {
+                    None => run.parts.push(PartOutcome::Done),
+                    Some(failure) => {
+                        run.parts.push(PartOutcome::ended_with(failure.exit));
+                        asker.report.failure(&failure.of_part(&options.name));
+                    }
+                }
             }
             Err(failure) => run.failed(asker, &options.name, failure),
         }
     }
     run.print((json, false), out)
+}
+
+/// The channels of the last discovery of a bus, without a reading for this reason.
+fn missing(log: &Log, options: &BusOptions, reason: &str) -> Result<Vec<Reading>, Failure> {
+    let Some(last) = log.last_discoveries(&options.name, 1)?.pop() else { return Ok(Vec::new()) };
+    // One that cannot be read names no channel.
+    let channels = serde_json::from_str::<Discovery>(&last.document).map(|found| found.measurements);
+    let channels = channels.unwrap_or_default().into_iter();
+    let null = |reading: Reading| Reading { value: None, reason: Some(reason.to_owned()), ..reading };
+    Ok(channels.filter_map(|one| reading(&options.name, &one)).map(null).collect())
 }
 
 fn reading(bus: &str, told: &Measurement) -> Option<Reading> {

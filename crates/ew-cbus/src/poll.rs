@@ -1,7 +1,7 @@
 //! The levels of a bus for the log; `ew-poll` polls buses by it too.
 
 use crate::Asker;
-use ew_bus::{BusOptions, Group, GroupState, Levels, Origin};
+use ew_bus::{BusOptions, Group, GroupState, Levels};
 use ew_cli::clock::{self, Present};
 use ew_cli::{Failure, Lock, LockRequest, Output};
 use ew_core::{Exit, PartOutcome, Point, Quality, Sample, Timestamp, point_part};
@@ -56,16 +56,24 @@ impl BusReading {
     /// that reason; where it was never polled, those of its last discovery.
     pub fn take(asker: &Asker<'_>, log: &Log, options: &BusOptions) -> Result<BusReading, Failure> {
         match asker.ask(options, "poll", |bus| bus.levels(options.applications.as_deref())) {
-            Ok(levels) if levels.groups.is_empty() => {
+            Ok(levels) => {
+                let is_empty = !levels.groups.iter().any(Group::is_polled);
+                let reason = match levels.incomplete_reasons.join("; ") {
+                    reasons if reasons.is_empty() && is_empty => "the bus told of no group".to_owned(),
+                    reasons => reasons,
+                };
+                // Where everything was told, what is not among it is gone.
+                let known = if reason.is_empty() { Vec::new() } else { known(log, options)? };
                 let mut reading = BusReading::of(options, levels);
-                reading.readings = missing(known(log, options)?, "the bus told of no group");
-                if !reading.readings.is_empty() {
+                let told: HashSet<Point> = reading.readings.iter().map(|one| one.point.clone()).collect();
+                let untold = known.into_iter().filter(|point| !told.contains(point)).collect();
+                reading.readings.extend(missing(untold, &reason));
+                if is_empty && !reading.readings.is_empty() {
                     reading.warnings.push("it told of no group, where there were some".into());
                     reading.parts = vec![PartOutcome::Failed(Exit::Unavailable)];
                 }
                 Ok(reading)
             }
-            Ok(levels) => Ok(BusReading::of(options, levels)),
             Err(failure) => {
                 // Another run talks to the bus: that says nothing about its groups.
                 let known = if failure.exit == Exit::Busy { Vec::new() } else { known(log, options)? };
@@ -82,13 +90,10 @@ impl BusReading {
 
     fn of(options: &BusOptions, levels: Levels) -> BusReading {
         let mut warnings: Vec<String> = levels.warnings.into_iter().map(|warning| warning.text).collect();
-        let failed = levels.groups.iter().filter_map(|group| match group.state {
-            GroupState::Error | GroupState::Corrupt => Some(Exit::Protocol),
-            GroupState::Unknown => Some(Exit::Unavailable),
-            _ => None,
-        });
+        let groups: Vec<&Group> = levels.groups.iter().filter(|group| group.is_polled()).collect();
+        let failed = groups.iter().filter_map(|group| group.failed());
         let mut parts: Vec<PartOutcome> = failed.map(PartOutcome::Failed).collect();
-        if parts.len() < levels.groups.len() || levels.groups.is_empty() {
+        if parts.len() < groups.len() || groups.is_empty() {
             parts.push(PartOutcome::Done);
         }
         if !levels.incomplete_reasons.is_empty() {
@@ -96,7 +101,7 @@ impl BusReading {
         }
         warnings.extend(levels.incomplete_reasons);
         let (mut seen, mut readings) = (HashSet::new(), Vec::new());
-        for (index, group) in levels.groups.iter().enumerate() {
+        for (index, group) in groups.into_iter().enumerate() {
             let name = name(&options.name, group);
             let name = match seen.insert(name.clone()) {
                 true => name,
@@ -199,7 +204,7 @@ fn known(log: &Log, options: &BusOptions) -> Result<Vec<Point>, Failure> {
     };
     let is_polled = |group: &&Group| {
         let chosen = options.applications.as_deref();
-        group.source != Origin::File && chosen.is_none_or(|chosen| chosen.contains(&group.application))
+        group.is_polled() && chosen.is_none_or(|chosen| chosen.contains(&group.application))
     };
     let groups = discovery.groups.iter().filter(is_polled);
     Ok(groups.filter_map(|group| name(&options.name, group).parse().ok()).collect())
@@ -213,7 +218,8 @@ fn reason(group: &Group) -> String {
         GroupState::Conflict => "its units disagree",
         GroupState::Corrupt => "the answer was damaged",
         GroupState::Error => "the far side said error",
-        GroupState::Ok | GroupState::Unknown => "it was not told",
+        GroupState::NoLevel => "it has none",
+        GroupState::Ok | GroupState::Unasked | GroupState::Unknown => "it was not told",
     };
     group.reason.clone().unwrap_or_else(|| state.to_owned())
 }

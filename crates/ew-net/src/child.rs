@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// So many lines wait to be taken; a child that says more waits too.
+const WAITING_MAX: usize = 16;
 /// So much of its stderr is kept, bytes.
 const STDERR_BYTES_MAX: usize = 16 * 1024;
 const TICK: Duration = Duration::from_millis(5);
@@ -28,17 +30,33 @@ pub struct ChildLimits {
 pub enum NoLine {
     /// Its stdout has ended.
     End,
+    /// Its stdout has ended within a line.
+    Cut,
     /// The deadline has passed.
     Silence,
-    /// It is too long, no text, or cannot be read.
+    /// It is no UTF-8: its bytes, line end included. Another may follow.
+    NoText(Vec<u8>),
+    /// It is too long, or cannot be read.
     Bad(String),
+}
+
+impl NoLine {
+    /// What is wrong with a line that came and is none; nothing of a child that has ended or is silent.
+    pub fn fault(&self) -> Option<&str> {
+        match self {
+            NoLine::End | NoLine::Silence => None,
+            NoLine::Cut => Some("its last line breaks off"),
+            NoLine::NoText(_) => Some("its line is no UTF-8"),
+            NoLine::Bad(why) => Some(why),
+        }
+    }
 }
 
 /// A running child.
 pub struct Child {
     child: std::process::Child,
     stdin: Option<mpsc::Sender<String>>,
-    lines: Receiver<Result<String, String>>,
+    lines: Receiver<Result<String, NoLine>>,
     unfinished: Arc<Mutex<Vec<u8>>>,
     stderr: Arc<Mutex<Vec<u8>>>,
     /// Disconnected once stderr has ended.
@@ -66,7 +84,7 @@ impl Child {
             .process_group(0)
             .spawn()?;
         let (say, said) = mpsc::channel::<String>();
-        let (tell, lines) = mpsc::channel();
+        let (tell, lines) = mpsc::sync_channel(WAITING_MAX);
         let (stderr, unfinished) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
         let (stderr_open, stderr_end) = mpsc::channel();
         // Each thread ends with its pipe, and that with the process group.
@@ -107,7 +125,7 @@ impl Child {
     /// Its next line, with its line end.
     pub fn line(&self, deadline: Instant) -> Result<String, NoLine> {
         match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(line) => line.map_err(NoLine::Bad),
+            Ok(line) => line,
             Err(RecvTimeoutError::Timeout) => Err(NoLine::Silence),
             Err(RecvTimeoutError::Disconnected) => Err(NoLine::End),
         }
@@ -210,47 +228,46 @@ fn read_lines(
     mut stdout: impl BufRead,
     line_bytes_max: u64,
     unfinished: &Mutex<Vec<u8>>,
-    tell: &mpsc::Sender<Result<String, String>>,
+    tell: &mpsc::SyncSender<Result<String, NoLine>>,
 ) {
     loop {
         let told = match next_line(&mut stdout, line_bytes_max, unfinished) {
-            Ok(None) => return,
-            Ok(Some(line)) => Ok(line),
-            Err(why) => Err(why),
+            Err(NoLine::End) => return,
+            told => told,
         };
-        let is_over = told.is_err();
+        let is_over = !matches!(told, Ok(_) | Err(NoLine::NoText(_)));
         if tell.send(told).is_err() || is_over {
             return;
         }
     }
 }
 
-/// The next line, or none at the end; what there is of it meanwhile is for others to see.
+/// The next line; what there is of it meanwhile is for others to see.
 fn next_line(
     stdout: &mut impl BufRead,
     line_bytes_max: u64,
     unfinished: &Mutex<Vec<u8>>,
-) -> Result<Option<String>, String> {
+) -> Result<String, NoLine> {
     loop {
         let piece = match stdout.fill_buf() {
             Ok(piece) => piece,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(crate::plain(&e)),
+            Err(e) => return Err(NoLine::Bad(crate::plain(&e))),
         };
         let mut line = unfinished.lock().unwrap_or_else(PoisonError::into_inner);
         if piece.is_empty() {
-            return if line.is_empty() { Ok(None) } else { Err("its last line breaks off".to_owned()) };
+            return Err(if line.is_empty() { NoLine::End } else { NoLine::Cut });
         }
         let end = piece.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
         let used = end.unwrap_or(piece.len());
         line.extend_from_slice(&piece[..used]);
         stdout.consume(used);
         if line.len() as u64 > line_bytes_max {
-            return Err(format!("its line is longer than {line_bytes_max} bytes"));
+            return Err(NoLine::Bad(format!("its line is longer than {line_bytes_max} bytes")));
         }
         if end.is_some() {
             let line = String::from_utf8(std::mem::take(&mut *line));
-            return line.map(Some).map_err(|_| "its line is no UTF-8".to_owned());
+            return line.map_err(|e| NoLine::NoText(e.into_bytes()));
         }
     }
 }

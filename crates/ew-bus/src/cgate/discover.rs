@@ -6,8 +6,11 @@ use super::poll::not_up;
 use super::reply::{Reply, Row};
 use super::tree::{self, TreeGroup, TreeUnit, used};
 use super::{CgateBus, join};
-use crate::{Application, BusError, Discovery, Network, TagNetwork, Warning, tags_from_xml};
+use crate::{Application, BusError, Discovery, Group, Network, TagNetwork, Warning, tags_from_xml};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Of what is left of a run, the part that a tag database may take.
+const TAGS_SHARE: u32 = 3;
 
 /// Everything that was told of one network, before it is joined.
 #[derive(Default)]
@@ -21,6 +24,10 @@ pub(crate) struct Told {
     pub(crate) is_tree: bool,
     /// None: no tags could be had.
     pub(crate) db: Option<TagNetwork>,
+    /// Groups that were told a level of, or why there is none.
+    pub(crate) levels: Vec<Group>,
+    /// Applications that were asked for levels and have none.
+    pub(crate) levelless: BTreeSet<u8>,
 }
 
 impl CgateBus<'_> {
@@ -60,7 +67,7 @@ impl CgateBus<'_> {
         if let (Some(error), true) = (first, found.networks.is_empty()) {
             return Err(error);
         }
-        found.complete = Some(found.incomplete_reasons.is_empty());
+        found.judge(true);
         found.finished_at = self.now();
         Ok(found)
     }
@@ -85,7 +92,7 @@ impl CgateBus<'_> {
 
         let mut told = Told { network, is_up: state.is_up(), ..Told::default() };
         self.ask_trees(&object, &mut told, found)?;
-        self.ask_tags(&object, &mut told, found)?;
+        self.ask_tags(&object, &mut told, found);
         if let Some(db) = &told.db {
             let row = &mut found.networks[at];
             row.tag.clone_from(&db.tag);
@@ -109,9 +116,10 @@ impl CgateBus<'_> {
             found.applications.push(Application { tag: tag.clone(), ..row });
         }
         join::units(&told, found);
-        let levels = self.ask_levels(&object, &applications, &told, &state, found)?;
-        join::groups(&told, levels, found);
+        let ended = self.ask_levels(&object, &applications, &mut told, &state, found);
+        join::groups(&told, found);
         join::reasons(&told, found);
+        ended?;
         found.measurements.extend(self.network_measurements(&object, network)?);
         Ok(())
     }
@@ -176,9 +184,22 @@ impl CgateBus<'_> {
         Ok(())
     }
 
-    fn ask_tags(&mut self, object: &str, told: &mut Told, found: &mut Discovery) -> Result<(), BusError> {
+    /// Tags, as far as they can be had: nothing else waits for them.
+    fn ask_tags(&mut self, object: &str, told: &mut Told, found: &mut Discovery) {
         let command = format!("DBGETXML {object}");
-        let reply = self.session.ask(&command)?;
+        if self.are_tags_lost {
+            let reason = format!("{command} was not asked: no answer came to the one before it");
+            found.incomplete_reasons.push(reason);
+            return;
+        }
+        let reply = match self.session.ask_within(self.session.left() / TAGS_SHARE, &command) {
+            Ok(reply) => reply,
+            Err(error) => {
+                self.are_tags_lost = true;
+                found.incomplete_reasons.push(format!("no tags: {}", with_hint(&error)));
+                return;
+            }
+        };
         let Some(xml) = reply.document() else {
             match reply.fault().cloned() {
                 // Not in the database, or there is none: so it has no tags, and that is all there is to know.
@@ -188,7 +209,7 @@ impl CgateBus<'_> {
                 Some(row) => found.incomplete_reasons.push(with_hint(&self.session.refused(&command, &row))),
                 None => found.incomplete_reasons.push(self.no_answer(&command, &reply).to_string()),
             }
-            return Ok(());
+            return;
         };
         match tags_from_xml(xml) {
             Ok(tags) => {
@@ -199,7 +220,6 @@ impl CgateBus<'_> {
             Err(why) => found.incomplete_reasons.push(self.session.breach(&command, &why).to_string()),
         }
         add_holes(&command, object, &reply, found);
-        Ok(())
     }
 
     /// Each application that anything names, with its tag; never 255.
@@ -228,22 +248,24 @@ impl CgateBus<'_> {
         &mut self,
         object: &str,
         applications: &BTreeMap<u8, Option<String>>,
-        told: &Told,
+        told: &mut Told,
         state: &State,
         found: &mut Discovery,
-    ) -> Result<Vec<crate::Group>, BusError> {
-        let mut groups = Vec::new();
+    ) -> Result<(), BusError> {
         for application in applications.keys().filter(|a| **a != super::measure::MEASUREMENT) {
             let of = told.groups.iter().filter(|group| group.application == *application);
             let states =
                 States::Told(of.filter_map(|group| Some((group.address, group.state.clone()?))).collect());
             let asked = self.application_levels(object, told.network, *application, state, &states)?;
-            groups.extend(asked.groups);
-            groups.extend(asked.without);
+            if asked.groups.is_empty() && asked.incomplete_reasons.is_empty() {
+                told.levelless.insert(*application);
+            }
+            told.levels.extend(asked.groups);
+            told.levels.extend(asked.without);
             found.incomplete_reasons.extend(asked.incomplete_reasons);
             found.warnings.extend(asked.warnings);
         }
-        Ok(groups)
+        Ok(())
     }
 }
 

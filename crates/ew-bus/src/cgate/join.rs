@@ -1,6 +1,7 @@
 //! What the bus and the tag database say of one network, put together. Pure.
 
 use super::discover::Told;
+use super::measure::MEASUREMENT;
 use super::tree::{TreeUnit, UNUSED};
 use crate::{Discovery, Group, GroupState, Origin, TagUnit, Unit, UnitGroup};
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,12 +101,16 @@ fn only(applications: Option<&[u8]>) -> Option<u8> {
 }
 
 /// Groups: those with a level or a reason for none, those that the trees name, those of the database.
-pub(crate) fn groups(told: &Told, levels: Vec<Group>, found: &mut Discovery) {
+pub(crate) fn groups(told: &Told, found: &mut Discovery) {
     let mut groups: BTreeMap<(u8, u8), Group> =
-        levels.into_iter().map(|group| ((group.application, group.address), group)).collect();
-    let row = |application, address| Group {
-        reason: Some("its level was not told".into()),
-        ..Group::new(&found.bus, &told.network.to_string(), application, address, Origin::Bus)
+        told.levels.iter().map(|group| ((group.application, group.address), group.clone())).collect();
+    let row = |application, address| {
+        let (state, reason) = match application == MEASUREMENT || told.levelless.contains(&application) {
+            true => (GroupState::NoLevel, "its application has no levels"),
+            false => (GroupState::Unknown, "its level was not told"),
+        };
+        let row = Group::new(&found.bus, &told.network.to_string(), application, address, Origin::Bus);
+        Group { state, reason: Some(reason.into()), ..row }
     };
     for group in told.groups.iter().filter(|group| group.address != UNUSED) {
         let key = (group.application, group.address);

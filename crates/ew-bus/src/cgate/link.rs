@@ -78,11 +78,14 @@ impl Link {
     /// what a child is at is not seen before its line is whole, so there `idle` counts for nothing.
     pub(crate) fn line(&mut self, idle: Duration, until: Instant) -> Result<Vec<u8>, Broken> {
         if let Way::Pipe(child) = &self.way {
-            return child.line(until).map(String::into_bytes).map_err(|no| match no {
-                NoLine::End => Broken::End,
-                NoLine::Silence => Broken::Silence,
-                NoLine::Bad(why) => Broken::Bad(why),
-            });
+            return match child.line(until) {
+                Ok(line) => Ok(line.into_bytes()),
+                // As over TCP, where nobody looks before the line is one.
+                Err(NoLine::NoText(line)) => Ok(line),
+                Err(NoLine::End | NoLine::Cut) => Err(Broken::End),
+                Err(NoLine::Silence) => Err(Broken::Silence),
+                Err(NoLine::Bad(why)) => Err(Broken::Bad(why)),
+            };
         }
         let mut piece = [0; 64 * 1024];
         loop {

@@ -5,7 +5,9 @@
 //! at most (by default 5 s each). `reply_timeout`: C-Gate puts a whole tag database together before it says the first
 //! word of it, so it may be silent for twice that (10 s), and one reply may take six times that (30 s). A server that
 //! cannot be reached, or that hangs up, is tried again after 1, 2 and 5 s, so at most four connections are made in a run,
-//! all inside `deadline`; what was asked is asked again, but never a level set again.
+//! all inside `deadline`; what was asked is asked again, but never a level set again. A question without an answer ends
+//! its connection, and the next one has another. The tag database has a third of what is left of the run at most, and a
+//! discovery goes on without it: labels are the least of what it is for.
 //!
 //! Bytes go through `lines`, `reply` and then `tree`, the crate's tags, `levels` or `measure`, all of which are
 //! pure; `link`, `tls`, `start` and `session` are the way they come.
@@ -27,6 +29,7 @@ mod tree;
 mod words;
 
 use crate::{Bus, BusError, BusOptions, Cgate, Context, Discovery, GroupAddress, Levels, Measurement};
+use ew_core::Exit;
 use session::Session;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +39,30 @@ pub(crate) fn open<'a>(
     cgate: &'a Cgate,
     context: Context<'a>,
 ) -> Result<Box<dyn Bus + 'a>, BusError> {
-    Ok(Box::new(CgateBus { session: Session::open(options, cgate, context)?, project: None }))
+    Ok(Box::new(CgateBus {
+        session: Session::open(options, cgate, context)?,
+        project: None,
+        are_tags_lost: false,
+    }))
+}
+
+/// Refuses what is no network in C-Gate's words.
+pub(crate) fn check(endpoint: &str, group: &GroupAddress) -> Result<(), BusError> {
+    network_number(endpoint, group).map(|_| ())
+}
+
+/// The network of a group, where it names one.
+fn network_number(endpoint: &str, group: &GroupAddress) -> Result<Option<u8>, BusError> {
+    match group.network.as_str() {
+        "" => Ok(None),
+        network => network.parse().map(Some).map_err(|_| BusError::NoSuchObject {
+            endpoint: endpoint.to_owned(),
+            object: format!("network {network:?}"),
+            cause: "a C-Gate network is a number from 0 to 255".into(),
+            hint: Some("`ew-cbus discover` lists the networks".into()),
+            exit: Exit::Usage,
+        }),
+    }
 }
 
 /// Looks at the files of TLS.
@@ -48,6 +74,8 @@ struct CgateBus<'a> {
     session: Session<'a>,
     /// Once it is known.
     project: Option<String>,
+    /// No reply came when they were asked for, so they are not asked for again.
+    are_tags_lost: bool,
 }
 
 impl Bus for CgateBus<'_> {

@@ -160,7 +160,7 @@ impl CgateBus<'_> {
                     Some(why) => (None, GroupState::Error, Some(why)),
                     None => (Some(level), GroupState::Ok, None),
                 },
-                Told::NoLevel(words) => (None, GroupState::Unknown, Some(words)),
+                Told::NoLevel(words) => (None, GroupState::NoLevel, Some(words)),
                 Told::Fault(row) => {
                     let object = Some(format!("{object}/{application}/{address}"));
                     asked.warnings.push(Warning { code: Some(row.code), object, text: row.text.clone() });
@@ -245,15 +245,9 @@ impl CgateBus<'_> {
     /// The objects of a group's network and of itself.
     fn group_object(&mut self, group: &GroupAddress) -> Result<(String, String), BusError> {
         let project = self.project()?;
-        let network = match group.network.as_str() {
-            "" => self.only_network()?,
-            network => network.parse::<u8>().map_err(|_| BusError::NoSuchObject {
-                endpoint: self.session.endpoint.clone(),
-                object: format!("network {network}"),
-                cause: "a C-Gate network is a number from 0 to 255".into(),
-                hint: None,
-                exit: Exit::Usage,
-            })?,
+        let network = match super::network_number(&self.session.endpoint, group)? {
+            None => self.only_network()?,
+            Some(network) => network,
         };
         let network = format!("//{project}/{network}");
         let object = format!("{network}/{}/{}", group.application, group.group);

@@ -84,6 +84,27 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// The same within so much time, of what the run has.
+    pub(crate) fn ask_within(&mut self, time: Duration, command: &str) -> Result<Reply, BusError> {
+        let deadline = self.context.deadline;
+        self.context.deadline = deadline.min(Instant::now() + time);
+        let asked = self.ask(command);
+        self.context.deadline = deadline;
+        match asked {
+            Err(BusError::Deadline { endpoint, doing }) if Instant::now() < deadline => {
+                let cause = "no whole answer within its share of the run".to_owned();
+                let hint = Some("raise deadline of this bus".to_owned());
+                Err(BusError::Unreachable { endpoint, doing, cause, hint })
+            }
+            asked => asked,
+        }
+    }
+
+    /// What is left of the run.
+    pub(crate) fn left(&self) -> Duration {
+        self.context.deadline.saturating_duration_since(Instant::now())
+    }
+
     /// Asks for a reply without any fault in it.
     pub(crate) fn ask_well(&mut self, command: &str) -> Result<Reply, BusError> {
         let reply = self.ask(command)?;

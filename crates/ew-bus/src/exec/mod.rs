@@ -58,12 +58,18 @@ impl ExecBus<'_> {
     fn with_levels(&mut self, scan: &Scan, applications: Option<&[u8]>) -> Levels {
         let local = local(scan);
         let mut levels = Levels::default();
-        let mut failed = 0;
+        // Why no more are asked for.
+        let mut late: Option<String> = None;
         for network in scan.networks() {
             let mut groups = self.groups(scan, network, applications);
             for group in &mut groups {
                 if Some(network) != local {
+                    group.state = GroupState::Unasked;
                     group.reason = Some("the exec dialect has levels of the local network only".to_owned());
+                    continue;
+                }
+                if late.is_some() {
+                    group.reason.clone_from(&late);
                     continue;
                 }
                 match self.level(group.application, group.address) {
@@ -74,20 +80,17 @@ impl ExecBus<'_> {
                         group.observed_at = Some((self.session.context.now)());
                     }
                     Err(error) => {
-                        failed += 1;
-                        if matches!(error, BusError::Breach { .. }) {
-                            group.state = GroupState::Error;
+                        let reason = error.to_string();
+                        match error {
+                            BusError::Breach { .. } => group.state = GroupState::Error,
+                            BusError::Deadline { .. } => late = Some(reason.clone()),
+                            _ => {}
                         }
-                        group.reason = Some(error.to_string());
+                        group.reason = Some(reason);
                     }
                 }
             }
             levels.groups.extend(groups);
-        }
-        if failed > 0 {
-            levels
-                .incomplete_reasons
-                .push(format!("{failed} of {} groups have no level", levels.groups.len()));
         }
         levels.warnings = scan.odd.iter().map(|(line, why)| warning(line, why)).collect();
         levels
@@ -149,8 +152,7 @@ impl Bus for ExecBus<'_> {
             tool_version: env!("CARGO_PKG_VERSION").into(),
             started_at,
             finished_at: (self.session.context.now)(),
-            // A scan tells no end of its own; that levels are missing is known.
-            complete: if levels.incomplete_reasons.is_empty() { None } else { Some(false) },
+            complete: None,
             incomplete_reasons: levels.incomplete_reasons,
             warnings: levels.warnings,
             networks: networks.iter().map(|address| Network::new(bus, address)).collect(),
@@ -165,6 +167,8 @@ impl Bus for ExecBus<'_> {
             measurements: Vec::new(),
         };
         discovery.sort();
+        // A scan tells no end of its own; that levels are missing is known.
+        discovery.judge(false);
         Ok(discovery)
     }
 
@@ -180,6 +184,21 @@ impl Bus for ExecBus<'_> {
 
     fn set(&mut self, group: &GroupAddress, level: u8) -> Result<Option<String>, BusError> {
         self.on_local(group)?;
+        // The dialect has no other way to tell that a group is there; and what tells no level cannot be read back.
+        match self.level(group.application, group.group) {
+            Ok(_) => {}
+            Err(BusError::Breach { endpoint, cause, .. }) => {
+                return Err(BusError::NoSuchObject {
+                    endpoint,
+                    object: group.to_string(),
+                    cause: format!("it tells no level, so nothing was sent: {cause}"),
+                    hint: Some("`ew-cbus discover` lists the groups that are there".into()),
+                    // As with `get`: the dialect has no word for a group that is not there.
+                    exit: Exit::Protocol,
+                });
+            }
+            Err(other) => return Err(other),
+        }
         let lines =
             self.session.exchange(&format!("Sa={},g={},l={level}", group.application, group.group))?;
         Ok(Some(quoted(&lines.join(" / "))).filter(|reply| !reply.is_empty()))

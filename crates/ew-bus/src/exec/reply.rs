@@ -35,6 +35,9 @@ impl Scan {
 
     /// `unit:INT,network:PATH[,groups:1,2 | ,apps:56]`.
     fn add(&mut self, line: &str) -> Result<(), String> {
+        if !is_text(line) {
+            return Err("it is no UTF-8".into());
+        }
         let mut fields = line.splitn(3, ',');
         let mut value = |what: &str| {
             let field = fields.next().ok_or_else(|| format!("it has no {what}"))?;
@@ -90,11 +93,16 @@ fn list(field: &str) -> Result<(&str, Vec<u8>), String> {
     Ok((key, numbers.filter(|number| *number != Ok(UNUSED)).collect::<Result<_, _>>()?))
 }
 
+/// What was no UTF-8 has come as replacement characters. No word of the dialect has one.
+fn is_text(line: &str) -> bool {
+    !line.contains(char::REPLACEMENT_CHARACTER)
+}
+
 /// A level from `NAME:INT`, the first line of the reply to `Ga=`.
 pub(super) fn level(lines: &[String]) -> Result<u8, String> {
     let line = lines.first().ok_or("the reply is empty")?;
     let bad = || format!("the reply {line:?} is no level");
-    let (_, level) = line.split_once(':').ok_or_else(bad)?;
+    let (_, level) = line.split_once(':').filter(|_| is_text(line)).ok_or_else(bad)?;
     level.trim().parse().map_err(|_| bad())
 }
 

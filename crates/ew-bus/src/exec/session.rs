@@ -159,8 +159,15 @@ impl<'a> Session<'a> {
 
     /// A child that speaks unasked would have its answers taken for those to the next questions, so it is ended.
     fn heard_all(&mut self, doing: &str) -> Result<(), NoReply> {
-        while let Some(Ok(line)) = self.child.as_ref().map(|child| child.line(Instant::now() + SETTLE)) {
-            self.context.trace.came(line.as_bytes());
+        while let Some(child) = &self.child {
+            self.in_time(doing).map_err(NoReply::Failed)?;
+            let line = match child.line(Instant::now() + SETTLE) {
+                Ok(line) => line.into_bytes(),
+                Err(NoLine::NoText(line)) => line,
+                Err(_) => return Ok(()),
+            };
+            self.context.trace.came(&line);
+            let line = String::from_utf8_lossy(&line);
             let line = line.trim();
             if !line.is_empty() {
                 let cause = format!("it said {:?} unasked, after its prompt", quoted(line));
@@ -186,20 +193,28 @@ impl<'a> Session<'a> {
         let (mut lines, mut bytes) = (Vec::new(), 0);
         loop {
             let line = match self.line(deadline) {
-                Ok(line) => line,
+                Ok(line) => {
+                    self.context.trace.came(line.as_bytes());
+                    line
+                }
                 Err(NoLine::Silence) => return Err(NoReply::Failed(self.silent(doing, timeout))),
-                Err(NoLine::End) => {
+                Err(no @ (NoLine::End | NoLine::Cut)) => {
                     self.context.trace.came(b"");
-                    let cause = match doing {
-                        "start" => "it ended before its first prompt",
+                    let cause = match (no, doing) {
+                        (NoLine::Cut, _) => "it ended amid a line",
+                        (_, "start") => "it ended before its first prompt",
                         _ => "it ended before its reply did",
                     };
                     let cause = self.with_stderr(cause.to_owned());
                     return Err(NoReply::Gone(self.unreachable(doing, cause, None)));
                 }
                 Err(NoLine::Bad(why)) => return Err(NoReply::Failed(self.breach(doing, why))),
+                // What was no text is a replacement character here, by which `reply` knows the line.
+                Err(NoLine::NoText(line)) => {
+                    self.context.trace.came(&line);
+                    String::from_utf8_lossy(&line).into_owned()
+                }
             };
-            self.context.trace.came(line.as_bytes());
             bytes += line.len();
             let line = line.trim_end_matches(['\n', '\r']);
             if line == PROMPT {
@@ -218,8 +233,11 @@ impl<'a> Session<'a> {
         let Some(child) = &mut self.child else { return Err(NoLine::End) };
         loop {
             let look = Instant::now() + LOOK;
+            // A child that never stops to speak is no reason to hear it for ever.
+            if Instant::now() >= deadline {
+                return Err(NoLine::Silence);
+            }
             match child.line(look.min(deadline)) {
-                Err(NoLine::Silence) if Instant::now() >= deadline => return Err(NoLine::Silence),
                 Err(NoLine::Silence) if child.is_running() => {}
                 // It may have spoken last words between the two looks.
                 Err(NoLine::Silence) => {

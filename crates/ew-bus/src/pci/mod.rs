@@ -27,7 +27,7 @@ use frame::{BLOCK, Command, LIGHTING};
 use interface::Interface;
 use scan::{LevelsOf, Scan};
 use session::Session;
-use status::Level;
+use status::{Level, Switch};
 use timing::{TRIES, Timing};
 
 /// The network of the interface.
@@ -80,34 +80,65 @@ impl PciBus<'_> {
         Scan::new(&self.options.name, &mut self.interface, &self.context)
     }
 
-    /// Refuses what is not a lighting group of this network.
-    fn check(&self, group: &GroupAddress, what: &str) -> Result<(), BusError> {
-        let no = |cause: &str, hint: &str| {
-            Err(BusError::NoSuchObject {
-                endpoint: self.interface.endpoint().to_owned(),
-                object: in_full(group),
-                cause: cause.into(),
-                hint: Some(hint.into()),
-                exit: Exit::Usage,
-            })
-        };
-        if !group.network.is_empty() && group.network != LOCAL {
-            return no(
-                "not the network of the interface",
-                "a PCI or CNI sees its own network only, called 00",
-            );
+    /// Refuses to set a group that no output has. It is looked for among the levels, and where it is not, as a unit
+    /// that tells none may have it, among what is on or off. Where the bus does not say, it is set all the same.
+    fn look_for(&mut self, group: &GroupAddress) -> Result<(), BusError> {
+        let (application, number) = (group.application, usize::from(group.group));
+        let block = group.group / BLOCK * BLOCK;
+        let doing = format!("look for {application}/{number}");
+        let mut listener = LevelsOf::new(application, block);
+        let levels =
+            self.interface.ask(&Command::levels(application, block), &doing, TRIES, &mut listener)?;
+        let level = levels.map(|levels| levels.get(number - usize::from(block)).copied());
+        if !matches!(level, Ok(None | Some(Level::Absent)) | Err(_)) {
+            return Ok(());
         }
-        if !LIGHTING.contains(&group.application) {
-            return no(
-                &format!("no lighting application (48 to 95), so it has no levels to {what}"),
-                "`ew-cbus discover` shows its groups as on or off",
-            );
+        match scan::switches(&mut self.interface, application, &doing)? {
+            Ok(switches) if switches.get(number).is_none_or(|switch| *switch == Switch::Absent) => {
+                Err(BusError::NoSuchObject {
+                    endpoint: self.interface.endpoint().to_owned(),
+                    object: in_full(group),
+                    cause: "no output unit has this group, so nothing was sent".into(),
+                    hint: Some("`ew-cbus discover` lists the groups that are there".into()),
+                    exit: Exit::Usage,
+                })
+            }
+            Ok(_) => Ok(()),
+            Err(miss) => {
+                let group = in_full(group);
+                (self.context.note)(&format!(
+                    "whether {group} is there was not told ({miss}); it is set all the same"
+                ));
+                Ok(())
+            }
         }
-        if group.group == u8::MAX {
-            return no("group 255 stands for unused", "groups are 0 to 254");
-        }
-        Ok(())
     }
+}
+
+/// Refuses what is not a lighting group of the interface's network.
+pub(crate) fn check(endpoint: &str, group: &GroupAddress) -> Result<(), BusError> {
+    let no = |cause: &str, hint: &str| {
+        Err(BusError::NoSuchObject {
+            endpoint: endpoint.to_owned(),
+            object: in_full(group),
+            cause: cause.into(),
+            hint: Some(hint.into()),
+            exit: Exit::Usage,
+        })
+    };
+    if !group.network.is_empty() && group.network != LOCAL {
+        return no("not the network of the interface", "a PCI or CNI sees its own network only, called 00");
+    }
+    if !LIGHTING.contains(&group.application) {
+        return no(
+            "no lighting application (48 to 95), so it has no levels",
+            "`ew-cbus discover` shows its groups as on or off",
+        );
+    }
+    if group.group == u8::MAX {
+        return no("group 255 stands for unused", "groups are 0 to 254");
+    }
+    Ok(())
 }
 
 impl Bus for PciBus<'_> {
@@ -128,7 +159,7 @@ impl Bus for PciBus<'_> {
     }
 
     fn get(&mut self, group: &GroupAddress) -> Result<u8, BusError> {
-        self.check(group, "read")?;
+        check(self.interface.endpoint(), group)?;
         let doing = format!("read the level of {}/{}", group.application, group.group);
         let block = group.group / BLOCK * BLOCK;
         let command = Command::levels(group.application, block);
@@ -165,7 +196,8 @@ impl Bus for PciBus<'_> {
     }
 
     fn set(&mut self, group: &GroupAddress, level: u8) -> Result<Option<String>, BusError> {
-        self.check(group, "set")?;
+        check(self.interface.endpoint(), group)?;
+        self.look_for(group)?;
         let doing = format!("set {}/{} to {level}", group.application, group.group);
         let command = Command::light(group.application, group.group, level);
         match self.interface.command(&command, &doing)? {

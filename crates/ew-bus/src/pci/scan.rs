@@ -23,6 +23,8 @@ const OPTIONAL_TRIES: u32 = 2;
 /// SIUG 7.2, attribute 04.
 const VOLTS_RULE: &str = "raw / 6.375";
 const UNUSED: u8 = 0xFF;
+/// The types of bridges begin so, as BRIDGE2N.
+const BRIDGE: &str = "BRIDGE";
 
 /// The binary status of an application.
 struct SwitchesOf {
@@ -174,8 +176,7 @@ impl<'s> Scan<'s> {
     }
 
     fn switches(&mut self, application: u8, doing: &str) -> Asked<Vec<Switch>> {
-        let mut listener = SwitchesOf { application, sheet: Sheet::switches() };
-        self.interface.ask(&Command::status(application), doing, TRIES, &mut listener)
+        switches(self.interface, application, doing)
     }
 
     fn units_and_groups(&mut self, present: &[u8], applications: Option<&[u8]>) -> Result<(), BusError> {
@@ -225,6 +226,12 @@ impl<'s> Scan<'s> {
             return Ok(());
         };
         unit.kind = text(&kind);
+        if unit.kind.as_deref().is_some_and(|kind| kind.starts_with(BRIDGE)) {
+            self.tally.warn(
+                format!("unit {address}"),
+                "it is a bridge, and the network behind it is not seen: a PCI or CNI shows its own only, a C-Gate all",
+            );
+        }
         let firmware = self.attribute(to, address, 0x02, "firmware", TRIES)?;
         if firmware.is_none() {
             self.tally.missing(format!("unit {address} does not tell its firmware"));
@@ -330,19 +337,11 @@ impl<'s> Scan<'s> {
     fn sample(&mut self, sampled: &mut [Sampled], is_thorough: bool) -> Result<(), BusError> {
         let is_lighting = |application: u8| LIGHTING.contains(&application);
         for sampled in sampled.iter_mut() {
-            sampled.wants_switches = is_thorough || !is_lighting(sampled.application);
             sampled.wants_levels = is_lighting(sampled.application);
+            // Once shows whether there may be a group without a level; where there is, the rest follow.
+            sampled.switches_wanted = if is_thorough || !sampled.wants_levels { SAMPLES } else { 1 };
         }
-        for _ in 0..SAMPLES {
-            for sampled in sampled.iter_mut().filter(|s| s.wants_switches) {
-                let application = sampled.application;
-                let doing = format!("ask what of application {application} is on or off");
-                match self.switches(application, &doing)? {
-                    Ok(sample) => sampled.switched(sample, (self.context.now)()),
-                    Err(miss) => sampled.switch_miss = Some(miss),
-                }
-            }
-        }
+        self.sample_switches(sampled)?;
         for block in (0..BLOCKS).filter_map(|n| u8::try_from(n * usize::from(BLOCK)).ok()) {
             for sampled in sampled.iter_mut().filter(|s| s.wants_levels) {
                 let application = sampled.application;
@@ -355,8 +354,33 @@ impl<'s> Scan<'s> {
                 }
             }
         }
+        for sampled in sampled.iter_mut().filter(|s| s.has_level_less()) {
+            sampled.switches_wanted = SAMPLES;
+        }
+        self.sample_switches(sampled)
+    }
+
+    /// Binary statuses until each application has as many as it is to have.
+    fn sample_switches(&mut self, sampled: &mut [Sampled]) -> Result<(), BusError> {
+        for _ in 0..SAMPLES {
+            for sampled in sampled.iter_mut().filter(|s| s.switches_asked < s.switches_wanted) {
+                sampled.switches_asked += 1;
+                let application = sampled.application;
+                let doing = format!("ask what of application {application} is on or off");
+                match self.switches(application, &doing)? {
+                    Ok(sample) => sampled.switched(sample, (self.context.now)()),
+                    Err(miss) => sampled.switch_miss = Some(miss),
+                }
+            }
+        }
         Ok(())
     }
+}
+
+/// One sample of what of an application is on or off.
+pub(super) fn switches(interface: &mut Interface, application: u8, doing: &str) -> Asked<Vec<Switch>> {
+    let mut listener = SwitchesOf { application, sheet: Sheet::switches() };
+    interface.ask(&Command::status(application), doing, TRIES, &mut listener)
 }
 
 fn used(data: &[u8]) -> Vec<u8> {

@@ -12,7 +12,9 @@ use ew_core::Timestamp;
 #[derive(Debug)]
 pub(super) struct Sampled {
     pub(super) application: u8,
-    pub(super) wants_switches: bool,
+    /// Samples of the binary status that it is to have, and those asked for so far.
+    pub(super) switches_wanted: usize,
+    pub(super) switches_asked: usize,
     pub(super) wants_levels: bool,
     switches: Vec<Vec<Switch>>,
     switched_at: Option<Timestamp>,
@@ -27,7 +29,8 @@ impl Sampled {
     pub(super) fn new(application: u8) -> Sampled {
         Sampled {
             application,
-            wants_switches: false,
+            switches_wanted: 0,
+            switches_asked: 0,
             wants_levels: false,
             switches: Vec::new(),
             switched_at: None,
@@ -40,6 +43,19 @@ impl Sampled {
     pub(super) fn switched(&mut self, sample: Vec<Switch>, at: Timestamp) {
         self.switches.push(sample);
         self.switched_at = Some(at);
+    }
+
+    /// Whether a group shows that it is there and tells no level.
+    pub(super) fn has_level_less(&self) -> bool {
+        let told = |at: usize| {
+            let level = self.levels.get(at).copied().flatten();
+            level.is_some_and(|(level, _)| level != Level::Absent)
+        };
+        let voted = vote(&self.switches);
+        (0..usize::from(u8::MAX)).any(|at| {
+            let switch = voted.get(at).copied().flatten();
+            switch.is_some_and(|switch| switch != Switch::Absent) && !told(at)
+        })
     }
 
     pub(super) fn leveled(&mut self, block: u8, levels: &[Level], at: Timestamp) {
@@ -157,11 +173,11 @@ impl Tally {
     /// The groups of an application: those that are there, and those that a unit acts on though no output has them.
     pub(super) fn groups_of(&mut self, sampled: &Sampled) {
         let application = sampled.application;
-        if sampled.wants_switches && sampled.switches.len() < 3 {
+        if sampled.switches.len() < sampled.switches_wanted {
             let why = sampled.switch_miss.map_or_else(|| "not asked".into(), |miss| miss.to_string());
-            let got = sampled.switches.len();
+            let (got, wanted) = (sampled.switches.len(), sampled.switches_wanted);
             self.missing(format!(
-                "application {application}, on and off: {got} of 3 samples came whole: {why}"
+                "application {application}, on and off: {got} of {wanted} samples came whole: {why}"
             ));
         }
         if sampled.wants_levels {
@@ -201,7 +217,7 @@ impl Tally {
                     };
                     Known::binary(state, reason, sampled.switched_at)
                 }
-                _ if is_at_odds => Known::nothing(GroupState::Unknown, "three samples are at odds"),
+                _ if is_at_odds => Known::nothing(GroupState::Unknown, "its samples are at odds"),
                 (Some((Level::Absent, at)), _) if is_claimed => Known::level(Level::Absent, at),
                 (None, Some(Switch::Absent)) if is_claimed => {
                     Known::nothing(GroupState::Absent, "no output unit has this group")
@@ -269,7 +285,7 @@ impl Tally {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at,
             finished_at,
-            complete: Some(self.incomplete_reasons.is_empty()),
+            complete: None,
             incomplete_reasons: self.incomplete_reasons,
             warnings: self.warnings,
             networks: vec![network],
@@ -280,6 +296,7 @@ impl Tally {
             measurements: Vec::new(),
         };
         discovery.sort();
+        discovery.judge(true);
         discovery
     }
 }

@@ -105,7 +105,7 @@ impl<'a> ByCommand<'a> {
                 let how = self.child.ended().map_or_else(String::new, |status| format!(", {status}"));
                 return Err(self.broken(op, &format!("it ended without an answer{how}")));
             }
-            Err(NoLine::Bad(why)) => return Err(self.broken(op, &why)),
+            Err(no) => return Err(self.broken(op, no.fault().unwrap_or_default())),
         };
         let shown = || self.hidden(line.trim_end()).chars().take(SHOWN_CHARS_MAX).collect::<String>();
         let reply: Reply = serde_json::from_str(&line)

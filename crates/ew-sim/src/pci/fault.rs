@@ -27,6 +27,8 @@ pub(crate) enum Fault {
     LostPlus,
     /// `null` stands before each reply.
     Null,
+    /// This unit calls itself a bridge.
+    Bridge(u8),
     /// This unit is there and does not answer.
     SilentUnit(u8),
     /// Never says anything.
@@ -78,6 +80,10 @@ impl FromStr for Fault {
             "garble" => Ok(Fault::Garble(times(argument)?)),
             "lost-plus" => alone(Fault::LostPlus),
             "null" => alone(Fault::Null),
+            "bridge" => match argument.map(str::parse) {
+                Some(Ok(unit)) => Ok(Fault::Bridge(unit)),
+                _ => Err("bridge needs a unit from 0 to 255, as in bridge=9".into()),
+            },
             "silent-unit" => match argument.map(str::parse) {
                 Some(Ok(unit)) => Ok(Fault::SilentUnit(unit)),
                 _ => Err("silent-unit needs a unit from 0 to 255, as in silent-unit=5".into()),
@@ -89,7 +95,7 @@ impl FromStr for Fault {
             "old" => alone(Fault::Old),
             _ => Err(format!(
                 "no fault is called {kind:?}; there are reject, outcome, unconfirmed, late-confirmation, header, \
-                 foreign-status, disorder, ghost, garble, lost-plus, null, silent-unit, mute, stubborn, power-cycle, \
+                 foreign-status, disorder, ghost, garble, lost-plus, null, bridge, silent-unit, mute, stubborn, power-cycle, \
                  hang-up and old"
             )),
         }
@@ -176,6 +182,7 @@ mod tests {
             ("outcome=corrupted:x", "outcome takes how many times"),
             ("reject=often", "reject takes how many times"),
             ("header=2", "header is off by"),
+            ("bridge", "bridge needs a unit"),
             ("silent-unit=256", "silent-unit needs a unit"),
             ("mute=1", "mute takes nothing"),
         ];

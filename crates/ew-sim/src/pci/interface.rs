@@ -235,6 +235,9 @@ impl Interface {
             return Vec::new();
         }
         let answer = match cal {
+            [0x21, 0x01, ..] if self.faults.has(&Fault::Bridge(unit.address)) => {
+                Some(reply(0x01, b"BRIDGE2N"))
+            }
             [0x21, attribute, ..] => unit.attribute(*attribute).map(|data| reply(*attribute, &data)),
             [0x1A, parameter, count, ..] => Some(reply(*parameter, &unit.parameters(*parameter, *count))),
             _ => None,
