@@ -15,7 +15,7 @@ check: ## format and lints only
 
 N ?= 200
 SEED ?=
-crash: ## kill exports at N random moments, into a folder and over SFTP; SEED=… repeats a run
+crash: ## kill exports at N random moments, into a folder, over SFTP and FTPS; SEED=… repeats a run
 	cargo build --workspace --locked --bins
 	EW_CRASH_ROUNDS=$(N) $(if $(SEED),EW_CRASH_SEED=$(SEED)) cargo test --locked -p ew-export --test crash -- --nocapture at_random
 

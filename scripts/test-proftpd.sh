@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# ProFTPD with mod_sftp, a second SFTP server for the tests: unpacked under target/test-proftpd, not installed, so that
+# ProFTPD with mod_sftp and mod_tls, a second SFTP and a second FTPS server for the tests: unpacked under target/test-proftpd, not installed, so that
 # a machine's own FTP server is left alone. Made anew when the list changes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The server, its SFTP module, and those of their libraries that a Debian 12 machine may lack.
+# The server, its modules of SFTP and TLS, and those of their libraries that a Debian 12 machine may lack.
 wanted="proftpd-core proftpd-mod-crypto libhiredis0.14 libmemcachedutil2 libmemcached11 libhashkit2 libpcre2-posix3"
 wanted+=" libsodium23 libidn2-0 libunistring2 libcap2"
 home=target/test-proftpd
@@ -26,7 +26,7 @@ for package in *.deb; do
 done
 cd ..
 find lib usr/lib -path '*-linux-*' -name '*.so*' -exec mv -t libraries {} +
-if LD_LIBRARY_PATH=$PWD/libraries ldd usr/sbin/proftpd usr/lib/proftpd/mod_sftp.so | grep 'not found' >&2; then
+if LD_LIBRARY_PATH=$PWD/libraries ldd usr/sbin/proftpd usr/lib/proftpd/mod_{sftp,tls}.so | grep 'not found' >&2; then
     echo "$0: libraries of ProFTPD are missing" >&2
     exit 1
 fi

@@ -437,6 +437,7 @@ fn probes() -> Vec<(&'static str, String)> {
         ("export.format.template", format!("{job}[export.format.template]\n{z}{file}")),
         ("export.transport.file", format!("{job}[export.format.csv]\n[export.transport.file]\n{z}")),
         ("export.transport.sftp", format!("{job}[export.format.csv]\n[export.transport.sftp]\n{z}")),
+        ("export.transport.ftp", format!("{job}[export.format.csv]\n[export.transport.ftp]\n{z}")),
         ("export.transport.smtp", format!("{job}[export.format.csv]\n[export.transport.smtp]\n{z}")),
     ]
 }

@@ -1,4 +1,4 @@
-//! SIGKILL at every step boundary and at random moments, into a folder and over real SFTP. Afterwards one run is enough:
+//! SIGKILL at every step boundary and at random moments, into a folder and over real SFTP and FTPS. Afterwards one run is enough:
 //! the receiver's rows, read by Python, equal the log's, and nothing temporary is left.
 //!
 //! `make crash N=1000 SEED=7` runs so many random rounds; the tests run a few. Power loss is not shown by this: what
@@ -9,12 +9,15 @@
 mod ew;
 #[path = "support/export.rs"]
 mod export;
+#[path = "support/ftp.rs"]
+mod ftp;
 #[path = "support/sshd.rs"]
 mod sshd;
 
 use ew::Site;
 use export::{EW_EXPORT, append, run};
 use fastrand::Rng;
+use ftp::FtpServer;
 use sshd::Sshd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -46,6 +49,7 @@ const BOUNDARIES: [&str; 17] = [
 enum Receiver<'a> {
     Folder,
     Sftp(&'a Sshd),
+    Ftp(&'a FtpServer),
 }
 
 /// What a job does with late rows, and how it names files.
@@ -55,6 +59,8 @@ enum Late {
     ReplaceInPlace,
     Delta,
 }
+
+const LATES: [Late; 3] = [Late::Replace, Late::ReplaceInPlace, Late::Delta];
 
 /// A site of its own for each round.
 struct Round {
@@ -81,6 +87,12 @@ impl Round {
                 server.key(),
                 server.known_hosts(&["ed25519"], server.port())
             ),
+            Receiver::Ftp(server) => format!(
+                "ftp]\n  host = \"127.0.0.1\"\n  port = {}\n  ca_file = {:?}\n  directory = \"in{number}\"\n  \
+                 create_directory = true",
+                server.port(),
+                server.ca_file()
+            ),
         };
         let mut site = Site::new(&format!(
             "[[export]]\nname = \"u\"\npoints = [\"**\"]\nbreakup_on_period = true\n{keys}\nmanifest = {manifest}\n  [export.format.csv]\n  \
@@ -90,6 +102,7 @@ impl Round {
         let folder = match receiver {
             Receiver::Folder => site.file("out"),
             Receiver::Sftp(server) => server.root().join(format!("in{number}")),
+            Receiver::Ftp(server) => server.root().join(format!("in{number}")),
         };
         Round { site, folder, late, manifest }
     }
@@ -150,11 +163,17 @@ const FIRST: &str = "01:00 a 1\n 02:00 b 2\n 16:00 a 3\n 46:00 b 4";
 const SECOND: &str = "03:00 a 5\n 16:00 a 6\n 31:00 b 7";
 
 /// Every boundary, for first deliveries and for what comes late, with manifests where the late rows go alone; and each is really passed.
-fn matrix(receiver: &Receiver<'_>, all_times: &[&str], expect: &[&str]) {
+fn matrix(
+    receiver: &Receiver<'_>,
+    lates: &[Late],
+    boundaries: &[&'static str],
+    all_times: &[&str],
+    expect: &[&str],
+) {
     let mut number = 0;
-    for late in [Late::Replace, Late::ReplaceInPlace, Late::Delta] {
+    for &late in lates {
         let mut passed = Vec::new();
-        for boundary in BOUNDARIES {
+        for &boundary in boundaries {
             for times in all_times {
                 number += 1;
                 let what = format!("{late:?} {boundary}{times}");
@@ -183,13 +202,22 @@ fn matrix(receiver: &Receiver<'_>, all_times: &[&str], expect: &[&str]) {
 fn at_every_boundary_into_a_folder() {
     let of_folders: Vec<&str> =
         BOUNDARIES.into_iter().filter(|b| !matches!(*b, "connected" | "removed")).collect();
-    matrix(&Receiver::Folder, &["", ":2", ":3"], &of_folders);
+    matrix(&Receiver::Folder, &LATES, &BOUNDARIES, &["", ":2", ":3"], &of_folders);
 }
 
 #[test]
 fn at_every_boundary_over_sftp() {
     let server = Sshd::start();
-    matrix(&Receiver::Sftp(&server), &[""], &BOUNDARIES);
+    matrix(&Receiver::Sftp(&server), &LATES, &BOUNDARIES, &[""], &BOUNDARIES);
+}
+
+/// Those of the delivery, that is. vsftpd renames onto what is there: nothing is removed before.
+#[test]
+fn at_every_boundary_over_ftps() {
+    let server = FtpServer::vsftpd("");
+    let deliver = BOUNDARIES.into_iter().skip_while(|boundary| *boundary != "connected");
+    let of_ftp: Vec<&str> = deliver.filter(|boundary| *boundary != "removed").collect();
+    matrix(&Receiver::Ftp(&server), &[Late::Delta], &of_ftp, &[""], &of_ftp);
 }
 
 /// Random rows, random boundaries and moments, several kills one after the other.
@@ -201,11 +229,15 @@ fn at_random() {
             .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
     };
     let (rounds, seed) = (number("EW_CRASH_ROUNDS", 20), number("EW_CRASH_SEED", fastrand::u64(..)));
-    let server = Sshd::start();
+    let (server, ftp) = (Sshd::start(), FtpServer::vsftpd(""));
     let mut kills = 0;
     for round in 0..rounds {
         let mut rng = Rng::with_seed(seed.wrapping_add(round));
-        let receiver = if rng.bool() { Receiver::Folder } else { Receiver::Sftp(&server) };
+        let receiver = match rng.u32(0..3) {
+            0 => Receiver::Folder,
+            1 => Receiver::Sftp(&server),
+            _ => Receiver::Ftp(&ftp),
+        };
         let late = rng.choice([Late::Replace, Late::ReplaceInPlace, Late::Delta]).unwrap();
         // A manifest is for good, so no file may take the place of another.
         let manifest = late != Late::ReplaceInPlace && rng.bool();

@@ -1,6 +1,8 @@
 //! Every transporter through one body, the SFTP one against a real OpenSSH server.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/ftp.rs"]
+mod ftp;
 #[path = "support/proftpd.rs"]
 mod proftpd;
 #[path = "support/proxy.rs"]
@@ -14,6 +16,7 @@ mod sshd;
 
 use ew_core::Exit;
 use ew_transport::{Checked, ErrorKind, How, Parcel, TransportOptions, Transporter};
+use ftp::FtpServer;
 use proftpd::Proftpd;
 use proxy::{Plan, Proxy};
 use smtp::{PASSWORD, Sink, USER};
@@ -205,6 +208,52 @@ fn sftp_conforms_with_proftpd() {
     let destination = format!("sftp://ew@127.0.0.1:{}/~/incoming", server.port());
     assert_eq!(options.destination(Path::new("/")), destination);
     conforms(&mut *open(&options), &destination, &server.root().join("incoming"));
+}
+
+/// pyftpdlib, in a directory of its own.
+#[test]
+fn ftp_conforms() {
+    let server = FtpServer::start();
+    fs::create_dir(server.root().join("incoming")).unwrap();
+    let options = options(&server.table(server.port(), "directory = \"incoming/\""));
+    options.check(Path::new("/")).unwrap();
+    let destination = format!("ftp://ew@127.0.0.1:{}/~/incoming", server.port());
+    assert_eq!(options.destination(Path::new("/")), destination);
+    conforms(&mut *open(&options), &destination, &server.root().join("incoming"));
+}
+
+/// Without MLST; data connections must resume the TLS session.
+#[test]
+fn ftp_conforms_with_vsftpd() {
+    let server = FtpServer::vsftpd("");
+    let options = options(&format!(
+        "[ftp]\nhost = \"127.0.0.1\"\nport = {}\nca_file = {:?}",
+        server.port(),
+        server.ca_file()
+    ));
+    let destination = format!("ftp://anonymous@127.0.0.1:{}/~", server.port());
+    assert_eq!(options.destination(Path::new("/")), destination);
+    conforms(&mut *open(&options), &destination, &server.root());
+}
+
+/// The same is asked by this one, in its own way.
+#[test]
+fn ftp_conforms_with_proftpd() {
+    let server = Proftpd::ftps("", ftp::certify);
+    let options = options(&format!(
+        "[ftp]\nhost = \"127.0.0.1\"\nport = {}\nuser = {:?}\npassword = {:?}\nca_file = {:?}",
+        server.port(),
+        proftpd::USER,
+        proftpd::PASSWORD,
+        server.ca_file()
+    ));
+    let destination = format!("ftp://ew@127.0.0.1:{}/~", server.port());
+    conforms(&mut *open(&options), &destination, &server.root());
+    assert!(
+        server.tls_log().contains("client reused TLS session for data connection"),
+        "{}",
+        server.tls_log()
+    );
 }
 
 #[test]

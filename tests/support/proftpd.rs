@@ -1,5 +1,6 @@
-//! A real ProFTPD with mod_sftp on a free loopback port, another SFTP server than OpenSSH's, to which users log in by
-//! password. It has a user file of its own and ends, with all its sessions, when its handle is dropped.
+//! A real ProFTPD on a free loopback port, to which users log in by password: with mod_sftp another SFTP server than
+//! OpenSSH's, or with mod_tls an FTPS server. It has a user file of its own and ends, with all its sessions, when its
+//! handle is dropped.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use crate::sshd::{end, greets, keygen, known_hosts_line, stdout};
@@ -22,6 +23,9 @@ pub const PASSWORD: &str = "Sesame öffne dich 7";
 /// uid and gid of `nobody` and `nogroup` on Debian.
 const NOBODY: u32 = 65534;
 
+/// A configuration of fixtures, and how a server with it greets.
+type Kind = (&'static str, &'static [u8; 4]);
+
 /// A running server. Its `root` is where a login starts.
 pub struct Proftpd {
     dir: tempfile::TempDir,
@@ -36,13 +40,24 @@ impl Proftpd {
 
     /// The same with more lines of configuration.
     pub fn start_with(config: &str) -> Proftpd {
+        Proftpd::start_as(("proftpd.conf", b"SSH-"), config, |path| {
+            keygen(&path.join("host_rsa"), "rsa", "");
+            keygen(&path.join("host_ed25519"), "ed25519", "");
+        })
+    }
+
+    /// An FTPS server with more lines of configuration; `certify` makes `ca.pem`, `cert.pem` and `key.pem`.
+    pub fn ftps(config: &str, certify: fn(&Path)) -> Proftpd {
+        Proftpd::start_as(("proftpd-ftps.conf", b"220 "), config, certify)
+    }
+
+    fn start_as(kind: Kind, config: &str, prepare: fn(&Path)) -> Proftpd {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path();
         // For the stranger to get through.
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(path.join("home")).unwrap();
-        keygen(&path.join("host_rsa"), "rsa", "");
-        keygen(&path.join("host_ed25519"), "ed25519", "");
+        prepare(path);
         let id = |of: &str| stdout(Command::new("id").arg(of));
         let (uid, gid): (u32, u32) = (id("-u").parse().unwrap(), id("-g").parse().unwrap());
         let stranger = if uid == 0 { (NOBODY, NOBODY) } else { (uid, gid) };
@@ -55,7 +70,7 @@ impl Proftpd {
         // Another process may take the port between the choice and the start.
         for _ in 0..5 {
             let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-            if let Some(child) = launch(path, port, config, &id("-un"), &id("-gn")) {
+            if let Some(child) = launch(kind, path, port, config, &id("-un"), &id("-gn")) {
                 return Proftpd { dir, port, child };
             }
         }
@@ -99,6 +114,16 @@ impl Proftpd {
         path
     }
 
+    /// The authority of its certificate.
+    pub fn ca_file(&self) -> PathBuf {
+        self.dir.path().join("ca.pem")
+    }
+
+    /// What its TLS part has logged.
+    pub fn tls_log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("tls.log")).unwrap_or_default()
+    }
+
     /// What its SFTP part has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("sftp.log")).unwrap_or_default()
@@ -111,11 +136,11 @@ impl Drop for Proftpd {
     }
 }
 
-fn launch(dir: &Path, port: u16, config: &str, user: &str, group: &str) -> Option<Child> {
+fn launch(kind: Kind, dir: &Path, port: u16, config: &str, user: &str, group: &str) -> Option<Child> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
     let proftpd = root.join("target/test-proftpd");
     assert!(proftpd.join("wanted").is_file(), "ProFTPD is missing; run: scripts/test-proftpd.sh");
-    let text = fs::read_to_string(root.join("fixtures/proftpd.conf"))
+    let text = fs::read_to_string(root.join("fixtures").join(kind.0))
         .unwrap()
         .replace("@PROFTPD@", proftpd.to_str().unwrap())
         .replace("@DIR@", dir.to_str().unwrap())
@@ -138,7 +163,7 @@ fn launch(dir: &Path, port: u16, config: &str, user: &str, group: &str) -> Optio
         if child.try_wait().unwrap().is_some() {
             return None;
         }
-        if greets(port) {
+        if greets(port, kind.1) {
             return Some(child);
         }
         thread::sleep(Duration::from_millis(10));

@@ -210,7 +210,7 @@ fn launch(dir: &Path, port: u16, config: &str, file_kib_max: Option<u64>, is_roo
         if child.try_wait().unwrap().is_some() {
             return None;
         }
-        if greets(port) {
+        if greets(port, b"SSH-") {
             return Some(child);
         }
         thread::sleep(Duration::from_millis(10));
@@ -221,11 +221,12 @@ fn launch(dir: &Path, port: u16, config: &str, file_kib_max: Option<u64>, is_roo
 }
 
 /// Whether an SSH server answers.
-pub fn greets(port: u16) -> bool {
+/// Whether a server begins its greeting like that.
+pub fn greets(port: u16, greeting: &[u8; 4]) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
     let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
     let mut start = [0; 4];
-    stream.read_exact(&mut start).is_ok() && &start == b"SSH-"
+    stream.read_exact(&mut start).is_ok() && &start == greeting
 }
 
 pub fn keygen(path: &Path, kind: &str, password: &str) {

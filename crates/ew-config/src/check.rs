@@ -102,7 +102,7 @@ fn check_job(job: &ExportOptions, site: &str) -> Result<(), String> {
         return Err(of_job(&"late = \"delta\" needs {rev} in filename"));
     }
     if job.manifest && !job.transport.takes_manifests() {
-        return Err(of_job(&"a manifest needs a folder or sftp; a mail has one attachment"));
+        return Err(of_job(&"a manifest needs a folder, sftp or ftp; a mail has one attachment"));
     }
     if job.manifest && !job.filename.has_rev() {
         return Err(of_job(

@@ -1,7 +1,8 @@
 //! Delivers one file as a transporter's table says, from the shell: for trials, and for tests that need an
 //! environment or a limit of their own.
 //!
-//! `deliver OPTIONS.toml FILE NAME`, where OPTIONS.toml holds one table, `[file]`, `[sftp]` or `[smtp]`.
+//! `deliver OPTIONS.toml FILE NAME`, where OPTIONS.toml holds one table, `[file]`, `[sftp]`, `[ftp]` or
+//! `[smtp]`.
 
 use ew_core::{NameFields, Secret, SecretSource, Span, Timestamp, Window, Zone};
 use ew_transport::{Context, Mark, Parcel, Steps, TransportOptions};

@@ -7,6 +7,7 @@
 mod compress;
 mod error;
 mod file;
+mod ftp;
 mod look;
 mod net;
 mod probe;
@@ -17,6 +18,7 @@ mod source;
 pub use compress::{Compression, Compressor};
 pub use error::{ErrorKind, TransportError};
 pub use file::FileOptions;
+pub use ftp::{FtpMode, FtpOptions, FtpSecurity, FtpTransfer};
 pub use look::{Answer, Content, Entry, Look, Size};
 pub use probe::{Ability, Can, Finding, Probe};
 pub use sftp::{Fingerprint, HostName, Login, SftpOptions};
@@ -125,7 +127,7 @@ pub enum How {
 pub enum Checked {
     /// The number of bytes.
     Size,
-    /// The SHA-256 of the bytes read back.
+    /// The SHA-256 of the bytes read back, or the one that the far side found. Of text sent by FTP, with any line ends.
     Sha256,
     /// Nothing; the far side's reply was taken for it.
     Reply,
@@ -170,7 +172,7 @@ pub struct Context<'a> {
 pub trait Transport {
     /// The receiver as a URL that stays the same from run to run and holds no secret:
     /// `file:///srv/outgoing`, `sftp://user@host:22/directory`, `sftp://user@host:22/~/directory`
-    /// for a directory below the one where the login starts, and `smtp://host:587/a@example.com,b@example.com`.
+    /// for a directory below the one where the login starts, `ftp://user@host:21/directory` likewise, and `smtp://host:587/a@example.com,b@example.com`.
     fn destination(&self, base: &Path) -> String;
 
     /// How the file is compressed before it is sent, if at all.
@@ -223,6 +225,8 @@ register! {
     File(FileOptions),
     /// SFTP, version 3, over SSH 2.
     Sftp(SftpOptions),
+    /// FTP, in the clear or under TLS.
+    Ftp(FtpOptions),
     /// Mail.
     Smtp(SmtpOptions),
 }

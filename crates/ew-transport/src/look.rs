@@ -20,6 +20,16 @@ pub enum Answer<T> {
     Unknown(String),
 }
 
+impl<T> Answer<T> {
+    pub(crate) fn map<U>(self, make: impl FnOnce(T) -> U) -> Answer<U> {
+        match self {
+            Answer::Is(found) => Answer::Is(make(found)),
+            Answer::Absent => Answer::Absent,
+            Answer::Unknown(why) => Answer::Unknown(why),
+        }
+    }
+}
+
 /// A file in the receiver's directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

@@ -12,6 +12,7 @@ use crate::error::Fault;
 use crate::{Compression, Context, Look, Probe, Transport, TransportError, Transporter, file_path, filled};
 use connect::Access;
 use deliver::Sftp;
+pub(crate) use deliver::beside;
 use ew_core::SecretSource;
 use ew_net::ssh::{SshKeys, SshOptions};
 use look::SftpLook;
@@ -87,11 +88,11 @@ fn default_port() -> u16 {
     22
 }
 
-fn home() -> String {
+pub(crate) fn home() -> String {
     ".".into()
 }
 
-fn directory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(crate) fn directory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     filled(deserializer, "the directory has no name; write \".\" for the one where the log-in starts")
 }
 
@@ -127,13 +128,27 @@ impl TryFrom<Keys> for SftpOptions {
 }
 
 /// The path without empty and `.` parts; `.` where nothing is left.
-fn tidy(path: &str) -> String {
+pub(crate) fn tidy(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     match (path.starts_with('/'), parts.is_empty()) {
         (true, _) => format!("/{}", parts.join("/")),
         (false, true) => ".".into(),
         (false, false) => parts.join("/"),
     }
+}
+
+/// The URL of a directory that a user logs in for; `/~` is where the login starts.
+pub(crate) fn receiver_url(scheme: &str, user: &str, host: &str, port: u16, directory: &str) -> String {
+    let host = match host {
+        address if address.contains(':') => format!("[{address}]"),
+        name => name.to_owned(),
+    };
+    let path = match directory {
+        "." => "/~".to_owned(),
+        absolute if absolute.starts_with('/') => absolute.to_owned(),
+        relative => format!("/~/{relative}"),
+    };
+    format!("{scheme}://{user}@{host}:{port}{path}")
 }
 
 impl Transport for SftpOptions {
@@ -170,16 +185,7 @@ impl Transport for SftpOptions {
 
 impl SftpOptions {
     fn url(&self) -> String {
-        let host = match self.host.as_str() {
-            address if address.contains(':') => format!("[{address}]"),
-            name => name.to_owned(),
-        };
-        let path = match self.directory.as_str() {
-            "." => "/~".to_owned(),
-            absolute if absolute.starts_with('/') => absolute.to_owned(),
-            relative => format!("/~/{relative}"),
-        };
-        format!("sftp://{}@{host}:{}{path}", self.ssh.user, self.port)
+        receiver_url("sftp", &self.ssh.user, self.host.as_str(), self.port, &self.directory)
     }
 
     fn far_side(&self) -> String {
