@@ -110,11 +110,6 @@ impl Reply {
         Reply { status, wait, text: tidy(&hide(&text)) }
     }
 
-    /// The number of three digits.
-    pub(crate) fn status(&self) -> StatusCode {
-        self.status
-    }
-
     /// What it comes to where something else was hoped for.
     pub(crate) fn fault(&self, operation: &str) -> Fault {
         let mut reason = format!("{operation}: the server says {}", self.status.as_u16());
@@ -132,7 +127,9 @@ impl Reply {
                 .hint("are the credentials right, and of the kind that the server asks for?")
                 .of_receiver(),
             403 => fault(ErrorKind::Refused).hint("these credentials may not do this there"),
-            404 | 409 | 410 => fault(ErrorKind::Missing).hint("is the address right, and is the folder there?"),
+            404 | 409 | 410 => {
+                fault(ErrorKind::Missing).hint("is the address right, and is the folder there?")
+            }
             408 | 425 | 429 => fault(ErrorKind::FarSide),
             413 => fault(ErrorKind::TooLarge)
                 .hint("make the files smaller by breakup_on_period = true, a shorter period or compress"),
