@@ -214,7 +214,8 @@ fn sftp_conforms_with_proftpd() {
 fn http_conforms() {
     let nginx = Nginx::start();
     let tls = format!("ca_file = {:?}", nginx.ca_file());
-    for (folder, url, more) in [("in", nginx.url("/in"), ""), ("open", nginx.tls_url("/open/"), tls.as_str())] {
+    for (folder, url, more) in [("in", nginx.url("/in"), ""), ("open", nginx.tls_url("/open/"), tls.as_str())]
+    {
         let options = options(&format!(
             "[http]\nurl = {url:?}\nrename = true\nuser = {:?}\npassword = {:?}\n{more}",
             nginx::USER,
