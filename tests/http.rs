@@ -287,8 +287,15 @@ fn certificates_on_either_side() {
     let error = refused(&nginx.url("/open/").replace("http", "https"), "");
     assert_eq!(error.exit(), Exit::Protocol, "{error}");
     assert!(error.to_string().contains("no TLS came about"), "{error}");
-    let sshd = sshd::Sshd::start();
-    let error = refused(&format!("http://127.0.0.1:{}/", sshd.port()), "");
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let other = thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        socket.write_all(b"SSH-2.0-OpenSSH_9.2p1\r\n").unwrap();
+        let _ = socket.read(&mut [0; 1024]);
+    });
+    let error = refused(&url, "");
+    other.join().unwrap();
     assert_eq!(error.exit(), Exit::Protocol, "{error}");
     assert!(error.to_string().contains("this is no answer of an HTTP server"), "{error}");
 }
@@ -376,7 +383,7 @@ fn lost_replies_are_resolved_by_looking() {
 #[test]
 fn silence_has_an_end() {
     let nginx = Nginx::start();
-    let spool = Spool::large(12_000_000);
+    let spool = Spool::new(vec![b'x'; 12_000_000]);
     for (plan, words) in [
         (Plan::stall_after(0), "HEAD /open/u.csv: no answer in time"),
         (Plan::stall_after(5_000_000), "PUT /open/u.csv: no answer in time"),
