@@ -191,7 +191,7 @@ fn posts() {
     assert_eq!(body, "timestamp,a\n2023-11-14T22:13:20Z,12.5\n");
 
     // A form, as a browser sends it; read by Python's parser of MIME.
-    let keys = "method = \"post\"\nform_field = \"upload\"\ncontent_type = \"text/plain\"";
+    let keys = "form_field = \"upload\"\ncontent_type = \"text/plain\"";
     let spool = Spool::large(700_000);
     open(&http(&url, keys)).deliver(&spool.parcel("f \"1\".csv")).unwrap();
     let form = nginx.folder("open/f \"1\".csv");
