@@ -299,7 +299,7 @@ pub(crate) fn deliver(
         let exhausted = courier.failures >= job.options.connection_attempts;
         let gave_up = exhausted || error.is_of_receiver();
         // One that asks for longer than a run waits is left to the next run.
-        let asked = error.wait().unwrap_or_default();
+        let asked = error.wait();
         if !error.is_retryable() || exhausted || asked > WAIT_MAX {
             job.result.slices.push(SliceReport::of(slice, Outcome::Failed, Some(failure.message.clone())));
             job.result.fail(&failure);
