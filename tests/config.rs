@@ -46,6 +46,9 @@ fn check_in(folder: &Path, name: &str) -> (String, String, i32) {
 /// Exit code and stderr of `--check` for a text.
 fn check(text: &str) -> (i32, String) {
     let site = ew::Site::new(text);
+    // The manual has a layout of one's own, for which a shipped one is the start.
+    let shipped = fixtures().join("../crates/ew-format/src/template/shipped/retx.toml");
+    site.write("layout.toml", &std::fs::read_to_string(shipped).unwrap());
     let ended = site.run(EW_LOG, "--check");
     (ended.code, ended.stderr)
 }
@@ -419,6 +422,7 @@ fn probes() -> Vec<(&'static str, String)> {
         ("export.format.cmep", format!("{job}[export.format.cmep]\n{z}{file}")),
         ("export.format.nem12", format!("{job}[export.format.nem12]\n{z}{file}")),
         ("export.format.metermail", format!("{job}[export.format.metermail]\n{z}{file}")),
+        ("export.format.template", format!("{job}[export.format.template]\n{z}{file}")),
         ("export.transport.file", format!("{job}[export.format.csv]\n[export.transport.file]\n{z}")),
         ("export.transport.http", format!("{job}[export.format.csv]\n[export.transport.http]\n{z}")),
         ("export.transport.command", format!("{job}[export.format.csv]\n[export.transport.command]\n{z}")),

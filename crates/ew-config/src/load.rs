@@ -17,7 +17,8 @@ impl Config {
 
     /// Parses and checks the text of a configuration file.
     pub fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
-        let tables: Tables = toml::from_str(text).map_err(|e| ConfigError::from_toml(file, text, &e))?;
+        let mut tables: Tables = toml::from_str(text).map_err(|e| ConfigError::from_toml(file, text, &e))?;
+        check::load_formats(file, text, &mut tables)?;
         let profiles = profiles(file, text, &tables)?;
         check::check(file, text, &tables, &profiles)?;
         let mut config = Config {
