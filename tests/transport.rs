@@ -3,6 +3,8 @@
 
 #[path = "support/ftp.rs"]
 mod ftp;
+#[path = "support/nginx.rs"]
+mod nginx;
 #[path = "support/proftpd.rs"]
 mod proftpd;
 #[path = "support/proxy.rs"]
@@ -17,6 +19,7 @@ mod sshd;
 use ew_core::Exit;
 use ew_transport::{Checked, ErrorKind, How, Parcel, TransportOptions, Transporter};
 use ftp::FtpServer;
+use nginx::Nginx;
 use proftpd::Proftpd;
 use proxy::{Plan, Proxy};
 use smtp::{PASSWORD, Sink, USER};
@@ -254,6 +257,24 @@ fn ftp_conforms_with_proftpd() {
         "{}",
         server.tls_log()
     );
+}
+
+#[test]
+fn http_conforms() {
+    let nginx = Nginx::start();
+    let tls = format!("ca_file = {:?}", nginx.ca_file());
+    for (folder, url, more) in [("in", nginx.url("/in"), ""), ("open", nginx.tls_url("/open/"), tls.as_str())]
+    {
+        let options = options(&format!(
+            "[http]\nurl = {url:?}\nrename = true\nuser = {:?}\npassword = {:?}\n{more}",
+            nginx::USER,
+            nginx::PASSWORD
+        ));
+        let destination = format!("{}/", url.trim_end_matches('/'));
+        assert_eq!(options.destination(Path::new("/")), destination);
+        options.check(Path::new("/")).unwrap();
+        conforms(&mut *open(&options), &destination, &nginx.folder(folder));
+    }
 }
 
 #[test]

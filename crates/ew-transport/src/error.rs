@@ -3,6 +3,7 @@
 use ew_core::Exit;
 use ew_net::{NetError, NetErrorKind};
 use std::io;
+use std::time::Duration;
 
 pub(crate) use ew_net::plain;
 
@@ -17,6 +18,8 @@ pub enum ErrorKind {
     Unreachable,
     /// The far side failed at what it was asked for, a full disk for instance.
     FarSide,
+    /// A command said that it failed, and not that another time might do.
+    Failed,
     /// A directory that is not there.
     Missing,
     /// The far side broke its protocol, or shares none with us.
@@ -41,6 +44,8 @@ pub struct TransportError {
     reached: Box<[String]>,
     of_receiver: bool,
     looking: bool,
+    /// Seconds; a whole Duration would make every result a large one.
+    wait_secs: u32,
 }
 
 fn verb(looking: bool, object: &Option<String>) -> String {
@@ -93,7 +98,9 @@ impl TransportError {
         match self.kind {
             ErrorKind::Config => Exit::Config,
             ErrorKind::Local => Exit::Io,
-            ErrorKind::Unreachable | ErrorKind::FarSide | ErrorKind::Missing => Exit::Unavailable,
+            ErrorKind::Unreachable | ErrorKind::FarSide | ErrorKind::Failed | ErrorKind::Missing => {
+                Exit::Unavailable
+            }
             ErrorKind::Protocol => Exit::Protocol,
             ErrorKind::Refused | ErrorKind::Occupied => Exit::Refused,
             ErrorKind::TooLarge => Exit::Data,
@@ -110,6 +117,11 @@ impl TransportError {
     pub fn is_retryable(&self) -> bool {
         matches!(self.kind, ErrorKind::Unreachable | ErrorKind::FarSide)
     }
+
+    /// How long the far side asks to be left alone before the next attempt; zero where it does not.
+    pub fn wait(&self) -> Duration {
+        Duration::from_secs(self.wait_secs.into())
+    }
 }
 
 /// A failure before the far side and the file's name are put to it.
@@ -119,11 +131,12 @@ pub(crate) struct Fault {
     pub(crate) reason: String,
     pub(crate) hint: Option<String>,
     pub(crate) of_receiver: bool,
+    pub(crate) wait: Duration,
 }
 
 impl Fault {
     pub(crate) fn new(kind: ErrorKind, reason: impl Into<String>) -> Fault {
-        Fault { kind, reason: reason.into(), hint: None, of_receiver: false }
+        Fault { kind, reason: reason.into(), hint: None, of_receiver: false, wait: Duration::ZERO }
     }
 
     pub(crate) fn hint(self, hint: impl Into<String>) -> Fault {
@@ -140,6 +153,11 @@ impl Fault {
         Fault::new(ErrorKind::Local, format!("{operation} {}: {}", path.display(), plain(error)))
     }
 
+    /// The far side asks for so much time before the next attempt.
+    pub(crate) fn wait(self, wait: Duration) -> Fault {
+        Fault { wait, ..self }
+    }
+
     pub(crate) fn at(self, far_side: &str, object: Option<&str>) -> TransportError {
         TransportError {
             far_side: far_side.to_owned(),
@@ -150,6 +168,7 @@ impl Fault {
             reached: Box::default(),
             of_receiver: self.of_receiver || object.is_none(),
             looking: false,
+            wait_secs: u32::try_from(self.wait.as_secs()).unwrap_or(u32::MAX),
         }
     }
 

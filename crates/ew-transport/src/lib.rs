@@ -4,25 +4,31 @@
 //! Err, nothing partial is under that name. The same parcel twice is harmless. No transporter knows what
 //! is in the file; `compress`, which stands with its keys, is done by whoever makes the file ([`Compressor`]). Mail alone is at least once: see [`SmtpOptions`].
 
+mod command;
 mod compress;
 mod error;
 mod file;
 mod ftp;
+mod http;
 mod look;
 mod net;
 mod probe;
 mod sftp;
 mod smtp;
 mod source;
+mod web;
 
+pub use command::{Argument, CommandOptions};
 pub use compress::{Compression, Compressor};
 pub use error::{ErrorKind, TransportError};
 pub use file::FileOptions;
 pub use ftp::{FtpMode, FtpOptions, FtpSecurity, FtpTransfer};
+pub use http::{Address, Hmac, HttpLogin, HttpOptions, Method};
 pub use look::{Answer, Content, Entry, Look, Size};
 pub use probe::{Ability, Can, Finding, Probe};
 pub use sftp::{Fingerprint, HostName, Login, SftpOptions};
 pub use smtp::{MailAddress, MailLogin, Security, SmtpOptions};
+pub use web::TlsFiles;
 
 use error::Fault;
 use ew_core::{NameFields, Secret, SecretSource, Span};
@@ -221,12 +227,16 @@ macro_rules! register {
 }
 
 register! {
+    /// A command that gets the file on its stdin.
+    Command(CommandOptions),
     /// A directory of this machine.
     File(FileOptions),
     /// SFTP, version 3, over SSH 2.
     Sftp(SftpOptions),
     /// FTP, in the clear or under TLS.
     Ftp(FtpOptions),
+    /// HTTP, with or without TLS.
+    Http(HttpOptions),
     /// Mail.
     Smtp(SmtpOptions),
 }

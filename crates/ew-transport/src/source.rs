@@ -5,7 +5,7 @@ use crate::error::{ErrorKind, Fault};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 
 /// Bytes read at once.
 pub(crate) const PIECE_BYTES: usize = 256 * 1024;
@@ -34,6 +34,12 @@ impl<'a> Source<'a> {
             self.check()?;
         }
         Ok(count)
+    }
+
+    /// The file itself, from its beginning, for somebody else to read.
+    pub(crate) fn rewound(mut self) -> Result<File, Fault> {
+        self.file.rewind().map_err(|e| Fault::local("read", self.parcel.file, &e))?;
+        Ok(self.file)
     }
 
     fn check(&self) -> Result<(), Fault> {
@@ -68,6 +74,20 @@ pub(crate) fn sha256_of(mut from: impl Read, bytes: u64) -> io::Result<Option<St
         left = rest;
         hash.update(&piece[..count]);
     }
+}
+
+/// The same for one file at one receiver in every attempt, on every machine: 40 lower-case hexadecimal digits.
+pub(crate) fn parcel_id(destination: &str, parcel: &Parcel<'_>) -> String {
+    let mut hash = Sha256::new();
+    for part in [destination, parcel.name, parcel.sha256] {
+        hash.update(part);
+        // No text holds it, so no two triples run into one.
+        hash.update([0]);
+    }
+    // 20 bytes of it tell all slices apart.
+    let mut text = hex(hash);
+    text.truncate(40);
+    text
 }
 
 /// A finished SHA-256 as lower-case hexadecimal digits.
