@@ -1,8 +1,9 @@
 //! Comma-separated values, RFC 4180, with the dialects that receivers ask for.
 
+use crate::column::{Column, Content};
 use crate::output::{Output, Times, push_number};
 use crate::{Decimals, Format, FormatError, Formatter, SliceHeader, Strftime};
-use ew_core::{Point, Row, Stamp};
+use ew_core::{Point, Row, Stamp, Zone};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
@@ -17,7 +18,7 @@ pub enum Layout {
     /// `timestamp,<point>…`: one line per timestamp, one column per point.
     #[default]
     Wide,
-    /// `timestamp,point,value,unit,quality`: one line per row.
+    /// `timestamp,point,value,unit,quality`, or `fields`: one line per row.
     Long,
 }
 
@@ -47,6 +48,8 @@ impl LineEnding {
 pub struct CsvOptions {
     /// How rows become lines.
     pub layout: Layout,
+    /// What stands on a line of `long`, in this order: all five unless given.
+    pub fields: Vec<Column>,
     /// Between the fields of a data line: `,` unless given.
     pub delimiter: char,
     /// Between the fields of the header: as `delimiter` unless given.
@@ -71,6 +74,8 @@ pub struct CsvOptions {
     pub stamp: Stamp,
     /// What stands for a point's name, in header and cells, and for the header's own words.
     pub names: BTreeMap<String, String>,
+    /// What stands for a unit or a quality, in `long`.
+    pub words: BTreeMap<String, String>,
     /// Whether text that a spreadsheet would run as a formula gets an apostrophe before it.
     pub formula_guard: bool,
 }
@@ -79,6 +84,7 @@ impl Default for CsvOptions {
     fn default() -> CsvOptions {
         CsvOptions {
             layout: Layout::Wide,
+            fields: Column::all(),
             delimiter: ',',
             header_delimiter: ',',
             prefix: String::new(),
@@ -91,6 +97,7 @@ impl Default for CsvOptions {
             timestamp_format: None,
             stamp: Stamp::Start,
             names: BTreeMap::new(),
+            words: BTreeMap::new(),
             formula_guard: false,
         }
     }
@@ -101,6 +108,7 @@ impl Default for CsvOptions {
 #[serde(default, deny_unknown_fields)]
 struct Keys {
     layout: Layout,
+    fields: Option<Vec<Column>>,
     delimiter: Delimiter,
     header_delimiter: Option<Delimiter>,
     prefix: String,
@@ -113,6 +121,7 @@ struct Keys {
     timestamp_format: Option<Strftime>,
     stamp: Stamp,
     names: BTreeMap<String, String>,
+    words: BTreeMap<String, String>,
     formula_guard: bool,
 }
 
@@ -120,6 +129,7 @@ impl Default for Keys {
     fn default() -> Keys {
         Keys {
             layout: Layout::Wide,
+            fields: None,
             delimiter: Delimiter(','),
             header_delimiter: None,
             prefix: String::new(),
@@ -132,6 +142,7 @@ impl Default for Keys {
             timestamp_format: None,
             stamp: Stamp::Start,
             names: BTreeMap::new(),
+            words: BTreeMap::new(),
             formula_guard: false,
         }
     }
@@ -150,8 +161,18 @@ impl TryFrom<Keys> for CsvOptions {
         if as_number.is_ok_and(f64::is_finite) {
             return Err(format!("null = {:?} reads as a number; missing is never a number", keys.null));
         }
+        if keys.layout == Layout::Wide && (keys.fields.is_some() || !keys.words.is_empty()) {
+            return Err(
+                "fields and words go with layout = \"long\"; a wide line has a time and its points".into()
+            );
+        }
+        let fields = keys.fields.unwrap_or_else(Column::all);
+        if fields.is_empty() {
+            return Err("fields is empty: nothing would stand on a line".into());
+        }
         Ok(CsvOptions {
             layout: keys.layout,
+            fields,
             delimiter,
             header_delimiter: keys.header_delimiter.unwrap_or(keys.delimiter).0,
             prefix: keys.prefix,
@@ -164,6 +185,7 @@ impl TryFrom<Keys> for CsvOptions {
             timestamp_format: keys.timestamp_format,
             stamp: keys.stamp,
             names: keys.names,
+            words: keys.words,
             formula_guard: keys.formula_guard,
         })
     }
@@ -224,9 +246,9 @@ impl Format for CsvOptions {
         let times = Times::new(FORMAT, header.zone, self.timestamp_format.as_ref());
         Ok(match self.layout {
             Layout::Long => {
-                let names = [TIMESTAMP, "point", "value", "unit", "quality"];
-                self.push_header(names.into_iter(), &mut output.text);
-                Box::new(Long { output, times, options: self })
+                self.push_header(self.fields.iter().map(Column::name), &mut output.text);
+                let parts = vec![String::new(); self.fields.len()];
+                Box::new(Long { output, times, parts, zone: header.zone, options: self })
             }
             Layout::Wide => {
                 let mut seen = HashSet::new();
@@ -284,6 +306,11 @@ impl CsvOptions {
         self.names.get(name).map_or(name, String::as_str)
     }
 
+    /// What stands for a unit or a quality.
+    fn word<'n>(&'n self, word: &'n str) -> &'n str {
+        self.words.get(word).map_or(word, String::as_str)
+    }
+
     /// One field of text that is not ours: with an apostrophe, if asked for, where a spreadsheet would take it for
     /// a formula (OWASP, CSV injection).
     fn push_text(&self, text: &str, out: &mut String) {
@@ -333,22 +360,35 @@ impl CsvOptions {
 struct Long<'a, W> {
     output: Output<W>,
     times: Times<'a>,
+    /// The present time as the templates among the fields have it, by their place.
+    parts: Vec<String>,
+    zone: &'a Zone,
     options: &'a CsvOptions,
 }
 
 impl<W: Write> Formatter for Long<'_, W> {
     fn row(&mut self, row: Row<'_>) -> Result<(), FormatError> {
-        self.times.step(&row)?;
+        let is_new = self.times.step(&row)?;
         let (options, text) = (self.options, &mut self.output.text);
-        options.push_field(self.times.text(), text);
-        text.push(options.delimiter);
-        options.push_text(options.shown(row.point), text);
-        text.push(options.delimiter);
-        options.push_value(row.value, text);
-        text.push(options.delimiter);
-        options.push_text(row.unit, text);
-        text.push(options.delimiter);
-        options.push_field(row.quality.as_str(), text);
+        for (at, (field, part)) in options.fields.iter().zip(&mut self.parts).enumerate() {
+            if at > 0 {
+                text.push(options.delimiter);
+            }
+            match &field.content {
+                Content::Timestamp => options.push_field(self.times.text(), text),
+                Content::Point => options.push_text(options.shown(row.point), text),
+                Content::Value => options.push_value(row.value, text),
+                Content::Unit => options.push_text(options.word(row.unit), text),
+                Content::Quality => options.push_text(options.word(row.quality.as_str()), text),
+                Content::Time(template) => {
+                    if is_new {
+                        *part = self.zone.format(row.time, template.as_str());
+                    }
+                    options.push_field(part, text);
+                }
+                Content::Text(constant) => options.push_text(constant, text),
+            }
+        }
         text.push_str(options.line_ending.as_str());
         self.output.drain()
     }
@@ -450,6 +490,11 @@ mod tests {
             "timestamp_format = \"\"",
             "stamp = \"middle\"",
             "delimitter = \";\"",
+            "fields = [\"value\"]",
+            "words = { W = \"KW\" }",
+            "layout = \"long\"\nfields = []",
+            "layout = \"long\"\nfields = [\"vale\"]",
+            "layout = \"long\"\nfields = [\"%!\"]",
         ] {
             assert!(toml::from_str::<CsvOptions>(bad).is_err(), "{bad}");
         }
