@@ -309,9 +309,13 @@ fn table_variants(lines: &[String], name: &str, block: std::ops::Range<usize>) -
     for i in replacing {
         let mut changed = base.clone();
         let gone = in_place_of(&lines[i]).unwrap();
-        // What opens a key goes with it.
-        let with = if gone == "key_file" { "key_password" } else { gone };
-        silence(&mut changed, block.start, &[gone, with]);
+        // What opens a key goes with it, and what is of a server with its host.
+        let with: &[&str] = match gone {
+            "key_file" => &["key_file", "key_password"],
+            "host" => &["host", "port", "security", "user", "password", "ca_file"],
+            other => &[other],
+        };
+        silence(&mut changed, block.start, with);
         changed[i] = shown(&lines[i]).unwrap().to_owned();
         all.push(Variant { what: format!("{} of [{name}]", changed[i]), lines: changed });
     }

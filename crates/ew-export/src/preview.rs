@@ -6,6 +6,7 @@ use crate::late;
 use crate::manual;
 use crate::render::Piece;
 use crate::report::{Outcome, ProfileReport, RunReport, SliceReport};
+use crate::split;
 use ew_cli::{Failure, Output};
 use ew_core::{Contents, Exit, LateAs, PartOutcome, TRIMMED_WITHOUT_DELTA, Timestamp, Window};
 use ew_store::{Delivery, Job, LateSlice, Seqs, SliceState};
@@ -23,7 +24,7 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
         // What follows is planned as if it were placed.
         known.bookmark = known.bookmark.max(unfinished(job, known)?);
     }
-    let plan = due::due(job, bookmark.as_ref())?;
+    let mut plan = due::due(job, bookmark.as_ref())?;
     let mut count = known.as_ref().map_or(0, |known| known.slices);
     if let Some(known) = known.as_ref().filter(|_| job.doubt.is_none()) {
         for slice in job.log.ledger().planned(known)? {
@@ -37,6 +38,7 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
     if let Some(refused) = plan.refused {
         return Err(refused);
     }
+    split::cut(job, &mut plan)?;
     let (ext, scope) = (job.options.extension(), job.scope());
     for piece in &plan.due {
         if piece.contents == Contents::Empty {

@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 /// Held against the types of a job's keys where it is written. What a job gets is the table as it stands, so that the
 /// keys of a format or transport are read, with the job's own, by whoever understands them.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, try_from = "Table")]
+#[serde(from = "Table")]
 pub(crate) struct ReceiverKeys {
     pub(crate) name: String,
     pub(crate) needs: Vec<String>,
@@ -42,10 +42,8 @@ struct Table {
     transport: Option<IgnoredAny>,
 }
 
-impl TryFrom<Table> for ReceiverKeys {
-    type Error = std::convert::Infallible;
-
-    fn try_from(table: Table) -> Result<ReceiverKeys, Self::Error> {
-        Ok(ReceiverKeys { name: table.name.0, needs: table.needs })
+impl From<Table> for ReceiverKeys {
+    fn from(table: Table) -> ReceiverKeys {
+        ReceiverKeys { name: table.name.0, needs: table.needs }
     }
 }

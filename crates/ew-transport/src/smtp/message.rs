@@ -1,6 +1,6 @@
 //! The mail itself: a function of the options and the slice, the same byte for byte whenever it is sent.
 
-use super::SmtpOptions;
+use super::{MailWay, SmtpOptions};
 use crate::error::{ErrorKind, Fault};
 use crate::source::Source;
 use crate::source::hex;
@@ -22,7 +22,10 @@ pub(crate) struct Letter {
 pub(crate) fn id(options: &SmtpOptions, destination: &str, parcel: &Parcel<'_>) -> String {
     let digest = digest(destination, parcel);
     // The right side only has to be a domain; the digest is unique by itself.
-    let host = options.host.as_str();
+    let host = match &options.way {
+        MailWay::Server(server) => server.host.as_str(),
+        MailWay::Sendmail(_) => options.from.domain(),
+    };
     let is_domain =
         host.contains('.') && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
     format!("<{digest}@{}>", if is_domain { host } else { "localhost" })
@@ -75,7 +78,7 @@ impl Letter {
             true => {
                 // Not text/csv: a mail program may give text the line ends of its own machine.
                 let attachment = Attachment::new(parcel.name.to_owned()).body(encoded, content_type(options));
-                let text = SinglePart::plain(options.body.expand(&parcel.fields));
+                let text = options.body.part(parcel);
                 // lettre's own boundary is a random one.
                 let boundary = id.trim_matches(['<', '>']).split('@').next().unwrap_or("ew");
                 let parts = MultiPart::mixed().boundary(format!("=_{boundary}"));
@@ -171,6 +174,7 @@ mod tests {
             file,
             bytes: 1,
             sha256,
+            rows: Some(1),
             sent_before: false,
             was_whole: false,
             earlier: None,
