@@ -1,19 +1,23 @@
-//! The fields of a line of the long layout.
+//! Lines of the long layout whose fields are chosen.
 
-use crate::Strftime;
+use crate::csv::CsvOptions;
+use crate::output::{Output, Times};
+use crate::{FormatError, Formatter, Strftime};
+use ew_core::{Row, Zone};
 use serde::Deserialize;
+use std::io::Write;
 
 /// One field of `fields`: a word of the header, a strftime template of the row's time, or `=` and a text.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Column {
     name: String,
-    pub(crate) content: Content,
+    content: Content,
 }
 
 /// What stands in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Content {
+enum Content {
     Timestamp,
     Point,
     Value,
@@ -26,24 +30,6 @@ pub(crate) enum Content {
 }
 
 impl Column {
-    /// The five that a line has unless `fields` says otherwise.
-    pub(crate) fn all() -> Vec<Column> {
-        use Content::{Point, Quality, Timestamp, Unit, Value};
-        [Timestamp, Point, Value, Unit, Quality].map(Column::of_word).to_vec()
-    }
-
-    fn of_word(content: Content) -> Column {
-        let name = match content {
-            Content::Timestamp => "timestamp",
-            Content::Point => "point",
-            Content::Value => "value",
-            Content::Unit => "unit",
-            Content::Quality => "quality",
-            Content::Time(_) | Content::Text(_) => "",
-        };
-        Column { name: name.to_owned(), content }
-    }
-
     /// Its name in the header, and in `names`: what `fields` says.
     pub(crate) fn name(&self) -> &str {
         &self.name
@@ -54,13 +40,17 @@ impl TryFrom<String> for Column {
     type Error = String;
 
     fn try_from(name: String) -> Result<Column, String> {
-        if let Some(word) = Column::all().into_iter().find(|column| column.name == name) {
-            return Ok(word);
-        }
-        let content = match name.strip_prefix('=') {
-            Some(text) => Content::Text(text.to_owned()),
-            None if name.contains('%') => Content::Time(Strftime::try_from(name.clone())?),
-            None => {
+        let content = match (name.as_str(), name.strip_prefix('=')) {
+            ("timestamp", _) => Content::Timestamp,
+            ("point", _) => Content::Point,
+            ("value", _) => Content::Value,
+            ("unit", _) => Content::Unit,
+            ("quality", _) => Content::Quality,
+            (_, Some(text)) => Content::Text(text.to_owned()),
+            (template, None) if template.contains('%') => {
+                Content::Time(Strftime::try_from(template.to_owned())?)
+            }
+            _ => {
                 return Err(format!(
                     "{name:?} is no field; there are timestamp, point, value, unit and quality, a strftime template \
                      such as \"%Y%m%d\", and \"=text\" for a text"
@@ -68,5 +58,61 @@ impl TryFrom<String> for Column {
             }
         };
         Ok(Column { name, content })
+    }
+}
+
+/// One line per row.
+pub(crate) struct Chosen<'a, W> {
+    output: Output<W>,
+    times: Times<'a>,
+    zone: &'a Zone,
+    /// Each with the present time as its template has it.
+    fields: Vec<(&'a Content, String)>,
+    options: &'a CsvOptions,
+}
+
+impl<'a, W: Write> Chosen<'a, W> {
+    pub(crate) fn new(
+        output: Output<W>,
+        times: Times<'a>,
+        zone: &'a Zone,
+        fields: &'a [Column],
+        options: &'a CsvOptions,
+    ) -> Chosen<'a, W> {
+        let fields = fields.iter().map(|column| (&column.content, String::new())).collect();
+        Chosen { output, times, zone, fields, options }
+    }
+}
+
+impl<W: Write> Formatter for Chosen<'_, W> {
+    fn row(&mut self, row: Row<'_>) -> Result<(), FormatError> {
+        let is_new = self.times.step(&row)?;
+        let (options, text) = (self.options, &mut self.output.text);
+        for (at, (content, part)) in self.fields.iter_mut().enumerate() {
+            if at > 0 {
+                text.push(options.delimiter);
+            }
+            match content {
+                Content::Timestamp => options.push_field(self.times.text(), text),
+                Content::Point => options.push_text(options.shown(row.point), text),
+                Content::Value => options.push_value(row.value, text),
+                Content::Unit => options.push_text(options.word(row.unit), text),
+                Content::Quality => options.push_text(options.word(row.quality.as_str()), text),
+                Content::Time(template) => {
+                    if is_new {
+                        *part = self.zone.format(row.time, template.as_str());
+                    }
+                    options.push_field(part, text);
+                }
+                Content::Text(constant) => options.push_text(constant, text),
+            }
+        }
+        text.push_str(options.line_ending.as_str());
+        self.output.drain()
+    }
+
+    fn finish(&mut self) -> Result<(), FormatError> {
+        self.output.text.push_str(&self.options.suffix);
+        self.output.flush()
     }
 }

@@ -1,9 +1,10 @@
 //! Comma-separated values, RFC 4180, with the dialects that receivers ask for.
 
-use crate::column::{Column, Content};
-use crate::output::{Output, Times, push_number};
+use crate::column::{Chosen, Column};
+use crate::marks::{DecimalMark, Delimiter};
+use crate::output::{Names, Output, Times, push_number};
 use crate::{Decimals, Format, FormatError, Formatter, SliceHeader, Strftime};
-use ew_core::{Point, Row, Stamp, Zone};
+use ew_core::{Point, Quality, Row, Stamp};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
@@ -34,7 +35,7 @@ pub enum LineEnding {
 }
 
 impl LineEnding {
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             LineEnding::Lf => "\n",
             LineEnding::Crlf => "\r\n",
@@ -48,8 +49,8 @@ impl LineEnding {
 pub struct CsvOptions {
     /// How rows become lines.
     pub layout: Layout,
-    /// What stands on a line of `long`, in this order: all five unless given.
-    pub fields: Vec<Column>,
+    /// What stands on a line of `long`, in this order, where it is not those five.
+    pub fields: Option<Vec<Column>>,
     /// Between the fields of a data line: `,` unless given.
     pub delimiter: char,
     /// Between the fields of the header: as `delimiter` unless given.
@@ -84,7 +85,7 @@ impl Default for CsvOptions {
     fn default() -> CsvOptions {
         CsvOptions {
             layout: Layout::Wide,
-            fields: Column::all(),
+            fields: None,
             delimiter: ',',
             header_delimiter: ',',
             prefix: String::new(),
@@ -166,13 +167,12 @@ impl TryFrom<Keys> for CsvOptions {
                 "fields and words go with layout = \"long\"; a wide line has a time and its points".into()
             );
         }
-        let fields = keys.fields.unwrap_or_else(Column::all);
-        if fields.is_empty() {
+        if keys.fields.as_ref().is_some_and(Vec::is_empty) {
             return Err("fields is empty: nothing would stand on a line".into());
         }
         Ok(CsvOptions {
             layout: keys.layout,
-            fields,
+            fields: keys.fields,
             delimiter,
             header_delimiter: keys.header_delimiter.unwrap_or(keys.delimiter).0,
             prefix: keys.prefix,
@@ -191,46 +191,6 @@ impl TryFrom<Keys> for CsvOptions {
     }
 }
 
-/// One character that no number, no quote and no line end needs.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(try_from = "String")]
-struct Delimiter(char);
-
-impl TryFrom<String> for Delimiter {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Delimiter, String> {
-        let mut chars = text.chars();
-        let (Some(c), None) = (chars.next(), chars.next()) else {
-            return Err(format!("{text:?} is not a delimiter; write one character"));
-        };
-        let is_taken = c == '"' || c == '-' || c == '+' || c.is_alphanumeric();
-        if is_taken || (c.is_control() && c != '\t') {
-            return Err(format!(
-                "{text:?} cannot be a delimiter: fields hold it, or lines and quotes end with it"
-            ));
-        }
-        Ok(Delimiter(c))
-    }
-}
-
-/// `.` or `,`.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(try_from = "String")]
-struct DecimalMark(char);
-
-impl TryFrom<String> for DecimalMark {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<DecimalMark, String> {
-        match text.as_str() {
-            "." => Ok(DecimalMark('.')),
-            "," => Ok(DecimalMark(',')),
-            _ => Err(format!("{text:?} is not a decimal mark; write \".\" or \",\"")),
-        }
-    }
-}
-
 impl Format for CsvOptions {
     /// Writes prefix and header.
     fn start<'a>(
@@ -246,9 +206,13 @@ impl Format for CsvOptions {
         let times = Times::new(FORMAT, header.zone, self.timestamp_format.as_ref());
         Ok(match self.layout {
             Layout::Long => {
-                self.push_header(self.fields.iter().map(Column::name), &mut output.text);
-                let parts = vec![String::new(); self.fields.len()];
-                Box::new(Long { output, times, parts, zone: header.zone, options: self })
+                if let Some(fields) = &self.fields {
+                    self.push_header(fields.iter().map(Column::name), &mut output.text);
+                    return Ok(Box::new(Chosen::new(output, times, header.zone, fields, self)));
+                }
+                let names = [TIMESTAMP, "point", "value", "unit", "quality"];
+                self.push_header(names.into_iter(), &mut output.text);
+                Box::new(Long { output, times, options: self, stamp: String::new(), names: Names::new() })
             }
             Layout::Wide => {
                 let mut seen = HashSet::new();
@@ -302,18 +266,18 @@ impl CsvOptions {
     }
 
     /// What stands for a name.
-    fn shown<'n>(&'n self, name: &'n str) -> &'n str {
+    pub(crate) fn shown<'n>(&'n self, name: &'n str) -> &'n str {
         self.names.get(name).map_or(name, String::as_str)
     }
 
     /// What stands for a unit or a quality.
-    fn word<'n>(&'n self, word: &'n str) -> &'n str {
+    pub(crate) fn word<'n>(&'n self, word: &'n str) -> &'n str {
         self.words.get(word).map_or(word, String::as_str)
     }
 
     /// One field of text that is not ours: with an apostrophe, if asked for, where a spreadsheet would take it for
     /// a formula (OWASP, CSV injection).
-    fn push_text(&self, text: &str, out: &mut String) {
+    pub(crate) fn push_text(&self, text: &str, out: &mut String) {
         match self.formula_guard && text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
             true => self.push_field(&format!("'{text}"), out),
             false => self.push_field(text, out),
@@ -321,7 +285,7 @@ impl CsvOptions {
     }
 
     /// One field, in quotes where it holds a delimiter, a quote or a line break (RFC 4180, section 2).
-    fn push_field(&self, field: &str, out: &mut String) {
+    pub(crate) fn push_field(&self, field: &str, out: &mut String) {
         let needs_quotes =
             |c: char| matches!(c, '"' | '\r' | '\n') || c == self.delimiter || c == self.header_delimiter;
         if !field.contains(needs_quotes) {
@@ -338,7 +302,7 @@ impl CsvOptions {
         out.push('"');
     }
 
-    fn push_value(&self, value: Option<f64>, out: &mut String) {
+    pub(crate) fn push_value(&self, value: Option<f64>, out: &mut String) {
         let Some(value) = value else {
             self.push_field(&self.null, out);
             return;
@@ -360,36 +324,62 @@ impl CsvOptions {
 struct Long<'a, W> {
     output: Output<W>,
     times: Times<'a>,
-    /// The present time as the templates among the fields have it, by their place.
-    parts: Vec<String>,
-    zone: &'a Zone,
     options: &'a CsvOptions,
+    /// The present timestamp as a field.
+    stamp: String,
+    names: Names<Around>,
+}
+
+/// What stands before and after a value of a point, quotes and all.
+struct Around {
+    before: String,
+    after: String,
+    /// What `after` was made of.
+    unit: String,
+    quality: Option<Quality>,
+}
+
+impl Around {
+    fn new(options: &CsvOptions, point: &str) -> Around {
+        let mut before = String::from(options.delimiter);
+        options.push_text(options.shown(point), &mut before);
+        before.push(options.delimiter);
+        Around { before, after: String::new(), unit: String::new(), quality: None }
+    }
+
+    fn tell(&mut self, options: &CsvOptions, unit: &str, quality: Quality) {
+        if self.quality == Some(quality) && self.unit == unit {
+            return;
+        }
+        unit.clone_into(&mut self.unit);
+        self.quality = Some(quality);
+        self.after.clear();
+        self.after.push(options.delimiter);
+        options.push_text(options.word(unit), &mut self.after);
+        self.after.push(options.delimiter);
+        options.push_text(options.word(quality.as_str()), &mut self.after);
+        self.after.push_str(options.line_ending.as_str());
+    }
 }
 
 impl<W: Write> Formatter for Long<'_, W> {
     fn row(&mut self, row: Row<'_>) -> Result<(), FormatError> {
-        let is_new = self.times.step(&row)?;
-        let (options, text) = (self.options, &mut self.output.text);
-        for (at, (field, part)) in options.fields.iter().zip(&mut self.parts).enumerate() {
-            if at > 0 {
-                text.push(options.delimiter);
-            }
-            match &field.content {
-                Content::Timestamp => options.push_field(self.times.text(), text),
-                Content::Point => options.push_text(options.shown(row.point), text),
-                Content::Value => options.push_value(row.value, text),
-                Content::Unit => options.push_text(options.word(row.unit), text),
-                Content::Quality => options.push_text(options.word(row.quality.as_str()), text),
-                Content::Time(template) => {
-                    if is_new {
-                        *part = self.zone.format(row.time, template.as_str());
-                    }
-                    options.push_field(part, text);
-                }
-                Content::Text(constant) => options.push_text(constant, text),
-            }
+        let options = self.options;
+        if self.times.turn(&row)? {
+            self.names.restart();
+            self.stamp.clear();
+            options.push_field(self.times.text(), &mut self.stamp);
         }
-        text.push_str(options.line_ending.as_str());
+        let make = |point: &str| Ok::<_, FormatError>(Around::new(options, point));
+        let Some(around) = self.names.next(row.point, make)? else {
+            return Err(self.times.out_of_order(&row));
+        };
+        around.tell(options, row.unit, row.quality);
+        let text = &mut self.output.text;
+        text.push_str(&self.stamp);
+        text.push_str(&around.before);
+        options.push_value(row.value, text);
+        text.push_str(&around.after);
         self.output.drain()
     }
 
@@ -414,13 +404,22 @@ struct Wide<'a, W> {
 }
 
 impl<W: Write> Wide<'_, W> {
-    fn place(&mut self, point: &str) -> Option<usize> {
-        let at = match self.order.get(self.next) {
-            Some((name, _)) if *name == point => self.next,
-            _ => self.order.binary_search_by(|(name, _)| (*name).cmp(point)).ok()?,
+    /// The place in the line of a row's point, which comes after those of the rows before it.
+    fn place(&mut self, row: &Row<'_>) -> Result<usize, FormatError> {
+        let is_next = self.order.get(self.next).is_some_and(|(name, _)| *name == row.point);
+        let found = match is_next {
+            true => Ok(self.next),
+            false => self.order.binary_search_by(|(name, _)| (*name).cmp(row.point)),
         };
+        let Some((at, (_, place))) = found.ok().and_then(|at| Some((at, self.order.get(at)?))) else {
+            let (point, time) = (row.point.to_owned(), row.time);
+            return Err(FormatError::NoColumn { format: FORMAT, point, time });
+        };
+        if at < self.next {
+            return Err(self.times.out_of_order(row));
+        }
         self.next = at + 1;
-        self.order.get(at).map(|(_, place)| *place)
+        Ok(*place)
     }
 
     /// Writes the present line; `times` still has its timestamp.
@@ -446,11 +445,8 @@ impl<W: Write> Formatter for Wide<'_, W> {
             self.close_line();
             self.output.drain()?;
         }
-        self.times.step(&row)?;
-        let Some(place) = self.place(row.point) else {
-            let (point, time) = (row.point.to_owned(), row.time);
-            return Err(FormatError::NoColumn { format: FORMAT, point, time });
-        };
+        self.times.turn(&row)?;
+        let place = self.place(&row)?;
         self.cells[place] = row.value;
         self.is_open = true;
         Ok(())

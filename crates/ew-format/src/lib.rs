@@ -8,6 +8,7 @@ mod column;
 mod csv;
 mod error;
 mod jsonl;
+mod marks;
 mod metermail;
 mod nem12;
 mod options;
