@@ -129,3 +129,17 @@ fn a_dry_run_shows_what_a_profile_sets_and_what_the_job_keeps() {
     let json: serde_json::Value = serde_json::from_str(&site.run(EW_EXPORT, "--json").stdout).unwrap();
     assert_eq!(json["jobs"][0].get("profile"), None);
 }
+
+#[test]
+fn a_secret_of_a_profile_is_never_shown() {
+    let site = site(
+        "[[receiver]]\nname = \"acme\"\n[receiver.transport.smtp]\nuser = \"ew\"\npassword = \"hunter2hunter2\"\n\
+         [[export]]\nname = \"u\"\npoints = [\"meter\"]\nprofile = \"acme\"\n[export.format.csv]\n\
+         [export.transport.smtp]\nhost = \"mail.example.com\"\nfrom = \"a@example.com\"\nto = [\"b@example.com\"]\n",
+    );
+    for arguments in ["--dry-run", "--dry-run --json", "--dry-run -v"] {
+        let ended = site.run(EW_EXPORT, arguments).exit(0);
+        assert!(ended.stdout.contains("transport.smtp.password"), "{}", ended.stdout);
+        assert!(!ended.stdout.contains("hunter2") && !ended.stderr.contains("hunter2"), "{}", ended.stdout);
+    }
+}

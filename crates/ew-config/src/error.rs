@@ -174,7 +174,7 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// Stands for what is not shown.
-const HIDDEN: &str = "…";
+pub(crate) const HIDDEN: &str = "…";
 
 /// The keys whose values are secrets.
 const SECRET_KEYS: [&str; 7] = [
@@ -203,7 +203,8 @@ fn shown(line: &str, key_is_unknown: bool) -> String {
     line.to_owned()
 }
 
-fn is_secret_like(key: &str) -> bool {
+/// Whether the value of a key is, or may be meant to be, a secret.
+pub(crate) fn is_secret_like(key: &str) -> bool {
     let key = key.to_lowercase();
     ["pass", "secr", "commun", "pwd"].iter().any(|part| key.contains(part))
         || SECRET_KEYS.iter().any(|known| strsim::osa_distance(&key, known) <= 2)

@@ -1,6 +1,7 @@
 //! A profile's table under a job's: where both say something, the job is right.
 
 use super::{Received, Setting};
+use crate::error::{HIDDEN, is_secret_like};
 use serde::Deserialize;
 use std::ops::Range;
 use toml::Spanned;
@@ -31,7 +32,12 @@ fn note(path: &str, value: &Spanned<DeValue<'_>>, received: &mut Received) {
                 note(&format!("{path}.{}", key.get_ref()), value, received);
             }
         }
-        _ => received.sets.push(Setting { key: path.to_owned(), value: text_of(value) }),
+        _ => {
+            // Only a transport has secrets; the names of points may look like one.
+            let is_secret = path.starts_with("transport.") && path.split('.').any(is_secret_like);
+            let value = if is_secret { HIDDEN.to_owned() } else { text_of(value) };
+            received.sets.push(Setting { key: path.to_owned(), value });
+        }
     }
 }
 

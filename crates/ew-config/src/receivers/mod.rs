@@ -31,7 +31,7 @@ pub struct Received {
 pub struct Setting {
     /// Dotted: `late`, `format.csv.layout`.
     pub key: String,
-    /// As TOML.
+    /// As TOML; a secret is not shown.
     pub value: String,
 }
 
