@@ -89,7 +89,7 @@ fn what_stands_in_the_way_is_told_with_what_to_do() {
     for (arguments, code, hint) in [
         ("--fault silent-banner", 69, "access list"),
         ("--fault tls-port", 69, "tls = true"),
-        ("--fault not-loaded", 76, "--allow-open"),
+        ("--fault not-loaded", 78, "--allow-open"),
         ("--access connect", 77, "needs access level Monitor"),
     ] {
         let server = server(arguments);

@@ -166,7 +166,7 @@ fn of_several_networks_only_the_local_one_has_levels() {
     assert_eq!(levels, [("00", Some(11)), ("253", None), ("253", None)]);
     assert!(found["groups"][1]["reason"].as_str().unwrap().contains("local network only"), "{found:#}");
     assert_eq!(heard(&site), ["D", "Ga=56,g=1"]);
-    let ended = run(&site, "get lobby 56 2 --network 253").exit(76).stdout("");
+    let ended = run(&site, "get lobby 56 2 --network 253").exit(2).stdout("");
     assert!(
         ended.stderr.contains("253/56/2") && ended.stderr.contains("hint: leave --network out"),
         "{}",

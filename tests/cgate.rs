@@ -253,13 +253,41 @@ fn a_level_is_read_and_set_and_nothing_comes_into_being_by_it() {
     let (unknown, text, _) = error(run.with(|bus| bus.set(&group("254", 56, 99), 17)));
     assert!(matches!(unknown, BusError::NoSuchObject { .. }), "{text}");
     assert_eq!(writes(&server), 1);
-    let (_, text, hint) = error(run.with(|bus| bus.get(&group("", 56, 3))));
-    assert!(text.ends_with("network: there are several: 253, 254"), "{text}");
-    assert!(hint.contains("--network"), "{hint}");
-    let (_, text, _) = error(run.with(|bus| bus.get(&group("00", 56, 3))));
-    assert!(text.contains("//HOME/0/56/3") || text.contains("//HOME/0"), "{text}");
-    let (_, text, _) = error(run.with(|bus| bus.get(&group("254", 202, 7))));
-    assert!(text.contains("402 "), "{text}");
+    // 253 is behind a bridge of 254.
+    assert_eq!(run.with(|bus| bus.get(&group("", 56, 3))).unwrap(), 17);
+}
+
+#[test]
+fn what_a_user_got_wrong_is_no_fault_of_the_server() {
+    let server = server("");
+    let run = Run::new(&server.toml("", HOME));
+    let of = |network: &str, application, number| {
+        let at = group(network, application, number);
+        let (error, text, hint) = error(run.with(|bus| bus.get(&at)));
+        (error.exit(), text, hint)
+    };
+    let (exit, _, hint) = of("254", 56, 99);
+    assert_eq!((exit, hint.as_str()), (Exit::Usage, "application 56 has the groups 1, 2, 3, 8"));
+    let (exit, _, hint) = of("254", 57, 1);
+    assert_eq!((exit, hint.as_str()), (Exit::Usage, "network 254 has the applications 56, 202"));
+    for network in ["00", "7"] {
+        let (exit, text, hint) = of(network, 56, 1);
+        assert_eq!((exit, hint.as_str()), (Exit::Usage, "//HOME has the networks 253, 254"), "{text}");
+    }
+    assert_eq!(of("ground", 56, 1).0, Exit::Usage);
+    // It is there, and a trigger has no level.
+    let (exit, text, _) = of("254", 202, 7);
+    assert!(exit == Exit::NoData && text.contains("402 "), "{text}");
+
+    let of = |cgate: &str| {
+        let (error, text, hint) = error(Run::new(&server.toml("", cgate)).discover());
+        (error.exit(), text, hint)
+    };
+    let (exit, text, hint) = of("project = \"HUT\"");
+    assert!(exit == Exit::Config && text.ends_with(" (projects loaded: HOME)"), "{text}");
+    assert!(hint.contains("has another name"), "{hint}");
+    let (exit, text, _) = of("project = \"HOME\"\nnetworks = [7, 8]");
+    assert!(exit == Exit::Config && text.ends_with("networks 7, 8: project HOME has 253, 254"), "{text}");
 }
 
 #[test]
@@ -376,7 +404,7 @@ fn nothing_is_opened_unless_allowed() {
     let expect =
         ["loading and starting project HOME", "opening network //HOME/253", "opening network //HOME/254"];
     assert_eq!(*notes, expect);
-    let opened = |c: &&String| c.starts_with("PROJECT ") || c.starts_with("NET ");
+    let opened = |c: &&String| (c.starts_with("PROJECT ") && *c != "PROJECT LIST") || c.starts_with("NET ");
     let commands = server.commands();
     let opened: Vec<&String> = commands.iter().filter(opened).collect();
     assert_eq!(
@@ -405,7 +433,7 @@ fn one_level_that_cannot_be_had_is_an_error() {
     let run = Run::new(&server.toml("", HOME));
     assert_eq!(run.with(|bus| bus.get(&group("254", 56, 3))), Ok(128));
     let (error, text, _) = error(run.with(|bus| bus.get(&group("254", 56, 2))));
-    assert_eq!(error.exit(), Exit::Protocol);
+    assert_eq!(error.exit(), Exit::NoData);
     assert!(text.ends_with("//HOME/254/56/2: its state is error, and level 0 with it"), "{text}");
 }
 
@@ -475,8 +503,11 @@ fn a_log_in_raises_the_level_and_its_password_is_nowhere() {
     assert!(text.ends_with("refuses GET //HOME Networks: 420 Access denied."), "{text}");
     assert!(hint.contains("needs access level Monitor, and this session has Connect"), "{hint}");
 
-    let (bad, text, _) = error(Run::new(&server.toml("", &login("two words"))).discover());
-    assert!(matches!(bad, BusError::Secret { .. }) && !text.contains("two words"), "{text}");
+    let bad = toml::from_str::<BusOptions>(&server.toml("", &login("two words"))).unwrap_err();
+    assert!(
+        bad.message().contains("a password that is one word") && !bad.message().contains("two words"),
+        "{bad}"
+    );
 }
 
 #[test]
@@ -628,9 +659,61 @@ fn a_pipe_is_as_good_as_a_port() {
 fn no_command_can_be_smuggled_in_by_a_name() {
     let server = server("");
     for project in ["HOME State\\r\\nRAMP //HOME/254/56/1 0", "HOME/254", "", "HO ME"] {
-        let run = Run::new(&server.toml("", &format!("project = \"{project}\"")));
-        let (bad, text, _) = error(run.discover());
-        assert_eq!(bad.exit(), Exit::Config, "{text}");
+        let bus = server.toml("", &format!("project = \"{project}\""));
+        let Err(bad) = toml::from_str::<BusOptions>(&bus) else { panic!("{project:?} is a project") };
+        assert!(bad.message().contains("is no project"), "{bad}");
     }
-    assert!(server.commands().iter().all(|command| command == "QUIT"), "{:?}", server.commands());
+}
+
+/// A certificate of an authority of its own and what it signed: `ca.pem`, `own.pem`, `own.key`.
+fn authority(dir: &Path) {
+    let openssl = |arguments: &str| {
+        let made = std::process::Command::new("openssl")
+            .args(arguments.split_whitespace())
+            .current_dir(dir)
+            .output()
+            .expect("openssl is needed for this test (Debian: openssl)");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    };
+    openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority");
+    openssl("req -newkey rsa:2048 -nodes -keyout own.key -out own.csr -subj /CN=ew");
+    openssl("x509 -req -in own.csr -CA ca.pem -CAkey ca.key -days 2 -out own.pem");
+    openssl("rsa -traditional -in own.key -out own-pkcs1.key");
+}
+
+#[test]
+fn a_server_that_demands_a_certificate_gets_it() {
+    let (mine, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    authority(mine.path());
+    authority(other.path());
+    let server = server(&format!("--tls server.pem --client-ca {}", mine.path().join("ca.pem").display()));
+    let tls = format!(
+        "{HOME}\ntls = true\nserver_name = \"localhost\"\nca_file = \"{}\"\n",
+        server.file("server.pem").display()
+    );
+    let with = |certificate: &Path, key: &Path| {
+        Run::new(&server.toml("", &format!("{tls}cert_file = {certificate:?}\nkey_file = {key:?}")))
+    };
+    let own = |dir: &tempfile::TempDir| with(&dir.path().join("own.pem"), &dir.path().join("own.key"));
+    assert_eq!(own(&mine).discover().unwrap().complete, Some(true));
+
+    let (refused, text, hint) = error(Run::new(&server.toml("", &tls)).discover());
+    assert_eq!(refused.exit(), Exit::Refused, "{text}");
+    assert!(text.ends_with("the server wants a certificate of this client"), "{text}");
+    assert!(hint.starts_with("cert_file and key_file"), "{hint}");
+    let (refused, text, _) = error(own(&other).discover());
+    assert_eq!(refused.exit(), Exit::Refused, "{text}");
+    assert!(text.contains("certificate of this client"), "{text}");
+
+    let dir = mine.path();
+    for (certificate, key, why) in [
+        (dir.join("own.pem"), dir.join("ca.key"), "it is not the key of the certificate"),
+        (dir.join("own.pem"), dir.join("own-pkcs1.key"), "openssl pkcs8 -topk8 -nocrypt makes one"),
+        (dir.join("own.pem"), dir.join("none.key"), "none.key: no such file"),
+        (dir.join("own.key"), dir.join("own.key"), "cert_file"),
+        (dir.to_owned(), dir.join("own.key"), "it is no file"),
+    ] {
+        let (bad, text, _) = error(with(&certificate, &key).discover());
+        assert!(matches!(bad, BusError::Local { .. }) && text.contains(why), "{text}");
+    }
 }

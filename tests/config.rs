@@ -46,8 +46,37 @@ fn check_in(folder: &Path, name: &str) -> (String, String, i32) {
 /// Exit code and stderr of `--check` for a text.
 fn check(text: &str) -> (i32, String) {
     let site = ew::Site::new(text);
+    // The manual has a layout of one's own, for which a shipped one is the start.
+    let shipped = fixtures().join("../crates/ew-format/src/template/shipped/retx.toml");
+    site.write("layout.toml", &std::fs::read_to_string(shipped).unwrap());
+    for (name, bytes) in pem_files() {
+        std::fs::write(site.file(name), bytes).unwrap();
+    }
     let ended = site.run(EW_LOG, "--check");
     (ended.code, ended.stderr)
+}
+
+/// The files of the manual that `--check` reads.
+fn pem_files() -> &'static [(&'static str, Vec<u8>)] {
+    static FILES: std::sync::OnceLock<Vec<(&str, Vec<u8>)>> = std::sync::OnceLock::new();
+    FILES.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let made = Command::new("openssl")
+            .args(
+                "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ew -keyout key -out certificate"
+                    .split(' '),
+            )
+            .current_dir(dir.path())
+            .output()
+            .expect("openssl is needed for this test (Debian: openssl)");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
+        vec![
+            ("cgate-ca.pem", read("certificate")),
+            ("cgate-client.pem", read("certificate")),
+            ("cgate-client.key", read("key")),
+        ]
+    })
 }
 
 #[track_caller]
@@ -411,6 +440,7 @@ fn probes() -> Vec<(&'static str, String)> {
         ("export.format.cmep", format!("{job}[export.format.cmep]\n{z}{file}")),
         ("export.format.nem12", format!("{job}[export.format.nem12]\n{z}{file}")),
         ("export.format.metermail", format!("{job}[export.format.metermail]\n{z}{file}")),
+        ("export.format.template", format!("{job}[export.format.template]\n{z}{file}")),
         ("export.transport.file", format!("{job}[export.format.csv]\n[export.transport.file]\n{z}")),
         ("export.transport.sftp", format!("{job}[export.format.csv]\n[export.transport.sftp]\n{z}")),
         ("export.transport.smtp", format!("{job}[export.format.csv]\n[export.transport.smtp]\n{z}")),

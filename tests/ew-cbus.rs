@@ -158,6 +158,67 @@ fn two_runs_never_talk_to_one_interface_at_once() {
     assert_eq!(site.read("heard").lines().filter(|line| *line == "D").count(), 1);
 }
 
+/// A bus of these lines in a folder and with a log of its own.
+fn bus_at(backend: &str) -> Site {
+    Site::new(&format!("[[cbus]]\nname = \"lobby\"\n[cbus.backend.{backend}\n"))
+}
+
+/// The bus of `first` is being talked to once `is_talking`; every other name of its endpoint is as busy.
+fn assert_one_endpoint(first: &Site, is_talking: impl Fn() -> bool, others: &[Site]) {
+    let mut talking = first.spawn(EW_CBUS, "probe --trace trace");
+    while !is_talking() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    for other in others {
+        let ended = run(other, "probe").exit(75).stdout("");
+        let said = "ew-cbus: lobby: Last talk on the bus still active, skipping current request";
+        assert!(ended.stderr.starts_with(said), "{}{}", other.read("ew.toml"), ended.stderr);
+        assert!(ended.stderr.contains("another log: ss -xap shows who has @ew-bus-t"), "{}", ended.stderr);
+    }
+    talking.kill().unwrap();
+    talking.wait().unwrap();
+}
+
+#[test]
+fn a_port_is_one_under_every_name_and_with_every_log() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let first = bus_at(&format!("cni]\nhost = \"127.0.0.1\"\nport = {port}"));
+    let others = ["localhost", "::1", "127.0.0.1"];
+    let mut others: Vec<Site> =
+        others.iter().map(|host| bus_at(&format!("cni]\nhost = \"{host}\"\nport = {port}"))).collect();
+    others.push(bus_at(&format!("cgate]\nhost = \"localhost\"\nport = {port}\nproject = \"HQ\"")));
+    others.push(bus_at(&format!("exec]\ncommand = [\"sleep\", \"127.0.0.1:{port}\"]")));
+    let held = std::cell::RefCell::new(Vec::new());
+    let is_talking = || listener.accept().map(|one| held.borrow_mut().push(one)).is_ok();
+    assert_one_endpoint(&first, is_talking, &others);
+    // Who had it was killed, and the kernel has let go of it: here it is the far side that is no CNI.
+    drop(listener);
+    run(&others[0], "probe").exit(69);
+}
+
+#[test]
+fn a_serial_port_is_one_under_every_name() {
+    let sim = ew::sibling(EW_CBUS, "ew-sim");
+    let mut sim = Command::new(sim)
+        .args(["pci", "--for", "5m", "--pty", "--fault", "mute"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(sim.stdout.take().unwrap()), &mut line).unwrap();
+    let device = line.split_whitespace().nth(1).unwrap().to_owned();
+    let first = bus_at(&format!("pci]\ndevice = {device:?}"));
+    let linked = bus_at("pci]\ndevice = \"cbus\"");
+    std::os::unix::fs::symlink(&device, linked.file("cbus")).unwrap();
+    let child = bus_at(&format!("exec]\ncommand = [\"cbus_cli\", {device:?}]"));
+    let is_talking = || std::fs::read(first.file("trace")).is_ok_and(|trace| !trace.is_empty());
+    assert_one_endpoint(&first, is_talking, &[linked, child]);
+    sim.kill().unwrap();
+    sim.wait().unwrap();
+}
+
 #[test]
 fn one_discovery_document_for_any_number_of_buses_and_each_in_the_log() {
     let mut site =
@@ -173,7 +234,7 @@ fn one_discovery_document_for_any_number_of_buses_and_each_in_the_log() {
     assert_eq!(heads, [(&1.into(), &"lobby".into()), (&2.into(), &"hall".into())]);
     assert_eq!(found["units"].as_array().unwrap().len(), 6);
     run(&site, "discover lobby --dry-run").exit(0);
-    run(&site, "diff --bus lobby").exit(2);
+    run(&site, "diff --bus lobby").exit(66);
     site.write("all.json", &ended.stdout);
     run(&site, "diff all.json").exit(0).stdout("");
     run(&site, "diff all.json all.json --json").exit(0);
@@ -183,9 +244,19 @@ fn one_discovery_document_for_any_number_of_buses_and_each_in_the_log() {
 fn diff_tells_what_changed() {
     let mut site = lobby("rows");
     site.write("rows", ROWS);
+    let ended = run(&site, "diff").exit(66).stdout("");
+    assert!(
+        ended.stderr.contains("the log has no discovery of lobby\n  hint: ew-cbus discover"),
+        "{}",
+        ended.stderr
+    );
     run(&site, "discover").exit(0);
-    let ended = run(&site, "diff").exit(2);
-    assert!(ended.stderr.contains("less than two discoveries"), "{}", ended.stderr);
+    let ended = run(&site, "diff").exit(66).stdout("");
+    assert!(
+        ended.stderr.contains("only one discovery of lobby\n  hint: run ew-cbus discover again"),
+        "{}",
+        ended.stderr
+    );
     site.now("2026-03-01T00:05:00Z");
     site.write("rows", &ROWS.replace("=255", "=0"));
     run(&site, "discover").exit(0);
@@ -213,6 +284,72 @@ fn diff_tells_what_changed() {
     run(&site, "diff 99").exit(2);
     run(&site, "diff none.json").exit(74);
     run(&site, "diff rows").exit(65);
+    run(&site, "diff .").exit(65);
+}
+
+#[test]
+fn of_a_list_that_a_document_does_not_have_no_change_is_told() {
+    let site = lobby("rows");
+    site.write("rows", ROWS);
+    let mut document = json(&run(&site, "discover --json").exit(0));
+    site.write("rows", &ROWS.replace("1,2,7", "1,2,8").replace("7=0", "8=0"));
+    run(&site, "discover").exit(0);
+    let changes = run(&site, "diff 1 2").exit(1).stdout;
+    assert!(changes.contains("removed group 00/56/7\n") && changes.contains("changed unit 00/1 groups"));
+    document.as_object_mut().unwrap().remove("groups");
+    document["unit_groups"] = Value::Null;
+    site.write("old.json", &document.to_string());
+    for sides in ["old.json 2", "2 old.json", "old.json old.json"] {
+        let ended = run(&site, &format!("diff {sides}")).exit(0).stdout("");
+        assert!(ended.stderr.contains(" document has no groups, unit_groups: no change"), "{}", ended.stderr);
+    }
+    document["groups"] = "none".into();
+    site.write("old.json", &document.to_string());
+    let ended = run(&site, "diff old.json 2").exit(65);
+    assert!(ended.stderr.contains("old.json: its groups are no list"), "{}", ended.stderr);
+}
+
+/// Exports and polls of other things go on without it.
+#[test]
+fn a_file_that_is_missing_is_found_by_check_alone() {
+    let site = bus_at("cgate]\nhost = \"192.0.2.5\"\ntls = true\nca_file = \"none.pem\"");
+    let ended = run(&site, "--check").exit(78).stdout("");
+    assert!(
+        ended.stderr.starts_with("ew-cbus: ew.toml:6:11: ca_file none.pem: no such file"),
+        "{}",
+        ended.stderr
+    );
+    run(&site, "diff").exit(66);
+}
+
+#[test]
+fn a_level_that_is_not_told_any_more_is_told_with_levels() {
+    let site = lobby("rows");
+    site.write("rows", ROWS);
+    run(&site, "discover").exit(0);
+    site.write("rows", &ROWS.replace("level:56,2=128\n", ""));
+    run(&site, "discover").exit(1);
+    run(&site, "diff").exit(0).stdout("");
+    run(&site, "diff --levels").exit(1).stdout("changed group 00/56/2 level: \"128\" -> unknown\n");
+    let report = json(&run(&site, "diff --levels --json").exit(1));
+    assert_eq!((&report["changes"][0]["old"], &report["changes"][0]["new"]), (&"128".into(), &Value::Null));
+}
+
+#[test]
+fn a_terminal_is_not_told_what_to_do_by_a_label() {
+    let site = lobby("");
+    database(&site.file("HQ.db"));
+    let sql = "update tagged_entity set tag_name = 'A' || char(27) || '[2J' || char(10) || 'B' where id = 4";
+    rusqlite::Connection::open(site.file("HQ.db")).unwrap().execute_batch(sql).unwrap();
+    run(&site, "import-tags HQ.db").exit(0);
+    let table = run(&site, "discover").exit(0).stdout;
+    assert!(table.contains("group        00/56/1  A\\u{1b}[2J\\nB  255"), "{table}");
+    assert!(!table.contains('\u{1b}'), "{table}");
+    let found = json(&run(&site, "discover --json").exit(0));
+    assert_eq!(found["groups"][0]["tag"], "A\u{1b}[2J\nB");
+    // Nor by what is said on stderr.
+    let ended = run(&site, "import-tags a\u{1b}[2J.xml").exit(74);
+    assert!(ended.stderr.contains("a\\u{1b}[2J.xml"), "{}", ended.stderr);
 }
 
 /// A C-Gate 3 project with the tables that matter, made from those of a real one.
@@ -315,6 +452,15 @@ fn tags_come_from_every_kind_of_file_and_join_what_is_discovered() {
 }
 
 #[test]
+fn whoever_has_one_network_says_which_of_a_project_it_is() {
+    let site = bus_at("cni]\nhost = \"192.0.2.20\"");
+    let file = fixture("project.xml");
+    let ended = run(&site, &format!("import-tags {}", file.display())).exit(2).stdout("");
+    assert!(ended.stderr.ends_with("hint: say which by --network; it has: 254 253\n"), "{}", ended.stderr);
+    run(&site, &format!("import-tags {} --network 253", file.display())).exit(0);
+}
+
+#[test]
 fn a_project_is_read_while_another_program_writes_to_it() {
     let site = lobby("");
     database(&site.file("HQ.db"));
@@ -351,9 +497,34 @@ fn a_file_without_tags_is_65_and_the_tags_before_it_stay() {
         );
     }
     run(&site, "import-tags none.xml").exit(74);
+    // What would never end, or do something, is not opened.
+    assert!(Command::new("mkfifo").arg(site.file("pipe")).status().unwrap().success());
+    std::fs::create_dir(site.file("folder")).unwrap();
+    std::fs::File::create(site.file("large.xml")).unwrap().set_len((64 << 20) + 1).unwrap();
+    for (file, what) in [
+        ("pipe", "pipe is a pipe, not a file"),
+        ("folder", "folder is a directory, not a file"),
+        ("/dev/zero", "/dev/zero is a device, not a file"),
+        ("large.xml", "large.xml: it has more than 64 MiB"),
+    ] {
+        let ended = run(&site, &format!("import-tags {file}")).exit(65).stdout("");
+        assert!(ended.stderr.starts_with(&format!("ew-cbus: {what}\n  hint: ")), "{}", ended.stderr);
+    }
     run(&site, &format!("import-tags {} --network 7", fixture("project.xml").display())).exit(2);
+    let latin = |declaration: &str| -> Vec<u8> {
+        let text = std::fs::read_to_string(fixture("project.xml")).unwrap();
+        let text = text.replace("Porch", "P\u{f6}rch");
+        let (_, rest) = text.split_once("?>").unwrap();
+        (declaration.to_owned() + rest).chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect()
+    };
+    std::fs::write(site.file("latin.xml"), latin("<?xml version=\"1.0\"?>")).unwrap();
+    let ended = run(&site, "import-tags latin.xml --network 254").exit(65);
+    assert!(ended.stderr.contains("latin.xml: it is no UTF-8 from byte "), "{}", ended.stderr);
     let found = json(&run(&site, "discover --json").exit(0));
     assert_eq!(found["groups"][0]["tag"], "Porch");
+    let declared = latin("<?xml version=\"1.0\" encoding=\"iso-8859-1\"?>");
+    std::fs::write(site.file("latin.xml"), declared).unwrap();
+    assert_eq!(tags_after(&site, "latin.xml --network 254").0[0].as_deref(), Some("P\u{f6}rch"));
 }
 
 #[test]
@@ -363,7 +534,7 @@ fn probe_and_what_exec_cannot_do() {
     assert!(ended.stdout.ends_with(
         "--fake: answers\n  says: ew-sim cbus-cli\n  prompt: ready>\n  scan: 3 units, networks: 00\n"
     ));
-    let ended = run(&site, "measure").exit(78);
+    let ended = run(&site, "measure").exit(78).stdout("");
     assert!(ended.stderr.contains("the exec dialect has no measurements"), "{}", ended.stderr);
     assert_eq!(log(&site), Vec::<String>::new());
     run(&site, "discover hall").exit(2);

@@ -578,3 +578,33 @@ fn nor_is_it_replaced_where_the_job_never_sent_before() {
     run(&site, "ew-export", again).exit(77);
     assert_eq!(site.read("out2/20260301T000000.csv"), "not ours\n");
 }
+
+/// A layout beside the configuration, by point and by intervals; the ledger keeps which text it was.
+#[test]
+fn a_layout_of_ones_own() {
+    let job = "interval = \"5m\"\naggregate = \"max\"";
+    let mut site =
+        Site::new(&config(job, "template]\n  file = \"own.toml\"\n  stamp = \"end\"\n  null = \"-\""));
+    let layout = "per = \"point\"\nextension = \"dat\"\ntimestamp_format = \"%H:%M\"\n\
+                  point_start = \"{{ name }}\"\nrow = \" {{ time }}={{ value }}\"\npoint_end = \"\\n\"\n";
+    site.write("own.toml", layout);
+    append(&site, "01:00 b 1\n 01:00 a 2\n 02:00 b 3.5\n 12:00 a 4");
+    site.now("2026-03-01T00:20:00Z");
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(
+        site.read("out/u_20260301T000000Z.dat"),
+        "a 00:05=2 00:10=- 00:15=4\nb 00:05=3.5 00:10=- 00:15=-\n"
+    );
+    let version = |site: &Site| {
+        let shown = run(site, "ew-ledger", "show u u_20260301T000000Z.dat --json").exit(0).stdout;
+        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        let format = shown["revisions"][0]["format"].as_str();
+        format.unwrap_or_else(|| panic!("{shown}")).to_owned()
+    };
+    assert!(version(&site).starts_with("template/1/own/"), "{}", version(&site));
+    run(&site, "ew-ledger", "verify").exit(0);
+
+    // A file that cannot be read is bad configuration, wherever it is looked at.
+    std::fs::remove_file(site.file("own.toml")).unwrap();
+    run(&site, "ew-export", "").exit(78);
+}

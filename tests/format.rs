@@ -80,7 +80,7 @@ struct Case {
     dialect: &'static str,
 }
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 10] = [
     Case { name: "csv wide", toml: "[csv]", dialect: "wide , ," },
     Case { name: "csv long", toml: "[csv]\nlayout = \"long\"", dialect: "long , ," },
     Case {
@@ -96,6 +96,21 @@ const CASES: [Case; 7] = [
     Case { name: "xml", toml: "[xml]", dialect: "xml" },
     Case { name: "xml, pretty", toml: "[xml]\npretty_format = true\ninfo = 'a \"b\" <c>&'", dialect: "xml" },
     Case { name: "jsonl", toml: "[jsonl]", dialect: "jsonl" },
+    Case {
+        name: "template per reading",
+        toml: "[template]\nfile = \"templates/long.toml\"",
+        dialect: "long , ,",
+    },
+    Case {
+        name: "template per timestamp",
+        toml: "[template]\nfile = \"templates/wide.toml\"",
+        dialect: "wide , ,",
+    },
+    Case {
+        name: "template, escaped",
+        toml: "[template]\nfile = \"templates/data.toml\"\nvalues = { info = 'a \"b\" <c>&' }",
+        dialect: "xml",
+    },
 ];
 
 /// csv, xml.etree and json of Python's own library; prints each row as a JSON array. Its
@@ -234,7 +249,9 @@ fn every_format_reads_back() {
 #[test]
 fn a_hundred_thousand_rows_read_back() {
     let rows = slice_large();
-    for case in &CASES {
+    // Of templates one is enough.
+    let is_large = |case: &&Case| !matches!(case.name, "template per reading" | "template, escaped");
+    for case in CASES.iter().filter(is_large) {
         conforms(case, &Zone::utc(), &rows);
     }
 }
@@ -315,6 +332,8 @@ fn nothing_at_all_is_a_document() {
     assert_eq!(empty("[csv]\nlayout = \"long\""), "timestamp,point,value,unit,quality\n");
     assert_eq!(empty("[xml]"), "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<data info=\"\"></data>\n");
     assert_eq!(empty("[jsonl]"), "");
+    assert_eq!(empty("[template]\nfile = \"templates/wide.toml\""), "timestamp\n");
+    assert_eq!(empty("[template]\ntemplate = \"retx\""), "Begindata\nEnddata");
     // The columns of the slice before it.
     let columns: Vec<Point> = vec!["a".parse().unwrap(), "b".parse().unwrap()];
     let text = render_with(&options("[csv]"), &Zone::utc(), &columns, &[]).unwrap();
@@ -366,7 +385,9 @@ fn what_cannot_be_written_is_named() {
         );
         assert!(message.contains("2023-11-14T22:13:20Z"), "{message}");
     }
-    for toml in ["[csv]", "[csv]\nlayout = \"long\"", "[xml]", "[jsonl]"] {
+    let templates = ["long", "wide"].map(|name| format!("[template]\nfile = \"templates/{name}.toml\""));
+    let [long, wide] = &templates;
+    for toml in ["[csv]", "[csv]\nlayout = \"long\"", "[xml]", "[jsonl]", long, wide] {
         for rows in [
             [reading(T0, "a", None), reading(T0, "a", None)],
             [reading(T0, "b", None), reading(T0, "a", None)],
@@ -380,7 +401,7 @@ fn what_cannot_be_written_is_named() {
 
 #[test]
 fn a_full_disk_is_local() {
-    for toml in ["[csv]", "[xml]", "[jsonl]\n"] {
+    for toml in ["[csv]", "[xml]", "[jsonl]\n", "[template]\ntemplate = \"retx\""] {
         let options = options(toml);
         let zone = Zone::utc();
         let window = Window::new(Timestamp::from_micros(0), Timestamp::from_micros(1));

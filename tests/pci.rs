@@ -291,13 +291,16 @@ fn a_level_is_read_or_its_absence_explained() {
         assert!(why(bus, group(56, 99)).ends_with("00/56/99: no output unit tells a level of this group"));
         assert!(why(bus, group(202, 7)).contains("no lighting application"));
         assert!(why(bus, group(56, 255)).contains("255 stands for unused"));
+        let exit = |bus: &mut dyn Bus, address: GroupAddress| bus.get(&address).unwrap_err().exit();
+        assert_eq!((exit(bus, group(56, 99)), exit(bus, group(202, 7))), (Exit::NoData, Exit::Usage));
         let elsewhere = GroupAddress { network: "254".into(), ..group(56, 1) };
+        assert_eq!(exit(bus, elsewhere.clone()), Exit::Usage);
         assert!(why(bus, elsewhere).contains("254/56/1: not the network of the interface"));
         Ok(())
     });
     ended.unwrap();
     // One block each; conflicts and noise three times.
-    assert_eq!(seen.sent_with("05FF007307"), 3 + 3 + 3 + 3 + 1);
+    assert_eq!(seen.sent_with("05FF007307"), 3 + 3 + 3 + 3 + 1 + 1);
 }
 
 #[test]

@@ -50,6 +50,25 @@ fn undelivered_rows_are_refused_without_force() {
 }
 
 #[test]
+fn old_discoveries_go_and_the_newest_two_of_a_bus_stay() {
+    let site = site("");
+    let mut log = ew_store::Log::open(&site.file("ew.db")).unwrap();
+    for minute in 0..4 {
+        let at = ew_core::Timestamp::from_secs(1_772_323_200 + minute * 60);
+        log.record_discovery("lobby", at, None, "{}").unwrap();
+    }
+    drop(log);
+    run(&site, "ew-export", "").exit(0);
+    let trim = "trim --before 2026-03-01T00:15:00Z";
+    run(&site, "ew-log", trim)
+        .exit(0)
+        .stderr("ew-log: 2 rows before 2026-03-01T00:15:00Z trimmed; 2 discoveries of buses went too\n");
+    let ended = run(&site, "ew-log", &format!("{trim} --json")).exit(0);
+    let done: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(done["discoveries"], 0);
+}
+
+#[test]
 fn retention_keeps_what_is_not_delivered() {
     let mut site = site("");
     run(&site, "ew-log", "trim --retention")

@@ -41,7 +41,9 @@ pub(crate) fn sorted(mut rows: Vec<Reading>) -> Vec<Reading> {
 }
 
 pub(crate) fn options(toml: &str) -> FormatOptions {
-    toml::from_str(toml).unwrap_or_else(|e| panic!("{toml}\n{e}"))
+    let mut options: FormatOptions = toml::from_str(toml).unwrap_or_else(|e| panic!("{toml}\n{e}"));
+    options.load(&fixtures()).unwrap();
+    options
 }
 
 pub(crate) fn columns(rows: &[Reading]) -> Vec<Point> {

@@ -68,8 +68,9 @@ impl fmt::Display for Change {
             write!(f, "/{part}")?;
         }
         let field = self.field.map_or(String::new(), |field| format!(" {field}:"));
+        let none = if self.field == Some(LEVEL) { "unknown" } else { "-" };
         let shown =
-            |text: &Option<String>| text.as_deref().map_or("-".to_owned(), |text| format!("{text:?}"));
+            |text: &Option<String>| text.as_deref().map_or(none.to_owned(), |text| format!("{text:?}"));
         match (&self.old, &self.new) {
             (None, None) => Ok(()),
             (Some(one), None) | (None, Some(one)) if self.field.is_none() => write!(f, " {one:?}"),
@@ -79,7 +80,7 @@ impl fmt::Display for Change {
 }
 
 /// The changes from one discovery to another, in the order of networks, applications, groups and units. Levels count
-/// only where asked for: they change all day. What one of the two could not tell is no change.
+/// only where asked for: they change all day. What one of the two could not tell is no change, but for a level.
 pub fn diff(old: &Discovery, new: &Discovery, levels: bool) -> Vec<Change> {
     let gone = if new.complete == Some(false) { ChangeKind::NotSeen } else { ChangeKind::Removed };
     let mut changes = Changes { gone, found: Vec::new() };
@@ -140,7 +141,9 @@ impl Changes {
                     self.push(at, ChangeKind::Renamed, Some("tag"), old_tag, new_tag);
                 }
                 for ((field, old), (_, new)) in old.into_iter().zip(new) {
-                    if old.is_some() && new.is_some() && old != new {
+                    // Who asks for levels wants to know where one is not told any more.
+                    let is_told = field == LEVEL || (old.is_some() && new.is_some());
+                    if is_told && old != new {
                         let change =
                             if field == "serial" { ChangeKind::Replaced } else { ChangeKind::Changed };
                         self.push(at, change, Some(field), old, new);
@@ -205,38 +208,50 @@ impl Changes {
             let unit = |u: &Unit| ((key(&u.network), u.address), (u.tag.clone(), unit_fields(discovery, u)));
             discovery.units.iter().map(unit).collect()
         };
-        let all = joined(of(old), of(new));
-        // A serial number that is gone in one place and new in another has moved.
-        let lone = |has_new: bool| {
-            let side = all.iter().filter_map(move |((key, address), old, new)| match (has_new, old, new) {
-                (true, None, Some(seen)) | (false, Some(seen), None) => {
-                    Some((serial(seen)?.to_owned(), (key.1.clone(), *address)))
-                }
-                _ => None,
-            });
-            side.collect::<BTreeMap<String, (String, u8)>>()
+        let (old, new) = (of(old), of(new));
+        let (was, is) = (places(&old), places(&new));
+        let moved = |serial: &str| {
+            let (from, to) = (was.get(serial)?, is.get(serial)?);
+            (from != to).then_some(*to)
         };
-        let (gone, came) = (lone(false), lone(true));
-        for (((_, network), address), old, new) in all {
-            let at = At { object: "unit", network: &network, application: None, address: Some(address) };
-            let lone = old.as_ref().xor(new.as_ref()).and_then(serial);
-            match lone.filter(|serial| gone.contains_key(*serial)).and_then(|serial| came.get(serial)) {
-                Some((to_network, to)) if new.is_none() => {
-                    let place = |network: &str, address: u8| Some(format!("{network}/{address}"));
-                    self.push(
-                        at,
-                        ChangeKind::Moved,
-                        Some("address"),
-                        place(&network, address),
-                        place(to_network, *to),
-                    );
-                }
-                // It was told where it had been.
-                Some(_) => {}
-                None => self.compare(at, old, new),
+        for (key, before, after) in joined(old.clone(), new.clone()) {
+            let ((_, network), address) = &key;
+            let at = At { object: "unit", network, application: None, address: Some(*address) };
+            let goes_to = before.as_ref().and_then(serial).and_then(moved);
+            let is_come = after.as_ref().and_then(serial).and_then(moved).is_some();
+            if let (Some(to), Some(before)) = (goes_to, &before) {
+                let place = |((_, network), address): &Place| Some(format!("{network}/{address}"));
+                self.push(at, ChangeKind::Moved, Some("address"), place(&key), place(to));
+                // Labels and the database are of an address, not of the unit.
+                let own = |(_, fields): &Seen| {
+                    let fields = fields.iter().filter(|(field, _)| *field != "in_db");
+                    (None, fields.cloned().collect())
+                };
+                self.compare(at, Some(own(before)), new.get(to).map(own));
+            }
+            // What has moved is told where it was.
+            match (goes_to.is_some(), is_come) {
+                (true, true) => {}
+                (true, false) => self.compare(at, None, after),
+                (false, true) => self.compare(at, before, None),
+                (false, false) => self.compare(at, before, after),
             }
         }
     }
+}
+
+/// A network and an address in it.
+type Place = ((u32, String), u8);
+
+/// Where each serial number is, except those that stand in several places.
+fn places(units: &BTreeMap<Place, Seen>) -> BTreeMap<&str, &Place> {
+    let mut places = BTreeMap::new();
+    for (place, seen) in units {
+        if let Some(serial) = serial(seen) {
+            places.entry(serial).and_modify(|only| *only = None).or_insert(Some(place));
+        }
+    }
+    places.into_iter().filter_map(|(serial, place)| Some((serial, place?))).collect()
 }
 
 fn key(network: &str) -> (u32, String) {
@@ -280,12 +295,14 @@ fn group_fields(group: &Group, levels: bool) -> Fields {
             (None, GroupState::Off) => Some("off".to_owned()),
             _ => None,
         };
-        fields.push(("level", level));
+        fields.push((LEVEL, level));
     }
     fields
 }
 
 const SERIAL: usize = 0;
+/// The one field that may become unknown.
+const LEVEL: &str = "level";
 
 fn unit_fields(discovery: &Discovery, unit: &Unit) -> Fields {
     let list = |numbers: &[u8]| numbers.iter().map(u8::to_string).collect::<Vec<_>>().join(",");
@@ -395,5 +412,40 @@ mod tests {
                 "added unit 254/6",
             ]
         );
+    }
+
+    #[test]
+    fn units_that_changed_places_have_moved() {
+        let units = |units: &[(u8, &str, &str)]| discovery(true, &[], units);
+        let old = units(&[(1, "100.1", "A"), (2, "100.2", "B"), (3, "100.3", "C"), (4, "100.4", "D")]);
+        let swapped = units(&[(1, "100.2", "B"), (2, "100.1", "A"), (3, "100.3", "C"), (4, "100.4", "D")]);
+        let expect = [
+            "moved unit 254/1 address: \"254/1\" -> \"254/2\"",
+            "moved unit 254/2 address: \"254/2\" -> \"254/1\"",
+        ];
+        assert_eq!(lines(&old, &swapped, false), expect);
+        // One takes the place of another that is gone, and a new one its own.
+        let chain = units(&[(1, "100.9", "N"), (2, "100.1", "A2"), (3, "100.3", "C"), (4, "100.3", "D")]);
+        assert_eq!(
+            lines(&old, &chain, false),
+            [
+                "moved unit 254/1 address: \"254/1\" -> \"254/2\"",
+                "changed unit 254/1 type: \"A\" -> \"A2\"",
+                "added unit 254/1",
+                "removed unit 254/2",
+                // A number that stands twice tells nothing.
+                "replaced unit 254/4 serial: \"100.4\" -> \"100.3\"",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_level_that_is_not_told_any_more_is_a_change_of_levels() {
+        let ten = discovery(true, &[(1, "Porch", "unknown", 10)], &[]);
+        let mut none = ten.clone();
+        none.groups[0].level = None;
+        assert_eq!(lines(&ten, &none, true), ["changed group 254/56/1 level: \"10\" -> unknown"]);
+        assert_eq!(lines(&none, &ten, true), ["changed group 254/56/1 level: unknown -> \"10\""]);
+        assert!(lines(&ten, &none, false).is_empty() && lines(&none, &none, true).is_empty());
     }
 }

@@ -39,7 +39,7 @@ pub enum BusError {
         /// What to do next.
         hint: Option<String>,
     },
-    /// The group, network or project is not there, or has no level.
+    /// The group, network or project is not there, or has no level. Whose word that is tells the exit code.
     #[error("{endpoint}: {object}: {cause}")]
     NoSuchObject {
         /// The far side.
@@ -50,6 +50,9 @@ pub enum BusError {
         cause: String,
         /// What to do next.
         hint: Option<String>,
+        /// [`Exit::Usage`]: the command line names it. [`Exit::Config`]: `ew.toml` does. [`Exit::NoData`]: it is there
+        /// and has no level. [`Exit::Protocol`]: the far side itself does.
+        exit: Exit,
     },
     /// The run has taken as long as it may.
     #[error("{endpoint}: {doing}: the deadline of the run has passed")]
@@ -102,7 +105,8 @@ impl BusError {
     pub fn exit(&self) -> Exit {
         match self {
             BusError::Unreachable { .. } | BusError::Deadline { .. } => Exit::Unavailable,
-            BusError::Breach { .. } | BusError::NoSuchObject { .. } => Exit::Protocol,
+            BusError::NoSuchObject { exit, .. } => *exit,
+            BusError::Breach { .. } => Exit::Protocol,
             BusError::Refused { .. } => Exit::Refused,
             BusError::Local { .. } => Exit::Io,
             BusError::BadTags { .. } => Exit::Data,

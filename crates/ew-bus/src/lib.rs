@@ -7,6 +7,7 @@ mod bus;
 mod cgate;
 mod diff;
 mod discovery;
+mod endpoint;
 mod error;
 mod exec;
 mod options;

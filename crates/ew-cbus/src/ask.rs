@@ -9,9 +9,6 @@ use ew_store::Log;
 use std::fs::File;
 use std::time::Instant;
 
-/// The end of an endpoint tells it best, and a file name has its limit, characters.
-const ENDPOINT_MAX: usize = 60;
-
 /// Talks to the buses of a configuration.
 pub struct Asker<'a> {
     /// The configuration.
@@ -86,11 +83,12 @@ impl<'a> Asker<'a> {
         doing: &'static str,
         ask: impl FnOnce(&mut dyn Bus) -> Result<T, BusError>,
     ) -> Result<T, Failure> {
-        let endpoint = options.endpoint();
-        let tail = endpoint.char_indices().rev().nth(ENDPOINT_MAX - 1).map_or(0, |(at, _)| at);
+        let names: Vec<String> =
+            options.lock_names(self.config.base()).into_iter().map(|name| format!("ew-bus-{name}")).collect();
         let request = LockRequest {
             dir: &Log::lock_dir(&self.config.log.url),
-            name: &format!("bus-{}", &endpoint[tail..]),
+            name: names.first().map_or("ew-bus", String::as_str),
+            machine: &names,
             activity: "talk on the bus",
             wait: self.wait,
             warn_after: Some(self.config.log.lock_warn_after),

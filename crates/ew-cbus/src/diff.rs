@@ -1,7 +1,8 @@
 //! `diff`.
 
 use crate::ask::one;
-use crate::document::{Numbered, discoveries};
+use crate::document::{Numbered, discoveries, level_out};
+use crate::file;
 use ew_bus::{Change, Discovery};
 use ew_cli::{Failure, Output, Report};
 use ew_config::Config;
@@ -37,10 +38,18 @@ pub(crate) fn diff(
     out: &mut Output,
 ) -> Result<Exit, Failure> {
     let log = Log::open(&config.log.url)?;
-    let pairs = pairs(config, &log, request)?;
-    let mut changes: Vec<(&str, Change)> = Vec::new();
-    for (old, new) in &pairs {
-        for (which, one) in [("old", old), ("new", new)] {
+    let mut pairs = pairs(config, &log, request)?;
+    let mut changes: Vec<(String, Change)> = Vec::new();
+    for (old, new) in &mut pairs {
+        level_out(old, new);
+        for (which, one) in [("old", &*old), ("new", &*new)] {
+            if !one.untold.is_empty() {
+                let lists = one.untold.join(", ");
+                report.warning(format_args!(
+                    "{}: the {which} document has no {lists}: no change in them is told",
+                    one.discovery.bus
+                ));
+            }
             if one.discovery.complete != Some(false) {
                 continue;
             }
@@ -52,7 +61,7 @@ pub(crate) fn diff(
             report.warning(message);
         }
         let found = ew_bus::diff(&old.discovery, &new.discovery, request.levels);
-        changes.extend(found.into_iter().map(|change| (new.discovery.bus.as_str(), change)));
+        changes.extend(found.into_iter().map(|change| (new.discovery.bus.clone(), change)));
     }
     if json {
         let rows: Vec<Row<'_>> = changes.iter().map(|(bus, change)| Row { bus, change }).collect();
@@ -84,8 +93,12 @@ fn pairs(config: &Config, log: &Log, request: &Request<'_>) -> Result<Vec<(Numbe
         let bus = &one(config, request.bus)?.name;
         let mut last = log.last_discoveries(bus, 2)?.into_iter();
         let (Some(new), Some(old)) = (last.next(), last.next()) else {
-            return Err(Failure::new(Exit::Usage, format!("the log has less than two discoveries of {bus}"))
-                .hint("ew-cbus discover makes one"));
+            let found = log.last_discoveries(bus, 1)?.len();
+            let (has, hint) = match found {
+                0 => ("no discovery", "ew-cbus discover makes one; two can be compared"),
+                _ => ("only one discovery", "run ew-cbus discover again: what changed since shows then"),
+            };
+            return Err(Failure::new(Exit::NoData, format!("the log has {has} of {bus}")).hint(hint));
         };
         return Ok(vec![(stored(old)?, stored(new)?)]);
     };
@@ -123,8 +136,7 @@ fn side(log: &Log, which: &str) -> Result<Vec<Numbered>, Failure> {
         })?;
         return Ok(vec![stored(found)?]);
     }
-    let text = std::fs::read_to_string(Path::new(which))
-        .map_err(|e| Failure::new(Exit::Io, format!("cannot read {which}: {e}")))?;
+    let text = file::text(Path::new(which))?;
     discoveries(&text).map_err(|why| {
         Failure::new(Exit::Data, format!("{which}: {why}"))
             .hint("a file is what ew-cbus discover --json printed")
@@ -134,7 +146,7 @@ fn side(log: &Log, which: &str) -> Result<Vec<Numbered>, Failure> {
 fn last(log: &Log, bus: &str) -> Result<Numbered, Failure> {
     match log.last_discoveries(bus, 1)?.pop() {
         Some(found) => stored(found),
-        None => Err(Failure::new(Exit::Usage, format!("the log has no discovery of {bus}"))
+        None => Err(Failure::new(Exit::NoData, format!("the log has no discovery of {bus}"))
             .hint("ew-cbus discover makes one")),
     }
 }
@@ -143,5 +155,5 @@ fn stored(found: StoredDiscovery) -> Result<Numbered, Failure> {
     let discovery = serde_json::from_str(&found.document).map_err(|e| {
         Failure::new(Exit::Io, format!("discovery {} in the log cannot be read: {e}", found.id))
     })?;
-    Ok(Numbered { id: Some(found.id), discovery })
+    Ok(Numbered { id: Some(found.id), discovery, untold: Vec::new() })
 }

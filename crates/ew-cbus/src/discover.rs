@@ -25,7 +25,7 @@ pub(crate) fn discover(
                 tags.join(&mut discovery);
             }
             let id = if dry_run { None } else { Some(keep(&mut log, &discovery)?) };
-            Ok(Numbered { id, discovery })
+            Ok(Numbered { id, discovery, untold: Vec::new() })
         });
         match done {
             Ok(one) => {
@@ -79,7 +79,7 @@ fn tell(asker: &Asker<'_>, discovery: &Discovery) {
     }
 }
 
-fn table(Numbered { id, discovery }: &Numbered, out: &mut Output) -> Result<(), Failure> {
+fn table(Numbered { id, discovery, .. }: &Numbered, out: &mut Output) -> Result<(), Failure> {
     let complete = match discovery.complete {
         Some(true) => "complete",
         Some(false) => "incomplete",

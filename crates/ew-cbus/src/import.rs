@@ -1,15 +1,16 @@
 //! `import-tags`.
 
 use crate::ask::{failure, one};
+use crate::file;
 use ew_bus::{
-    TagApplication, TagFile, TagGroup, TagNetwork, TagUnit, Tags, read_tag_file, tag_address, tag_text,
+    Backend, TagApplication, TagFile, TagGroup, TagNetwork, TagUnit, Tags, read_tag_file, tag_address,
+    tag_text,
 };
 use ew_cli::{Failure, Output, Report, clock};
 use ew_config::Config;
 use ew_core::Exit;
 use ew_store::{Log, ProjectDb, read_project};
 use serde_json::json;
-use std::fs::File;
 use std::path::Path;
 
 /// Which tags for which bus.
@@ -27,18 +28,24 @@ pub(crate) fn import(
     report: Report,
     out: &mut Output,
 ) -> Result<Exit, Failure> {
-    let file = request.file;
-    let bus = &one(config, request.bus)?.name;
-    let name = file.display().to_string();
-    let opened = File::open(file).map_err(|e| Failure::new(Exit::Io, format!("cannot read {name}: {e}")))?;
-    let mut tags = match read_tag_file(&name, opened).map_err(failure)? {
+    let options = one(config, request.bus)?;
+    let bus = &options.name;
+    let name = request.file.display().to_string();
+    let mut tags = match read_tag_file(&name, file::open(request.file)?).map_err(failure)? {
         TagFile::Tags(tags) => tags,
         TagFile::Database(bytes) => {
             of_database(read_project(bytes).map_err(|e| Failure::of(Exit::Data, &e).of_part(&name))?)
         }
     };
+    let known: Vec<_> = tags.networks.iter().map(|one| one.address.clone()).collect();
+    // Their one network has no number of its own that could be looked for.
+    let is_one = matches!(options.backend, Backend::Cni(_) | Backend::Pci(_));
+    if is_one && known.len() > 1 && request.network.is_none() {
+        let message = format!("{name} has {} networks, and {bus} is one of them", known.len());
+        return Err(Failure::new(Exit::Usage, message)
+            .hint(format!("say which by --network; it has: {}", known.join(" "))));
+    }
     if let Some(network) = request.network {
-        let known: Vec<_> = tags.networks.iter().map(|one| one.address.clone()).collect();
         tags.networks.retain(|one| one.address == network);
         if tags.networks.is_empty() {
             return Err(Failure::new(Exit::Usage, format!("{name} has no network {network}"))
@@ -51,7 +58,7 @@ pub(crate) fn import(
     let (networks, applications, groups, units) = tags.counts();
     if json {
         out.json(&json!({
-            "bus": bus, "file": file, "project": tags.project, "networks": networks, "applications": applications,
+            "bus": bus, "file": request.file, "project": tags.project, "networks": networks, "applications": applications,
             "groups": groups, "units": units, "skipped": tags.skipped,
         }))?;
     }

@@ -4,6 +4,7 @@ mod ask;
 mod diff;
 mod discover;
 mod document;
+mod file;
 mod import;
 mod level;
 mod measure;

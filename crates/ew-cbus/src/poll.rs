@@ -162,6 +162,7 @@ pub fn lock(asker: &Asker<'_>, options: &BusOptions, wait: ew_core::Span) -> Res
     let request = LockRequest {
         dir: &Log::lock_dir(&asker.config.log.url),
         name: &format!("poll-cbus.{}", options.name),
+        machine: &[],
         activity: "poll",
         wait,
         warn_after: None,
@@ -309,7 +310,7 @@ impl RunReport {
         if json {
             let document = serde_json::json!({ "timestamp": self.start.to_string(), "buses": self.buses });
             out.report(|out| out.json(&document))?;
-        } else if !quiet {
+        } else if !quiet && !self.rows.is_empty() {
             let mut rows = vec![["POINT", "VALUE", "UNIT", "QUALITY", "NOTE"].map(str::to_owned).to_vec()];
             rows.extend(self.rows);
             out.report(|out| out.table(&rows))?;

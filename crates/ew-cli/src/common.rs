@@ -32,8 +32,9 @@ impl Common {
         Ok(Config::load(&ew_config::find(self.config.as_deref())?)?)
     }
 
-    /// Does `--check`: by here the configuration was found good.
+    /// Does `--check`: by here the text of the configuration was found good.
     pub fn checked(&self, config: &Config, out: &mut Output) -> Result<Exit, Failure> {
+        config.check_files()?;
         let switches: usize = config.domains.iter().map(|domain| domain.switches.len()).sum();
         let (domains, buses, jobs) = (config.domains.len(), config.buses.len(), config.exports.len());
         if self.json {

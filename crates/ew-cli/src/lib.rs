@@ -5,8 +5,10 @@ mod common;
 pub mod crash;
 mod failure;
 mod lock;
+mod machine;
 mod report;
 mod run;
+mod text;
 
 pub use common::Common;
 pub use failure::Failure;

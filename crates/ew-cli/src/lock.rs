@@ -1,5 +1,6 @@
-//! Locks of the kernel (flock), so none is ever stale: they end with the process that holds them.
+//! Locks of the kernel (flock, names of sockets), so none is ever stale: they end with the process that holds them.
 
+use crate::machine::{self, Name};
 use crate::{Failure, Report, clock};
 use ew_config::Config;
 use ew_core::{Exit, Span};
@@ -18,6 +19,8 @@ pub struct LockRequest<'a> {
     pub dir: &'a Path,
     /// What is locked: `export-utility`.
     pub name: &'a str,
+    /// What is locked on this machine whatever the folder, sorted; none where the folder says it all.
+    pub machine: &'a [String],
     /// The word in "Last … still active".
     pub activity: &'static str,
     /// How long to wait for it.
@@ -53,6 +56,7 @@ impl From<Busy> for Failure {
 #[derive(Debug)]
 pub struct Lock {
     file: Arc<Mutex<(File, Holder)>>,
+    machine: Vec<Name>,
     done: Arc<(Mutex<bool>, Condvar)>,
 }
 
@@ -62,6 +66,7 @@ impl Lock {
         let request = LockRequest {
             dir: &Log::lock_dir(&config.log.url),
             name: &format!("export-{job}"),
+            machine: &[],
             activity: "export",
             wait,
             warn_after: Some(config.log.lock_warn_after),
@@ -90,10 +95,12 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(100)),
             }
         }
+        let taken = request.machine.iter().map(|name| take(name, request.activity, give_up));
+        let machine = taken.collect::<Result<_, _>>()?;
         let holder =
             Holder { pid: std::process::id(), since: clock::now().micros(), stage: "starting".to_owned() };
         write_holder(&mut file, &holder).map_err(|e| io("write", e))?;
-        let lock = Lock { file: Arc::new(Mutex::new((file, holder))), done: Arc::default() };
+        let lock = Lock { file: Arc::new(Mutex::new((file, holder))), machine, done: Arc::default() };
         if let Some(warn_after) = request.warn_after {
             lock.watch(warn_after, report);
         }
@@ -140,10 +147,27 @@ impl Drop for Lock {
         *self.done.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.done.1.notify_all();
         let guard = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever gets the file wants the names next.
+        self.machine.clear();
         // The next holder is not to be taken for this one. The watchdog may hold its share of the file a
         // moment longer; the lock ends here.
         let _ = guard.0.set_len(0);
         let _ = guard.0.unlock();
+    }
+}
+
+/// Takes a name of this machine by a moment.
+fn take(name: &str, activity: &'static str, give_up: Instant) -> Result<Name, Failure> {
+    loop {
+        match machine::take(name) {
+            Ok(Some(held)) => return Ok(held),
+            Ok(None) if Instant::now() >= give_up => {
+                let holder = format!(" (by a run with another log: ss -xap shows who has @{name})");
+                return Err(Busy { activity, holder }.into());
+            }
+            Ok(None) => std::thread::sleep(Duration::from_millis(100)),
+            Err(e) => return Err(Failure::new(Exit::Io, format!("cannot take the name @{name}: {e}"))),
+        }
     }
 }
 
@@ -201,6 +225,7 @@ mod tests {
         let request = LockRequest {
             dir: dir.path(),
             name: "export-a/b",
+            machine: &[],
             activity: "export",
             wait: Span::from_secs(0),
             warn_after: Some(Span::from_secs(60)),

@@ -1,6 +1,7 @@
 //! Messages on stderr.
 
 use crate::Failure;
+use crate::text::lines;
 use std::fmt::Display;
 use std::io::Write;
 
@@ -55,6 +56,6 @@ impl Report {
 
     /// A stderr that is gone is no reason to stop.
     fn write(&self, line: std::fmt::Arguments<'_>) {
-        let _ = writeln!(std::io::stderr().lock(), "{line}");
+        let _ = writeln!(std::io::stderr().lock(), "{}", lines(&line.to_string()));
     }
 }

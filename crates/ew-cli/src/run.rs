@@ -1,5 +1,6 @@
 //! From `main` to the exit code.
 
+use crate::text::{cell, lines};
 use crate::{Failure, Report};
 use ew_core::Exit;
 use serde::Serialize;
@@ -13,15 +14,19 @@ pub struct Output {
 }
 
 impl Output {
-    /// One line.
+    /// One line, or some. What else a terminal would act on is spelled out.
     pub fn line(&mut self, line: std::fmt::Arguments<'_>) -> Result<(), Failure> {
+        self.write(&lines(&line.to_string()))
+    }
+
+    fn write(&mut self, line: &str) -> Result<(), Failure> {
         writeln!(self.out, "{line}").map_err(|e| Failure::stdout(&e))
     }
 
     /// One JSON document, on lines of its own.
     pub fn json(&mut self, document: &impl Serialize) -> Result<(), Failure> {
         serde_json::to_writer_pretty(&mut self.out, document).map_err(|e| Failure::stdout(&e.into()))?;
-        self.line(format_args!(""))
+        self.write("")
     }
 
     /// What a run that did its work says of it: nobody reading it changes nothing about how the run ended.
@@ -39,17 +44,20 @@ impl Output {
         self.out.flush().map_err(|e| Failure::stdout(&e))
     }
 
-    /// Columns padded to their widest cell, two spaces between; the first row is the heading.
+    /// Columns padded to their widest cell, two spaces between; the first row is the heading. A cell stays one, whatever
+    /// was in it.
     pub fn table(&mut self, rows: &[Vec<String>]) -> Result<(), Failure> {
+        let shown = |row: &Vec<String>| row.iter().map(|text| cell(text).into_owned()).collect();
+        let rows: Vec<Vec<String>> = rows.iter().map(shown).collect();
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
-        for row in rows {
+        for row in &rows {
             let cells: Vec<String> =
                 row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-            self.line(format_args!("{}", cells.join("  ").trim_end()))?;
+            self.write(cells.join("  ").trim_end())?;
         }
         Ok(())
     }

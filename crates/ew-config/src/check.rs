@@ -71,6 +71,17 @@ pub(crate) fn check(
     Ok(())
 }
 
+/// Reads what formats have in files of their own.
+pub(crate) fn load_formats(file: &Path, text: &str, tables: &mut Tables) -> Result<(), ConfigError> {
+    for job in &mut tables.export {
+        if let Err(e) = job.get_mut().format.load(base(file)) {
+            let message = format!("in the job {:?}: {e}", job.get_ref().name);
+            return Err(ConfigError::at(file, text, header(text, job), message));
+        }
+    }
+    Ok(())
+}
+
 fn check_job(job: &ExportOptions, site: &str) -> Result<(), String> {
     let of_job = |e: &dyn std::fmt::Display| format!("in the job {:?}: {e}", job.name);
     if job.points.is_empty() {

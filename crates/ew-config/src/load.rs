@@ -25,7 +25,8 @@ impl Config {
         let mut texts = Texts::new(file, text);
         receivers::files(&mut texts, &root)?;
         let received = Receivers::read(&texts, root.get_ref())?.apply(&texts, root.get_mut())?;
-        let tables = Tables::deserialize(Deserializer::from(root)).map_err(|e| texts.error(&e))?;
+        let mut tables = Tables::deserialize(Deserializer::from(root)).map_err(|e| texts.error(&e))?;
+        check::load_formats(file, text, &mut tables)?;
         let profiles = profiles(file, text, &tables)?;
         check::check(file, text, &tables, &profiles)?;
         let mut config = Config {

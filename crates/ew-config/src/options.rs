@@ -1,5 +1,6 @@
 //! The tables of `ew.toml` that belong to no other crate.
 
+use crate::error::ConfigError;
 use crate::receivers::{Received, ReceiverKeys};
 use ew_bus::BusOptions;
 use ew_core::{
@@ -247,6 +248,19 @@ impl Config {
     /// The folder that paths inside the file are relative to.
     pub fn base(&self) -> &Path {
         base(&self.file)
+    }
+
+    /// What `--check` looks at beyond the text: the files that buses name. Other programs do without them.
+    pub fn check_files(&self) -> Result<(), ConfigError> {
+        for bus in &self.buses {
+            let Err((path, message)) = bus.check_files(self.base()) else { continue };
+            let text = std::fs::read_to_string(&self.file)
+                .map_err(|source| ConfigError::Read { file: self.file.clone(), source })?;
+            let from = text.find(&format!("{:?}", bus.name)).unwrap_or(0);
+            let name = path.to_string_lossy();
+            return Err(ConfigError::about_from(from, &self.file, &text, &name, message, None));
+        }
+        Ok(())
     }
 
     /// Fetches a secret; the error says why, never what.

@@ -31,14 +31,14 @@ fn push_plain(value: f64, out: &mut String) -> bool {
         if scaled.is_nan() || scaled >= FIFTEEN_DIGITS {
             return false;
         }
-        let digits = scaled.round_ties_even();
-        if digits / scale != magnitude {
+        let digits = (scaled + 0.5) as u64;
+        if digits as f64 / scale != magnitude {
             continue;
         }
         if value.is_sign_negative() {
             out.push('-');
         }
-        let (digits, scale) = (digits as u64, scale as u64);
+        let scale = scale as u64;
         out.push_str(itoa::Buffer::new().format(digits / scale));
         if decimals > 0 {
             out.push('.');

@@ -40,6 +40,18 @@ impl Summary {
         *self.quality.entry(row.quality.as_str()).or_default() += 1;
         self.nulls += u64::from(row.value.is_none());
     }
+
+    /// The rows of another one as well.
+    pub(crate) fn add_all(&mut self, other: Summary) {
+        self.first = [self.first, other.first].into_iter().flatten().min();
+        self.last = self.last.max(other.last);
+        self.points.extend(other.points);
+        self.units.extend(other.units);
+        for (quality, rows) in other.quality {
+            *self.quality.entry(quality).or_default() += rows;
+        }
+        self.nulls += other.nulls;
+    }
 }
 
 /// The document, version 1. Its keys and their order are what receivers read.

@@ -2,6 +2,7 @@
 
 use crate::job::JobRun;
 use crate::manifest::Summary;
+use crate::parts;
 use crate::resample;
 use ew_cli::{Failure, crash};
 use ew_config::{Config, ExportOptions};
@@ -97,8 +98,7 @@ impl Renderer<'_> {
     /// the commits and the job, of nothing else.
     pub(crate) fn write(&self, piece: &Piece<'_>, out: impl Write) -> Result<Rendered, RenderError> {
         let mut meter = Meter { out, bytes: 0, hash: Sha256::new() };
-        let format = self.options.format.extension();
-        let fault = |source| RenderError::Format(FormatError::Write { format, source });
+        let fault = |source| RenderError::Format(FormatError::Write { format: "file", source });
         let mut compressor = Compressor::new(self.options.transport.compress(), &mut meter).map_err(fault)?;
         let mut summary = self.options.manifest.then(Summary::default);
         let rows = self.rows(piece, &mut compressor, summary.as_mut())?;
@@ -127,6 +127,14 @@ impl Renderer<'_> {
             interval: options.interval,
             columns: piece.columns,
         };
+        let due = Window::new(piece.window.start.max(piece.scope.since), piece.window.end);
+        let snapshot = self.log.snapshot()?;
+        if options.resampling().is_none()
+            && let Some(format) = options.format.in_parts()
+            && snapshot.has_more_rows_than(parts::ROWS_MIN, due)?
+        {
+            return parts::render(self, (format, &header), (piece, due), out, summary);
+        }
         let buffered = BufWriter::with_capacity(1 << 16, out);
         let mut formatter = options.format.start(&header, Box::new(buffered)).map_err(RenderError::Format)?;
         let mut rows = 0;
@@ -137,8 +145,6 @@ impl Renderer<'_> {
             }
             formatter.row(row).map_err(RenderError::Format)
         };
-        let due = Window::new(piece.window.start.max(piece.scope.since), piece.window.end);
-        let snapshot = self.log.snapshot()?;
         match options.resampling() {
             Some(how) => resample::for_each_row(&snapshot, &how, piece, &*options.format, &mut each)?,
             None => {

@@ -69,6 +69,7 @@ pub(crate) struct Chosen<'a, W> {
     /// Each with the present time as its template has it.
     fields: Vec<(&'a Content, String)>,
     options: &'a CsvOptions,
+    suffix: &'a str,
 }
 
 impl<'a, W: Write> Chosen<'a, W> {
@@ -77,10 +78,10 @@ impl<'a, W: Write> Chosen<'a, W> {
         times: Times<'a>,
         zone: &'a Zone,
         fields: &'a [Column],
-        options: &'a CsvOptions,
+        (options, suffix): (&'a CsvOptions, &'a str),
     ) -> Chosen<'a, W> {
         let fields = fields.iter().map(|column| (&column.content, String::new())).collect();
-        Chosen { output, times, zone, fields, options }
+        Chosen { output, times, zone, fields, options, suffix }
     }
 }
 
@@ -112,7 +113,7 @@ impl<W: Write> Formatter for Chosen<'_, W> {
     }
 
     fn finish(&mut self) -> Result<(), FormatError> {
-        self.output.text.push_str(&self.options.suffix);
+        self.output.text.push_str(self.suffix);
         self.output.flush()
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::column::{Chosen, Column};
 use crate::marks::{DecimalMark, Delimiter};
+use crate::options::check_null;
 use crate::output::{Names, Output, Times, push_number};
-use crate::{Decimals, Format, FormatError, Formatter, SliceHeader, Strftime};
+use crate::{Decimals, Format, FormatError, Formatter, InParts, Part, SliceHeader, Strftime};
 use ew_core::{Point, Quality, Row, Stamp};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
@@ -158,10 +159,7 @@ impl TryFrom<Keys> for CsvOptions {
         if delimiter == decimal {
             return Err(format!("{decimal:?} cannot be both the delimiter and the decimal mark"));
         }
-        let as_number = keys.null.trim().replace(decimal, ".").parse::<f64>();
-        if as_number.is_ok_and(f64::is_finite) {
-            return Err(format!("null = {:?} reads as a number; missing is never a number", keys.null));
-        }
+        check_null(&keys.null, decimal)?;
         if keys.layout == Layout::Wide && (keys.fields.is_some() || !keys.words.is_empty()) {
             return Err(
                 "fields and words go with layout = \"long\"; a wide line has a time and its points".into()
@@ -192,46 +190,16 @@ impl TryFrom<Keys> for CsvOptions {
 }
 
 impl Format for CsvOptions {
-    /// Writes prefix and header.
     fn start<'a>(
         &'a self,
         header: &SliceHeader<'a>,
         out: Box<dyn Write + 'a>,
     ) -> Result<Box<dyn Formatter + 'a>, FormatError> {
-        let mut output = Output::new(FORMAT, out);
-        if !self.prefix.is_empty() {
-            output.text.push_str(&self.prefix);
-            output.text.push_str(self.line_ending.as_str());
-        }
-        let times = Times::new(FORMAT, header.zone, self.timestamp_format.as_ref());
-        Ok(match self.layout {
-            Layout::Long => {
-                if let Some(fields) = &self.fields {
-                    self.push_header(fields.iter().map(Column::name), &mut output.text);
-                    return Ok(Box::new(Chosen::new(output, times, header.zone, fields, self)));
-                }
-                let names = [TIMESTAMP, "point", "value", "unit", "quality"];
-                self.push_header(names.into_iter(), &mut output.text);
-                Box::new(Long { output, times, options: self, stamp: String::new(), names: Names::new() })
-            }
-            Layout::Wide => {
-                let mut seen = HashSet::new();
-                if !self.names.is_empty() {
-                    seen.insert(self.shown(TIMESTAMP));
-                }
-                let shown = |point: &'a Point| self.shown(point.as_str());
-                if let Some(twice) = header.columns.iter().map(shown).find(|name| !seen.insert(name)) {
-                    return Err(FormatError::SameColumn { format: FORMAT, point: twice.to_owned() });
-                }
-                let names = header.columns.iter().map(|point| point.as_str());
-                self.push_header(std::iter::once(TIMESTAMP).chain(names), &mut output.text);
-                let mut order: Vec<(&str, usize)> =
-                    header.columns.iter().enumerate().map(|(i, point)| (point.as_str(), i)).collect();
-                order.sort_unstable();
-                let cells = vec![None; order.len()];
-                Box::new(Wide { output, times, options: self, order, next: 0, cells, is_open: false })
-            }
-        })
+        self.start_part(header, Part::WHOLE, out)
+    }
+
+    fn in_parts(&self) -> Option<&dyn InParts> {
+        Some(self)
     }
 
     fn extension(&self) -> &'static str {
@@ -248,6 +216,65 @@ impl Format for CsvOptions {
 
     fn name_and_version(&self) -> &'static str {
         "csv/1"
+    }
+}
+
+impl InParts for CsvOptions {
+    /// Writes prefix and header.
+    fn start_part<'a>(
+        &'a self,
+        header: &SliceHeader<'a>,
+        part: Part,
+        out: Box<dyn Write + 'a>,
+    ) -> Result<Box<dyn Formatter + 'a>, FormatError> {
+        let mut output = Output::new(FORMAT, out);
+        if part.is_first && !self.prefix.is_empty() {
+            output.text.push_str(&self.prefix);
+            output.text.push_str(self.line_ending.as_str());
+        }
+        let suffix = if part.is_last { self.suffix.as_str() } else { "" };
+        let times = Times::new(FORMAT, header.zone, self.timestamp_format.as_ref());
+        Ok(match self.layout {
+            Layout::Long => {
+                if let Some(fields) = &self.fields {
+                    if part.is_first {
+                        self.push_header(fields.iter().map(Column::name), &mut output.text);
+                    }
+                    return Ok(Box::new(Chosen::new(output, times, header.zone, fields, (self, suffix))));
+                }
+                let names = [TIMESTAMP, "point", "value", "unit", "quality"];
+                if part.is_first {
+                    self.push_header(names.into_iter(), &mut output.text);
+                }
+                Box::new(Long {
+                    output,
+                    times,
+                    options: self,
+                    suffix,
+                    stamp: String::new(),
+                    names: Names::new(),
+                })
+            }
+            Layout::Wide => {
+                let mut seen = HashSet::new();
+                if !self.names.is_empty() {
+                    seen.insert(self.shown(TIMESTAMP));
+                }
+                let shown = |point: &'a Point| self.shown(point.as_str());
+                if let Some(twice) = header.columns.iter().map(shown).find(|name| !seen.insert(name)) {
+                    return Err(FormatError::SameColumn { format: FORMAT, point: twice.to_owned() });
+                }
+                let names = header.columns.iter().map(|point| point.as_str());
+                if part.is_first {
+                    self.push_header(std::iter::once(TIMESTAMP).chain(names), &mut output.text);
+                }
+                let mut order: Vec<(&str, usize)> =
+                    header.columns.iter().enumerate().map(|(i, point)| (point.as_str(), i)).collect();
+                order.sort_unstable();
+                let cells = vec![None; order.len()];
+                Box::new(Wide { output, times, options: self, suffix, order, next: 0, cells, is_open: false })
+            }
+        })
     }
 }
 
@@ -325,6 +352,7 @@ struct Long<'a, W> {
     output: Output<W>,
     times: Times<'a>,
     options: &'a CsvOptions,
+    suffix: &'a str,
     /// The present timestamp as a field.
     stamp: String,
     names: Names<Around>,
@@ -384,7 +412,7 @@ impl<W: Write> Formatter for Long<'_, W> {
     }
 
     fn finish(&mut self) -> Result<(), FormatError> {
-        self.output.text.push_str(&self.options.suffix);
+        self.output.text.push_str(self.suffix);
         self.output.flush()
     }
 }
@@ -394,6 +422,7 @@ struct Wide<'a, W> {
     output: Output<W>,
     times: Times<'a>,
     options: &'a CsvOptions,
+    suffix: &'a str,
     /// The columns by name, each with its place in the line.
     order: Vec<(&'a str, usize)>,
     /// Where in `order` the next row most likely is.
@@ -454,7 +483,7 @@ impl<W: Write> Formatter for Wide<'_, W> {
 
     fn finish(&mut self) -> Result<(), FormatError> {
         self.close_line();
-        self.output.text.push_str(&self.options.suffix);
+        self.output.text.push_str(self.suffix);
         self.output.flush()
     }
 }

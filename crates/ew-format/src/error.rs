@@ -84,6 +84,16 @@ pub enum FormatError {
         /// In the meter's unit.
         value: f64,
     },
+    /// A template that does not work.
+    #[error("the template {name}: {why}{at}")]
+    Template {
+        /// Which.
+        name: String,
+        /// Its part, the line there and what is wrong.
+        why: String,
+        /// Point and time of its row, in brackets; empty where there is none.
+        at: String,
+    },
     /// A value that is not of its meter's unit.
     #[error("{point} at {time} is in {unit:?}, of which there is no {wanted} in the {format}")]
     Unit {
@@ -121,6 +131,9 @@ impl FormatError {
                 io::ErrorKind::StorageFull => Some("free some space and run it again; nothing was sent"),
                 _ => None,
             },
+            FormatError::NoColumn { format: "template", .. } => {
+                Some("add the point to the job's columns, or narrow its points")
+            }
             FormatError::NoColumn { .. } => {
                 Some("add the point to the job's columns, narrow its points, or use layout = \"long\"")
             }
@@ -138,6 +151,9 @@ impl FormatError {
             ),
             FormatError::Unit { .. } => {
                 Some("give it units of its kind in meters, or correct the unit with ew-log append --replace")
+            }
+            FormatError::Template { .. } => {
+                Some("docs/templates.md has what a template can name, and its limits")
             }
             FormatError::Character { format: "cmep", .. } => {
                 Some("the format has no quotes; give the point an id and units in meters")

@@ -1,7 +1,7 @@
 //! JSON lines: one object (RFC 8259) per row, each on its own line.
 
 use crate::output::{Names, Output, Times, push_number};
-use crate::{Decimals, Format, FormatError, Formatter, SliceHeader, Strftime};
+use crate::{Decimals, Format, FormatError, Formatter, InParts, Part, SliceHeader, Strftime};
 use ew_core::{Row, Stamp};
 use serde::Deserialize;
 use std::io::Write;
@@ -40,6 +40,10 @@ impl Format for JsonlOptions {
         Ok(Box::new(Jsonl::start(self, header, out)))
     }
 
+    fn in_parts(&self) -> Option<&dyn InParts> {
+        Some(self)
+    }
+
     fn extension(&self) -> &'static str {
         "jsonl"
     }
@@ -50,6 +54,18 @@ impl Format for JsonlOptions {
 
     fn name_and_version(&self) -> &'static str {
         "jsonl/1"
+    }
+}
+
+impl InParts for JsonlOptions {
+    /// There is nothing but rows.
+    fn start_part<'a>(
+        &'a self,
+        header: &SliceHeader<'a>,
+        _: Part,
+        out: Box<dyn Write + 'a>,
+    ) -> Result<Box<dyn Formatter + 'a>, FormatError> {
+        self.start(header, out)
     }
 }
 

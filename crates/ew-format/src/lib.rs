@@ -14,6 +14,7 @@ mod nem12;
 mod options;
 mod output;
 mod summer;
+mod template;
 mod units;
 mod xml;
 
@@ -25,12 +26,14 @@ pub use crate::jsonl::JsonlOptions;
 pub use crate::metermail::{Channel, MetermailOptions};
 pub use crate::nem12::{Nem12Meter, Nem12Options};
 pub use crate::options::{Decimals, Field, Strftime};
+pub use crate::template::TemplateOptions;
 pub use crate::xml::{XmlOptions, XmlText};
 
 use ew_core::{Grid, Period, Point, Row, RowOrder, Stamp, Window, Zone};
 use serde::Deserialize;
 use std::io::Write;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
 
 /// Takes the rows of one slice in the order of its [`Format`]: by time, or one point after the other.
 pub trait Formatter {
@@ -58,8 +61,40 @@ pub struct SliceHeader<'a> {
     pub columns: &'a [Point],
 }
 
+/// Which part of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// What comes before the rows is in it.
+    pub is_first: bool,
+    /// What comes after the rows is in it.
+    pub is_last: bool,
+}
+
+impl Part {
+    /// All of it.
+    pub const WHOLE: Part = Part { is_first: true, is_last: true };
+}
+
+/// A format whose documents can be made in parts, each by itself, where the rows of one time are all in one part: put
+/// after one another they are the bytes of the whole.
+pub trait InParts: Sync {
+    /// As [`Format::start`], for a part.
+    fn start_part<'a>(
+        &'a self,
+        header: &SliceHeader<'a>,
+        part: Part,
+        out: Box<dyn Write + 'a>,
+    ) -> Result<Box<dyn Formatter + 'a>, FormatError>;
+}
+
 /// A kind of format: its options, which live with the formatter in a file of their own.
 pub trait Format {
+    /// Reads what it has in files of its own, whose paths are relative to `base`; comes before everything else. The
+    /// error says which file and what is wrong with it.
+    fn load(&mut self, _base: &Path) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Writes what comes before the first row and gives the formatter for the rows.
     fn start<'a>(
         &'a self,
@@ -68,10 +103,15 @@ pub trait Format {
     ) -> Result<Box<dyn Formatter + 'a>, FormatError>;
 
     /// `{ext}` of a file name.
-    fn extension(&self) -> &'static str;
+    fn extension(&self) -> &str;
 
     /// Which end of its interval the timestamp of a row is to be; whoever makes the intervals stamps them so.
     fn stamp(&self) -> Stamp;
+
+    /// Documents in parts; none where what was written decides what comes after it.
+    fn in_parts(&self) -> Option<&dyn InParts> {
+        None
+    }
 
     /// The order in which its formatter takes rows.
     fn order(&self) -> RowOrder {
@@ -89,7 +129,7 @@ pub trait Format {
     }
 
     /// The format and the version of its rules: it changes when the same slice would give other bytes.
-    fn name_and_version(&self) -> &'static str;
+    fn name_and_version(&self) -> &str;
 }
 
 /// Makes the enum of all kinds, so that a new one is one line.
@@ -111,6 +151,14 @@ macro_rules! register {
                 }
             }
         }
+
+        impl DerefMut for FormatOptions {
+            fn deref_mut(&mut self) -> &mut Self::Target {
+                match self {
+                    $(FormatOptions::$kind(options) => options,)*
+                }
+            }
+        }
     };
 }
 
@@ -127,4 +175,6 @@ register! {
     Nem12(Nem12Options),
     /// Push messages of ION meters.
     Metermail(MetermailOptions),
+    /// A layout of templates, shipped or of one's own.
+    Template(TemplateOptions),
 }

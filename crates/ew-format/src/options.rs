@@ -32,6 +32,14 @@ impl TryFrom<i64> for Decimals {
     }
 }
 
+/// What stands for a null reads as no number.
+pub(crate) fn check_null(null: &str, decimal: char) -> Result<(), String> {
+    match null.trim().replace(decimal, ".").parse::<f64>().is_ok_and(f64::is_finite) {
+        true => Err(format!("null = {null:?} reads as a number; missing is never a number")),
+        false => Ok(()),
+    }
+}
+
 /// A strftime template whose every specifier is known.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]

@@ -2,7 +2,7 @@
 //! `<data info="…"><entry timestamp="…"><value name="…">12.5</value></entry></data>`.
 
 use crate::output::{Names, Output, Times, push_number};
-use crate::{Decimals, Format, FormatError, Formatter, SliceHeader, Strftime};
+use crate::{Decimals, Format, FormatError, Formatter, InParts, Part, SliceHeader, Strftime};
 use ew_core::{Row, Stamp};
 use serde::Deserialize;
 use std::io::Write;
@@ -55,6 +55,7 @@ pub(crate) struct Xml<'a, W> {
     output: Output<W>,
     times: Times<'a>,
     options: &'a XmlOptions,
+    is_last: bool,
     entry: Entry,
     /// The start tags of values.
     names: Names<String>,
@@ -77,7 +78,11 @@ impl Format for XmlOptions {
         header: &SliceHeader<'a>,
         out: Box<dyn Write + 'a>,
     ) -> Result<Box<dyn Formatter + 'a>, FormatError> {
-        Ok(Box::new(Xml::start(self, header, out)?))
+        self.start_part(header, Part::WHOLE, out)
+    }
+
+    fn in_parts(&self) -> Option<&dyn InParts> {
+        Some(self)
     }
 
     fn extension(&self) -> &'static str {
@@ -93,22 +98,26 @@ impl Format for XmlOptions {
     }
 }
 
-impl<'a, W: Write> Xml<'a, W> {
-    fn start(options: &'a XmlOptions, header: &SliceHeader<'a>, out: W) -> Result<Xml<'a, W>, FormatError> {
-        let times = Times::new(FORMAT, header.zone, options.timestamp_format.as_ref());
-        let mut xml = Xml {
-            output: Output::new(FORMAT, out),
-            times,
-            options,
-            entry: Entry::Closed,
-            names: Names::new(),
-        };
-        xml.output.text.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<data info=\"");
-        push_escaped(&options.info, &mut xml.output.text);
-        xml.output.text.push_str("\">");
-        Ok(xml)
+impl InParts for XmlOptions {
+    fn start_part<'a>(
+        &'a self,
+        header: &SliceHeader<'a>,
+        part: Part,
+        out: Box<dyn Write + 'a>,
+    ) -> Result<Box<dyn Formatter + 'a>, FormatError> {
+        let times = Times::new(FORMAT, header.zone, self.timestamp_format.as_ref());
+        let mut output = Output::new(FORMAT, out);
+        if part.is_first {
+            output.text.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<data info=\"");
+            push_escaped(&self.info, &mut output.text);
+            output.text.push_str("\">");
+        }
+        let (is_last, names) = (part.is_last, Names::new());
+        Ok(Box::new(Xml { output, times, options: self, is_last, entry: Entry::Closed, names }))
     }
+}
 
+impl<W: Write> Xml<'_, W> {
     fn new_line(&mut self, indent: &str) {
         if self.options.pretty_format {
             self.output.text.push('\n');
@@ -154,8 +163,10 @@ impl<W: Write> Formatter for Xml<'_, W> {
 
     fn finish(&mut self) -> Result<(), FormatError> {
         self.close_entry();
-        self.new_line("");
-        self.output.text.push_str("</data>\n");
+        if self.is_last {
+            self.new_line("");
+            self.output.text.push_str("</data>\n");
+        }
         self.output.flush()
     }
 }
@@ -174,7 +185,7 @@ fn value_tag(point: &str, row: &Row<'_>, pretty_format: bool) -> Result<String, 
 }
 
 /// The first character outside the `Char` production of XML 1.0, section 2.2.
-fn forbidden(text: &str) -> Option<char> {
+pub(crate) fn forbidden(text: &str) -> Option<char> {
     text.chars().find(
         |c| !matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..),
     )

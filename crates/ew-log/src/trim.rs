@@ -30,7 +30,7 @@ pub(crate) fn trim(
     let Some(before) = before(config, log, request, clock.time)? else {
         report.note("log.retention is not set, so rows are kept for ever; nothing was trimmed");
         if as_json {
-            out.json(&json!({ "before": null, "rows": 0, "kept": 0 }))?;
+            out.json(&json!({ "before": null, "rows": 0, "kept": 0, "discoveries": 0 }))?;
         }
         return Ok(Exit::Ok);
     };
@@ -43,13 +43,19 @@ pub(crate) fn trim(
     }
     let done = log.trim(before, &owed, request.force, clock::now())?;
     if as_json {
-        out.json(&json!({ "before": before.to_string(), "rows": done.rows, "kept": done.kept }))?;
+        out.json(&json!({
+            "before": before.to_string(), "rows": done.rows, "kept": done.kept, "discoveries": done.discoveries,
+        }))?;
     }
     let kept = match done.kept {
         0 => String::new(),
         kept => format!("; {kept} that are still needed are kept"),
     };
-    report.note(format_args!("{} rows before {before} trimmed{kept}", done.rows));
+    let discoveries = match done.discoveries {
+        0 => String::new(),
+        count => format!("; {count} discoveries of buses went too"),
+    };
+    report.note(format_args!("{} rows before {before} trimmed{kept}{discoveries}", done.rows));
     Ok(Exit::Ok)
 }
 

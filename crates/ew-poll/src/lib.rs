@@ -198,6 +198,7 @@ fn take_tree(config: &Config, tree: &Domain, args: &Args, report: Report) -> Res
         let request = LockRequest {
             dir: &Log::lock_dir(&config.log.url),
             name: &format!("poll-{}", domain.name),
+            machine: &[],
             activity: "poll",
             wait: args.wait,
             warn_after: taken.is_empty().then_some(config.log.lock_warn_after),

@@ -147,6 +147,23 @@ mod tests {
     }
 
     #[test]
+    fn a_trim_takes_older_discoveries_and_leaves_the_newest_two_of_each_bus() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
+        for (bus, secs) in [("a", 1), ("a", 2), ("b", 1), ("a", 3), ("a", 9), ("b", 2), ("a", 10)] {
+            log.record_discovery(bus, Timestamp::from_secs(secs), None, "{}").unwrap();
+        }
+        let trim = |log: &mut Log, before| {
+            log.trim(Timestamp::from_secs(before), &[], false, Timestamp::from_secs(20)).unwrap().discoveries
+        };
+        // The third is from the very moment.
+        assert_eq!(trim(&mut log, 3), 2);
+        assert_eq!((trim(&mut log, 20), trim(&mut log, 20)), (1, 0));
+        let left = |bus: &str| log.last_discoveries(bus, 9).unwrap().iter().map(|d| d.id).collect::<Vec<_>>();
+        assert_eq!((left("a"), left("b")), (vec![7, 5], vec![6, 3]));
+    }
+
+    #[test]
     fn the_last_poll_of_a_bus_is_of_its_unit_and_no_other_bus() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = Log::open(&dir.path().join("ew.db")).unwrap();

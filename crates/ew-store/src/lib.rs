@@ -40,7 +40,7 @@ pub use log::{Log, WRITE_WAIT};
 pub use manifest::MANIFEST_SUFFIX;
 pub use progress::{Attempt, Progress};
 pub use project::{ProjectDb, ProjectError, read_project};
-pub use read::{GAPS_LISTED_MAX, Gap, PointInfo, Seqs, Snapshot, Stats, Total};
+pub use read::{GAPS_LISTED_MAX, Gap, PointInfo, Seqs, Snapshot, State, Stats, Total};
 pub use rebuild::{FoundThere, Matched, Rebuilt, RebuiltFile, ToldBy};
 pub use record::{NewSlice, Placed};
 pub use runs::LastRun;

@@ -74,6 +74,13 @@ pub struct Total {
     pub importance: Option<u32>,
 }
 
+/// What the samples of a log are made of: commits that add and correct, and trims that take away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct State {
+    last_seq: i64,
+    last_trim: Option<i64>,
+}
+
 /// Which commits a reader sees: those with `after < seq <= up_to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seqs {
@@ -138,6 +145,23 @@ impl<'log> Snapshot<'log> {
         self.tx
             .query_row("select last_seq from state", [], |row| row.get(0))
             .map_err(self.sql("read the last seq"))
+    }
+
+    /// Which state of the log this is, for telling whether another snapshot sees the same.
+    pub fn state(&self) -> Result<State, StoreError> {
+        self.tx
+            .query_row("select last_seq, (select max(id) from trim) from state", [], |row| {
+                Ok(State { last_seq: row.get(0)?, last_trim: row.get(1)? })
+            })
+            .map_err(self.sql("read the last seq"))
+    }
+
+    /// Whether the window holds more rows than so many, whatever their points; it looks at no more of them.
+    pub fn has_more_rows_than(&self, rows: u32, window: Window) -> Result<bool, StoreError> {
+        self.tx
+            .prepare_cached("select 1 from sample where time >= ?1 and time < ?2 limit 1 offset ?3")
+            .and_then(|mut select| select.exists(params![window.start.micros(), window.end.micros(), rows]))
+            .map_err(self.sql("count samples"))
     }
 
     /// Calls `each` with the rows of the window in order of (time, point name), as the log was when

@@ -42,7 +42,12 @@ pub struct Trimmed {
     pub rows: u64,
     /// Rows before the time that stayed, because a job has not delivered them.
     pub kept: u64,
+    /// Discoveries of buses that went.
+    pub discoveries: u64,
 }
+
+/// So many discoveries of each bus stay, however old: those that are compared.
+const DISCOVERIES_KEPT: u32 = 2;
 
 /// Rows of one transaction: polls wait no longer than it takes.
 const CHUNK_ROWS: u32 = 50_000;
@@ -135,7 +140,7 @@ impl Snapshot<'_> {
 impl Log {
     /// Removes the rows before a time, with their history, except those that a job has not delivered; with
     /// `force` those too. A slice that lost rows, or rows before it that its intervals count, is marked, and is never
-    /// rendered again.
+    /// rendered again. Discoveries of buses from before the time go too, but for the newest two of each.
     ///
     /// The jobs' locks must be held: a slice that is being rendered would lose rows.
     pub fn trim(
@@ -172,6 +177,14 @@ impl Log {
                 )
                 .map_err(&sql)?;
         }
+        done.discoveries = self
+            .conn
+            .execute(
+                "delete from discovery where at < ?1 and (select count(*) from discovery newer
+                     where newer.bus = discovery.bus and newer.id > discovery.id) >= ?2",
+                params![before.micros(), DISCOVERIES_KEPT],
+            )
+            .map_err(&sql)? as u64;
         // A job that has looked past a batch never asks for it again.
         self.conn
             .execute(

@@ -25,6 +25,8 @@ pub(crate) enum Broken {
     Lost(String),
     /// What came is no text of lines.
     Bad(String),
+    /// The server of TLS does not want us.
+    Refused(&'static str),
 }
 
 /// A connection.
@@ -130,6 +132,9 @@ impl Link {
 }
 
 fn broken(error: io::Error) -> Broken {
+    if let Some(cause) = super::tls::refusal(&error) {
+        return Broken::Refused(cause);
+    }
     match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Broken::Silence,
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {

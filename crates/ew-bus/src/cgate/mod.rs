@@ -28,6 +28,7 @@ mod words;
 
 use crate::{Bus, BusError, BusOptions, Cgate, Context, Discovery, GroupAddress, Levels, Measurement};
 use session::Session;
+use std::path::{Path, PathBuf};
 
 /// Connects, and logs in where there is a user.
 pub(crate) fn open<'a>(
@@ -36,6 +37,11 @@ pub(crate) fn open<'a>(
     context: Context<'a>,
 ) -> Result<Box<dyn Bus + 'a>, BusError> {
     Ok(Box::new(CgateBus { session: Session::open(options, cgate, context)?, project: None }))
+}
+
+/// Looks at the files of TLS.
+pub(crate) fn check_files(cgate: &Cgate, base: &Path) -> Result<(), (PathBuf, String)> {
+    tls::connector(cgate, base).map(|_| ())
 }
 
 struct CgateBus<'a> {

@@ -2,9 +2,9 @@
 
 use super::CgateBus;
 use super::reply::Reply;
-use super::start::is_word;
 use super::tree::numbers;
 use crate::BusError;
+use ew_core::Exit;
 use std::time::{Duration, Instant};
 
 /// Between two looks at a network that is being synchronised.
@@ -52,10 +52,6 @@ impl CgateBus<'_> {
             Some(project) => project.clone(),
             None => self.only_project()?,
         };
-        if !is_word(&project) || project.contains(['/', '[', ']', '#', '*']) {
-            let what = format!("no project is called {project:?}");
-            return Err(BusError::NotSupported { endpoint: self.session.endpoint.clone(), what });
-        }
         Ok(self.project.insert(project).clone())
     }
 
@@ -79,6 +75,7 @@ impl CgateBus<'_> {
                     false => format!("there are several: {}", projects.join(", ")),
                 },
                 hint: Some("set project in [cbus.backend.cgate]".into()),
+                exit: Exit::Config,
             }),
         }
     }
@@ -103,16 +100,33 @@ impl CgateBus<'_> {
                 self.start_project(&project)?;
                 self.session.ask_well(&command)?
             }
-            reply => reply?,
+            reply => reply.map_err(|e| self.with_projects(e))?,
         };
         let told = reply.value("Networks").ok_or_else(|| self.no_answer(&command, &reply))?;
-        if let Some(networks) = &self.session.cgate.networks {
-            return Ok(networks.clone());
-        }
         let mut networks: Vec<u8> = numbers(told).take(NETWORKS_MAX).collect();
         networks.sort_unstable();
         networks.dedup();
-        Ok(networks)
+        let Some(wanted) = self.session.cgate.networks.clone() else { return Ok(networks) };
+        if networks.is_empty() || wanted.iter().any(|network| networks.contains(network)) {
+            return Ok(wanted);
+        }
+        Err(BusError::NoSuchObject {
+            endpoint: self.session.endpoint.clone(),
+            object: format!("networks {}", list(&wanted)),
+            cause: format!("project {project} has {}", list(&networks)),
+            hint: Some("set networks in [cbus.backend.cgate], or leave it out".into()),
+            exit: Exit::Config,
+        })
+    }
+
+    /// Says beside a project that is not there which ones are, where that is told.
+    fn with_projects(&mut self, error: BusError) -> BusError {
+        let BusError::NoSuchObject { endpoint, object, mut cause, hint, exit } = error else { return error };
+        if let Ok(projects) = self.projects() {
+            let loaded = if projects.is_empty() { "none".to_owned() } else { projects.join(", ") };
+            cause.push_str(&format!(" (projects loaded: {loaded})"));
+        }
+        BusError::NoSuchObject { endpoint, object, cause, hint, exit }
     }
 
     /// Only with `--allow-open`.
@@ -172,6 +186,11 @@ impl CgateBus<'_> {
     pub(crate) fn now(&self) -> ew_core::Timestamp {
         (self.session.context.now)()
     }
+}
+
+/// `253, 254`.
+pub(crate) fn list(numbers: &[u8]) -> String {
+    numbers.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn is_closed(state: &State) -> bool {

@@ -3,10 +3,11 @@
 use super::CgateBus;
 use super::levels::{self, Told};
 use super::measure::{self, MEASUREMENT};
-use super::network::State;
+use super::network::{State, list};
 use super::reply::Reply;
 use super::tree::{UNUSED, numbers, used};
 use crate::{BusError, Group, GroupAddress, GroupState, LevelSource, Levels, Measurement, Origin, Warning};
+use ew_core::Exit;
 use std::collections::BTreeMap;
 
 /// The application that is polled where neither the configuration nor the network names one.
@@ -188,7 +189,7 @@ impl CgateBus<'_> {
 
     pub(crate) fn level_of(&mut self, group: &GroupAddress) -> Result<u8, BusError> {
         let (network, object) = self.group_object(group)?;
-        let state = self.settled(&network)?;
+        let state = self.settled(&network).map_err(|e| self.with_neighbours(e, &network, group))?;
         if !state.is_up() {
             return Err(BusError::Unreachable {
                 endpoint: self.session.endpoint.clone(),
@@ -197,7 +198,7 @@ impl CgateBus<'_> {
                 hint: Some("--wait-sync waits for it, --allow-open opens a closed one".into()),
             });
         }
-        let level = self.told_level(&object)?;
+        let level = self.told_level(&object).map_err(|e| self.with_neighbours(e, &network, group))?;
         let command = format!("GET {object} state");
         let reply = self.session.ask(&command)?;
         let states = match reply.last.is_fault() {
@@ -215,15 +216,16 @@ impl CgateBus<'_> {
                 hint: Some(
                     "C-Gate has not heard from it: no unit on the bus drives it, or none answered".into(),
                 ),
+                exit: Exit::NoData,
             }),
         }
     }
 
     /// RAMP without a time, which is at once.
     pub(crate) fn ramp(&mut self, group: &GroupAddress, level: u8) -> Result<Option<String>, BusError> {
-        let (_, object) = self.group_object(group)?;
+        let (network, object) = self.group_object(group)?;
         // C-Gate would make a group that it does not know.
-        self.told_level(&object)?;
+        self.told_level(&object).map_err(|e| self.with_neighbours(e, &network, group))?;
         let reply = self.session.tell(&format!("RAMP {object} {level}"))?;
         let words = reply.last.text.trim_end_matches('.');
         let is_plain = words == "OK" || words.strip_prefix("OK: ").is_some_and(|of| of.starts_with("//"));
@@ -250,6 +252,7 @@ impl CgateBus<'_> {
                 object: format!("network {network}"),
                 cause: "a C-Gate network is a number from 0 to 255".into(),
                 hint: None,
+                exit: Exit::Usage,
             })?,
         };
         let network = format!("//{project}/{network}");
@@ -257,21 +260,62 @@ impl CgateBus<'_> {
         Ok((network, object))
     }
 
-    fn only_network(&mut self) -> Result<u8, BusError> {
+    /// What the command line names is not there: with what is in its place.
+    fn with_neighbours(&mut self, error: BusError, network: &str, group: &GroupAddress) -> BusError {
+        match error {
+            BusError::NoSuchObject { endpoint, object, cause, exit: Exit::Protocol, .. } => {
+                let hint = self.neighbours(network, group).ok().flatten();
+                BusError::NoSuchObject { endpoint, object, cause, hint, exit: Exit::Usage }
+            }
+            error => error,
+        }
+    }
+
+    fn neighbours(&mut self, network: &str, group: &GroupAddress) -> Result<Option<String>, BusError> {
+        let (project, number) = network.rsplit_once('/').unwrap_or(("", network));
         let networks = self.networks()?;
-        match networks[..] {
+        if !networks.iter().any(|there| there.to_string() == number) {
+            return Ok(Some(format!("{project} has the networks {}", list(&networks))));
+        }
+        let applications =
+            self.parameter(network, "Applications")?.map(|told| used(&told)).unwrap_or_default();
+        if !applications.contains(&group.application) {
+            return Ok(Some(format!("network {number} has the applications {}", list(&applications))));
+        }
+        let reply = self.session.ask(&format!("GET {network}/{}/* level", group.application))?;
+        let Ok(number) = number.parse() else { return Ok(None) };
+        let groups: Vec<u8> = levels::of(&reply, number, group.application)
+            .groups
+            .into_iter()
+            .map(|(group, _)| group)
+            .collect();
+        Ok(Some(format!("application {} has the groups {}", group.application, list(&groups))))
+    }
+
+    /// The only network, or of several the only one that is not behind a bridge.
+    fn only_network(&mut self) -> Result<u8, BusError> {
+        let (networks, project) = (self.networks()?, self.project()?);
+        if let [network] = networks[..] {
+            return Ok(network);
+        }
+        let mut own = Vec::new();
+        for network in &networks {
+            let kind = self.parameter(&format!("//{project}/{network}"), "Type")?;
+            if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case("bridge")) {
+                own.push(*network);
+            }
+        }
+        match own[..] {
             [network] => Ok(network),
             _ => Err(BusError::NoSuchObject {
                 endpoint: self.session.endpoint.clone(),
                 object: "network".into(),
                 cause: match networks.is_empty() {
-                    true => "the project has none".into(),
-                    false => format!(
-                        "there are several: {}",
-                        networks.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")
-                    ),
+                    true => format!("project {project} has none"),
+                    false => format!("there are several: {}", list(&networks)),
                 },
                 hint: Some("say which by --network, or leave one in networks of [cbus.backend.cgate]".into()),
+                exit: if networks.is_empty() { Exit::NoData } else { Exit::Usage },
             }),
         }
     }

@@ -3,7 +3,7 @@
 use super::lines::{Line, text};
 use super::link::{Broken, Link};
 use super::reply::{Assembler, Reply, Row};
-use super::{start, words};
+use super::{start, tls, words};
 use crate::{BusError, BusOptions, Cgate, Context};
 use ew_core::Secret;
 use std::thread;
@@ -357,6 +357,12 @@ impl<'a> Session<'a> {
                 Some("raise reply_timeout of this bus where its C-Gate is slow"),
             )),
             Broken::Bad(why) => Failed::for_good(self.breach(doing, &why)),
+            Broken::Refused(cause) => Failed::for_good(BusError::Refused {
+                endpoint: self.endpoint.clone(),
+                doing: doing.to_owned(),
+                cause: cause.to_owned(),
+                hint: Some(tls::REFUSAL_HINT.to_owned()),
+            }),
         }
     }
 }

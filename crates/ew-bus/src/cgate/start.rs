@@ -3,6 +3,7 @@
 use super::link::{Link, Socket};
 use super::session::{Failed, Session};
 use super::tls;
+use crate::options::is_word;
 use crate::{BusError, Cgate, Context};
 use ew_core::Secret;
 use std::net::TcpStream;
@@ -18,7 +19,7 @@ pub(crate) fn endpoint(cgate: &Cgate) -> String {
     }
 }
 
-/// The password, where there is a user; both must be able to stand in a command.
+/// The password, where there is a user; it must be able to stand in a command.
 pub(crate) fn password(
     cgate: &Cgate,
     context: &Context<'_>,
@@ -30,21 +31,13 @@ pub(crate) fn password(
         cause: cause.to_owned(),
     };
     let password = match (&cgate.user, &cgate.password) {
-        (None, None) => return Ok(None),
-        (Some(user), _) if !is_word(user) => return Err(bad("its user is no single word")),
         (Some(_), Some(source)) => (context.resolve)(source).map_err(|why| bad(&why))?,
-        (Some(_), None) => return Err(bad("there is a user and no password")),
-        (None, Some(_)) => return Err(bad("there is a password and no user")),
+        _ => return Ok(None),
     };
     match is_word(password.expose()) {
         true => Ok(Some(password)),
         false => Err(bad("C-Gate takes only a single word without control characters")),
     }
-}
-
-/// Whether it can stand in a command as one word.
-pub(crate) fn is_word(text: &str) -> bool {
-    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 /// A connection up to where the banner is due. Each step may take half of the time that all of them have.
@@ -69,8 +62,7 @@ pub(crate) fn connect(session: &Session<'_>, until: Instant) -> Result<Link, Fai
     let local = |cause: String| {
         Failed::for_good(BusError::Local { endpoint: endpoint.clone(), doing: "prepare TLS".into(), cause })
     };
-    let ca_file = cgate.ca_file.as_ref().map(|file| session.context.base.join(file));
-    let connector = tls::connector(ca_file.as_deref()).map_err(local)?;
+    let connector = tls::connector(cgate, session.context.base).map_err(|(_, why)| local(why))?;
     let name = cgate.server_name.as_deref().unwrap_or(host);
     tls::handshake(&connector, name, socket, endpoint).map(Link::tls).map_err(Failed::for_good)
 }

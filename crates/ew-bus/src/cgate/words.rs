@@ -2,6 +2,7 @@
 
 use super::reply::Row;
 use crate::BusError;
+use ew_core::Exit;
 
 /// A command that came to nothing; `level` is what the session has, where that is known.
 pub(crate) fn refused(endpoint: &str, command: &str, row: &Row, level: Option<&str>) -> BusError {
@@ -22,11 +23,17 @@ pub(crate) fn refused(endpoint: &str, command: &str, row: &Row, level: Option<&s
         },
         401 | 402 | 465 => {
             let object = object(command);
-            let hint = is_project(&object).then(|| {
+            let is_project = is_project(&object);
+            let hint = is_project.then(|| {
                 "the project is not loaded, or has another name: PROJECT LIST and PROJECT LOAD at C-Gate, or --allow-open"
                     .into()
             });
-            BusError::NoSuchObject { endpoint, object, cause, hint }
+            let exit = match row.code {
+                _ if is_project => Exit::Config,
+                402 => Exit::NoData,
+                _ => Exit::Protocol,
+            };
+            BusError::NoSuchObject { endpoint, object, cause, hint, exit }
         }
         408 | 500.. => BusError::Unreachable { endpoint, doing, cause, hint: None },
         _ => BusError::Breach { endpoint, doing, cause },
@@ -39,7 +46,7 @@ pub(crate) fn object(command: &str) -> String {
 }
 
 fn is_project(object: &str) -> bool {
-    object.strip_prefix("//").is_some_and(|name| !name.contains('/'))
+    object.starts_with("PROJECT ") || object.strip_prefix("//").is_some_and(|name| !name.contains('/'))
 }
 
 fn level_hint(command: &str, level: Option<&str>) -> String {

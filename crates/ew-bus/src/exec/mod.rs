@@ -10,6 +10,7 @@ use crate::{
     Application, Bus, BusError, BusOptions, Context, Discovery, Exec, Group, GroupAddress, GroupState,
     LevelSource, Levels, Measurement, Network, Origin, Unit, UnitGroup, Warning,
 };
+use ew_core::Exit;
 use reply::Scan;
 use session::{Session, quoted};
 use std::collections::BTreeSet;
@@ -112,6 +113,7 @@ impl ExecBus<'_> {
             object: group.to_string(),
             cause: "the exec dialect names no network: it reaches groups of the local one only".into(),
             hint: Some("leave --network out".into()),
+            exit: Exit::Usage,
         })
     }
 }

@@ -22,6 +22,7 @@ mod timing;
 
 use crate::{Backend, Bus, BusError, BusOptions, Context, Discovery, GroupAddress, Levels, Measurement};
 use dial::Dial;
+use ew_core::Exit;
 use frame::{BLOCK, Command, LIGHTING};
 use interface::Interface;
 use scan::{LevelsOf, Scan};
@@ -87,6 +88,7 @@ impl PciBus<'_> {
                 object: in_full(group),
                 cause: cause.into(),
                 hint: Some(hint.into()),
+                exit: Exit::Usage,
             })
         };
         if !group.network.is_empty() && group.network != LOCAL {
@@ -130,7 +132,7 @@ impl Bus for PciBus<'_> {
         let doing = format!("read the level of {}/{}", group.application, group.group);
         let block = group.group / BLOCK * BLOCK;
         let command = Command::levels(group.application, block);
-        let mut cause = String::new();
+        let (mut cause, mut exit) = (String::new(), Exit::NoData);
         // Noise and a ramp under way look like a conflict; a real one is still there the next time.
         for _ in 0..TRIES {
             let mut listener = LevelsOf::new(group.application, block);
@@ -144,9 +146,13 @@ impl Bus for PciBus<'_> {
                         object: in_full(group),
                         cause: "no output unit tells a level of this group".into(),
                         hint: Some("`ew-cbus discover` lists the groups that are there".into()),
+                        exit,
                     });
                 }
-                Some(bad) => cause = bad.reason(),
+                Some(bad) => {
+                    cause = bad.reason();
+                    exit = if matches!(bad, Level::Corrupt(_)) { Exit::Protocol } else { Exit::NoData };
+                }
             }
         }
         Err(BusError::NoSuchObject {
@@ -154,6 +160,7 @@ impl Bus for PciBus<'_> {
             object: in_full(group),
             cause,
             hint: None,
+            exit,
         })
     }
 

@@ -2,12 +2,16 @@
 
 use super::{Tags, tags_from_xml};
 use crate::BusError;
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use std::borrow::Cow;
 use std::io::{Cursor, Read};
 use zip::ZipArchive;
 
 /// The longest document or database that is read, packed or not, bytes. Large projects have a few megabytes.
 const BYTES_MAX: u64 = 64 << 20;
 const ENTRIES_MAX: usize = 100;
+/// An XML declaration is no longer, bytes.
+const DECLARATION_MAX: usize = 200;
 
 /// A tag file, as far as this crate reads it.
 #[derive(Debug, PartialEq)]
@@ -35,10 +39,44 @@ fn document(bytes: Vec<u8>) -> Result<TagFile, String> {
     if bytes.starts_with(b"SQLite format 3\0") {
         return Ok(TagFile::Database(bytes));
     }
-    // Older Toolkits wrote what their Windows had; a tag with an odd letter is better than none.
-    let text =
-        String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
-    tags_from_xml(text.trim_start_matches('\u{feff}')).map(TagFile::Tags)
+    tags_from_xml(&decoded(&bytes)?).map(TagFile::Tags)
+}
+
+/// The text of a document: by its byte order mark, else as its XML declaration says, else UTF-8. Older Toolkits wrote what
+/// their Windows had.
+fn decoded(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
+    let (encoding, skipped) = match Encoding::for_bom(bytes) {
+        Some(found) => found,
+        None if bytes.starts_with(b"<\0") => (UTF_16LE, 0),
+        None if bytes.starts_with(b"\0<") => (UTF_16BE, 0),
+        None => match declared(bytes) {
+            None => (UTF_8, 0),
+            // What can be read as ASCII up to here is not UTF-16, whatever a program wrote that keeps its texts so.
+            Some(label) => match Encoding::for_label(label.as_bytes()) {
+                Some(encoding) if [UTF_16LE, UTF_16BE].contains(&encoding) => (UTF_8, 0),
+                Some(encoding) => (encoding, 0),
+                None => return Err(format!("its XML says encoding {label:?}, which is not known")),
+            },
+        },
+    };
+    let bytes = bytes.get(skipped..).unwrap_or_default();
+    encoding.decode_without_bom_handling_and_without_replacement(bytes).ok_or_else(|| {
+        let at = match encoding == UTF_8 {
+            true => format!(" from byte {} on", skipped + Encoding::utf8_valid_up_to(bytes) + 1),
+            false => String::new(),
+        };
+        format!("it is no {}{at}; its XML declaration should say what it is", encoding.name())
+    })
+}
+
+/// The encoding that an XML declaration names.
+fn declared(bytes: &[u8]) -> Option<String> {
+    let head = bytes.get(..bytes.len().min(DECLARATION_MAX))?;
+    let declaration = head.strip_prefix(b"<?xml")?.split(|byte| *byte == b'>').next()?;
+    let text = String::from_utf8_lossy(declaration);
+    let rest = text.split_once("encoding")?.1.trim_start().strip_prefix('=')?.trim_start();
+    let quote = rest.chars().next().filter(|c| ['"', '\''].contains(c))?;
+    rest.split(quote).nth(1).map(str::to_owned)
 }
 
 /// The one document or database of an archive.
@@ -102,6 +140,40 @@ mod tests {
             Ok(TagFile::Database(db.to_vec()))
         );
         assert_eq!(told(db), Ok(TagFile::Database(db.to_vec())));
+    }
+
+    #[test]
+    fn letters_are_read_as_the_declaration_says() {
+        let xml =
+            |declaration: &str| format!("{declaration}<Project><TagName>K\u{fc}che</TagName></Project>");
+        let named = |bytes: &[u8]| match told(bytes) {
+            Ok(TagFile::Tags(tags)) => tags.project.unwrap_or_default(),
+            other => format!("{other:?}"),
+        };
+        let latin = |declaration: &str| -> Vec<u8> { xml(declaration).chars().map(|c| c as u8).collect() };
+        for encoding in ["iso-8859-1", "ISO-8859-1", "windows-1252"] {
+            let declaration = format!("<?xml version='1.0' encoding = '{encoding}' ?>");
+            assert_eq!(named(&latin(&declaration)), "K\u{fc}che", "{encoding}");
+        }
+        let utf16: Vec<u8> = xml("\u{feff}<?xml version=\"1.0\" encoding=\"utf-16\"?>")
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        assert_eq!((named(&utf16), named(&utf16[2..])), ("K\u{fc}che".into(), "K\u{fc}che".into()));
+        // A text that says how it was kept before it was written as UTF-8.
+        assert_eq!(named(xml("<?xml version=\"1.0\" encoding=\"utf-16\"?>").as_bytes()), "K\u{fc}che");
+        for declaration in ["", "<?xml version=\"1.0\"?>", "<?xml version=\"1.0\" encoding=\"utf-8\"?>"] {
+            let error = told(&latin(declaration)).unwrap_err();
+            let at = declaration.len() + "<Project><TagName>K".len() + 1;
+            assert!(
+                error.ends_with(&format!(
+                    "it is no UTF-8 from byte {at} on; its XML declaration should say what it is"
+                )),
+                "{error}"
+            );
+        }
+        let error = told(&latin("<?xml version=\"1.0\" encoding=\"cp9999\"?>")).unwrap_err();
+        assert!(error.ends_with("its XML says encoding \"cp9999\", which is not known"), "{error}");
     }
 
     #[test]

@@ -38,6 +38,10 @@ pub(crate) struct CgateOptions {
     #[arg(long, value_name = "FILE")]
     tls: Option<PathBuf>,
 
+    /// Demand a client's certificate that an authority in FILE signed; without one there is no greeting
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    client_ca: Option<PathBuf>,
+
     /// The project's name, in place of its own
     #[arg(long, value_name = "NAME")]
     project: Option<String>,
@@ -113,7 +117,8 @@ pub(crate) fn start(
     out: &mut dyn Write,
 ) -> Result<io::Result<()>, SimError> {
     let (name, server, manner) = prepare(options)?;
-    let acceptor = options.tls.as_deref().map(tls::acceptor).transpose()?;
+    let acceptor = options.tls.as_deref();
+    let acceptor = acceptor.map(|file| tls::acceptor(file, options.client_ca.as_deref())).transpose()?;
     let unheard = |source| SimError::Listen { address: options.listen, source };
     let listener = TcpListener::bind(options.listen).map_err(unheard)?;
     let address = listener.local_addr().map_err(unheard)?;

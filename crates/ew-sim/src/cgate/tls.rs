@@ -8,7 +8,7 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
-use openssl::ssl::{SslAcceptor, SslMethod, SslStream};
+use openssl::ssl::{SslAcceptor, SslMethod, SslStream, SslVerifyMode};
 use openssl::x509::extension::SubjectAlternativeName;
 use openssl::x509::{X509, X509NameBuilder};
 use std::cell::RefCell;
@@ -19,8 +19,9 @@ use std::rc::Rc;
 
 pub(crate) type Acceptor = SslAcceptor;
 
-/// A server with a new certificate, whose PEM text is written to `file`.
-pub(crate) fn acceptor(file: &Path) -> Result<Acceptor, SimError> {
+/// A server with a new certificate, whose PEM text is written to `file`. With `client_ca` it demands a certificate of the
+/// client that an authority in that file signed.
+pub(crate) fn acceptor(file: &Path, client_ca: Option<&Path>) -> Result<Acceptor, SimError> {
     let (key, certificate) = certificate().map_err(unprepared)?;
     let pem = certificate.to_pem().map_err(unprepared)?;
     std::fs::write(file, pem).map_err(|source| SimError::Unreadable { file: file.to_owned(), source })?;
@@ -28,6 +29,10 @@ pub(crate) fn acceptor(file: &Path) -> Result<Acceptor, SimError> {
         let mut builder = SslAcceptor::mozilla_modern_v5(SslMethod::tls())?;
         builder.set_private_key(&key)?;
         builder.set_certificate(&certificate)?;
+        if let Some(authorities) = client_ca {
+            builder.set_ca_file(authorities)?;
+            builder.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+        }
         Ok(builder.build())
     };
     build().map_err(unprepared)
