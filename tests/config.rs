@@ -348,13 +348,14 @@ fn table_variants(lines: &[String], name: &str, block: std::ops::Range<usize>) -
     for i in replacing {
         let mut changed = base.clone();
         let gone = in_place_of(&lines[i]).unwrap();
-        // What opens a key, and what proves a user, goes with it.
-        let with = match gone {
-            "key_file" => "key_password",
-            "user" => "password",
-            gone => gone,
+        // What opens a key, and what proves a user, goes with it; and what is of a server with its host.
+        let with: &[&str] = match gone {
+            "key_file" => &["key_file", "key_password"],
+            "user" => &["user", "password"],
+            "host" => &["host", "port", "security", "user", "password", "ca_file"],
+            other => &[other],
         };
-        silence(&mut changed, block.start, &[gone, with]);
+        silence(&mut changed, block.start, with);
         changed[i] = shown(&lines[i]).unwrap().to_owned();
         all.push(Variant { what: format!("{} of [{name}]", changed[i]), lines: changed });
     }
@@ -386,6 +387,7 @@ fn complete(line: &str) -> String {
         "priv" => "auth = \"sha256\"\nauth_password = \"12345678\"\npriv_password = \"12345678\"",
         "priv_password" => "auth = \"sha256\"\nauth_password = \"12345678\"\npriv = \"aes\"",
         "columns" => "points = [\"*\"]",
+        "fields" | "words" => "layout = \"long\"",
         "calibers" => "caliber = \"1.3.6.1.4.1.32473.1.1.8\"",
         "name_index" => "name = \"1.3.6.1.4.1.32473.1.1.11\"",
         "interval" => "aggregate = \"mean\"",
@@ -436,6 +438,7 @@ fn probes() -> Vec<(&'static str, String)> {
         ("profile", format!("[[profile]]\n{z}")),
         ("profile.power", format!("[[profile]]\nname = \"p\"\n[[profile.power]]\n{z}")),
         ("profile.energy", format!("[[profile]]\nname = \"p\"\n[[profile.energy]]\n{z}")),
+        ("receiver", format!("[[receiver]]\n{z}")),
         ("cbus", format!("[[cbus]]\nname = \"b\"\n{z}")),
         ("cbus.backend.exec", bus("exec") + z),
         ("cbus.backend.cgate", bus("cgate") + z),
@@ -537,10 +540,13 @@ fn the_manual_shows_the_defaults() {
         "export columns",
         "export interval",
         "export max_gap",
+        "export profile",
         "export since",
         "export.format.csv decimals",
+        "export.format.csv fields",
         "export.format.csv names",
         "export.format.csv timestamp_format",
+        "export.format.csv words",
         "export.transport.sftp agent",
         "export.transport.sftp compress",
         "export.transport.sftp directory",

@@ -277,6 +277,12 @@ fn golden_files() {
              decimal = \",\"\nline_ending = \"crlf\"\nnull = \"n/a\"\ndecimals = 2\n\
              timestamp_format = \"%d.%m.%Y %H:%M:%S %z\"",
         ),
+        (
+            "fields.csv",
+            "[csv]\nlayout = \"long\"\nfields = [\"=HQ\", \"point\", \"%Y%m%d\", \"%H%M\", \"value\", \"unit\", \
+             \"quality\", \"%:z\"]\nnames = { \"=HQ\" = \"site\", \"%Y%m%d\" = \"date\", \"%H%M\" = \"time\", \"%:z\" = \
+             \"offset\", \"com.example.hq\" = \"M1\" }\nwords = { W = \"WATT\", actual = \"A\", missing = \"E\" }",
+        ),
         ("plain.xml", "[xml]\ninfo = \"hq & co\""),
         ("pretty.xml", "[xml]\npretty_format = true\ndecimals = 1"),
         ("rows.jsonl", "[jsonl]"),

@@ -335,6 +335,13 @@ fn of_late_rows(job: &dyn Fn(&str, &str, &str) -> String, note: &mut dyn FnMut(&
     // Resent as recorded it can no longer be: neither rows nor a kept file are there.
     std::fs::remove_dir_all(site.file("ew.db.spool/kept")).unwrap();
     note(&site, "ew-export", "ew-ledger resend utility utility_20260301T001500Z.csv");
+    // Of a profile, and one of its keys the job's own.
+    let mut profiled = Site::new(
+        "[[export]]\nname = \"daily\"\npoints = [\"**\"]\nprofile = \"energyid\"\nzone = \"UTC\"\nlate = \"hold\"\n\
+         [export.transport.file]\ndirectory = \"out\"\n",
+    );
+    profiled.now("2026-03-01T01:05:00Z");
+    note(&profiled, "ew-export", "ew-export --dry-run");
     site.write("ew.toml", &with("hold", "").replace("\"utility\"", "\"grid\""));
     note(&site, "ew-ledger rename", "ew-ledger rename utility grid");
 }

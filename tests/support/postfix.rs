@@ -92,6 +92,25 @@ impl Postfix {
         self.dir.path().join("cert.pem")
     }
 
+    /// Its own program that takes mails of this machine, and what that needs to find it.
+    pub fn sendmail(&self) -> Vec<String> {
+        let unpacked = root().join("target/test-postfix");
+        let machine = fs::read_dir(unpacked.join("usr/lib")).unwrap().filter_map(|entry| {
+            let folder = entry.unwrap().path();
+            folder.to_str().unwrap().ends_with("-linux-gnu").then_some(folder)
+        });
+        let libraries = machine.chain([unpacked.join("usr/lib/postfix")]);
+        let libraries = std::env::join_paths(libraries).unwrap().into_string().unwrap();
+        let sudo: &[&str] = if is_root() { &[] } else { &["sudo", "-n"] };
+        let command = [
+            "env".to_owned(),
+            format!("LD_LIBRARY_PATH={libraries}"),
+            format!("MAIL_CONFIG={}", self.dir.path().join("conf").display()),
+            unpacked.join("usr/sbin/sendmail").display().to_string(),
+        ];
+        sudo.iter().map(|word| (*word).to_owned()).chain(command).collect()
+    }
+
     /// Who has a mailbox from the next connection on; all others of the domains are refused.
     pub fn set_mailboxes(&self, addresses: &[&str]) {
         let lines: String = addresses.iter().map(|address| format!("{address} {address}/\n")).collect();

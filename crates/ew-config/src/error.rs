@@ -113,8 +113,12 @@ impl ConfigError {
     }
 
     pub(crate) fn from_toml(file: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
-        let span = error.span().unwrap_or(0..0);
-        let (message, hint) = reword(error.message(), text.get(span.clone()).unwrap_or(""));
+        ConfigError::from_toml_at(file, text, error.span().unwrap_or(0..0), error.message())
+    }
+
+    /// The same where the place is not the error's own.
+    pub(crate) fn from_toml_at(file: &Path, text: &str, span: Range<usize>, message: &str) -> ConfigError {
+        let (message, hint) = reword(message, text.get(span.clone()).unwrap_or(""));
         let place = Place::of(text, span, message.starts_with("unknown key"));
         // Serde repeats the value that it did not expect.
         if let (true, Some((_, rest))) = (place.text.ends_with(HIDDEN), message.rsplit_once(" stands where "))
@@ -170,7 +174,7 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// Stands for what is not shown.
-const HIDDEN: &str = "…";
+pub(crate) const HIDDEN: &str = "…";
 
 /// The keys whose values are secrets.
 const SECRET_KEYS: [&str; 7] = [
@@ -199,7 +203,8 @@ fn shown(line: &str, key_is_unknown: bool) -> String {
     line.to_owned()
 }
 
-fn is_secret_like(key: &str) -> bool {
+/// Whether the value of a key is, or may be meant to be, a secret.
+pub(crate) fn is_secret_like(key: &str) -> bool {
     let key = key.to_lowercase();
     ["pass", "secr", "commun", "pwd", "bear", "token", "api-key", "authori"]
         .iter()

@@ -9,9 +9,12 @@ mod file;
 mod load;
 mod options;
 mod profiles;
+mod receivers;
 mod secret;
+mod texts;
 
 pub use error::ConfigError;
 pub use file::find;
 pub use options::{Config, ExportOptions, LogOptions};
+pub use receivers::{Received, Setting};
 pub use secret::resolve;

@@ -4,8 +4,12 @@ use crate::check;
 use crate::error::ConfigError;
 use crate::options::{Config, Tables};
 use crate::profiles::profiles;
+use crate::receivers::{self, Receivers};
+use crate::texts::Texts;
+use serde::Deserialize;
 use std::path::Path;
 use toml::Spanned;
+use toml::de::{DeTable, Deserializer};
 
 impl Config {
     /// Reads and checks a configuration.
@@ -17,7 +21,11 @@ impl Config {
 
     /// Parses and checks the text of a configuration file.
     pub fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
-        let mut tables: Tables = toml::from_str(text).map_err(|e| ConfigError::from_toml(file, text, &e))?;
+        let mut root = DeTable::parse(text).map_err(|e| ConfigError::from_toml(file, text, &e))?;
+        let mut texts = Texts::new(file, text);
+        receivers::files(&mut texts, &root)?;
+        let received = Receivers::read(&texts, root.get_ref())?.apply(&texts, root.get_mut())?;
+        let mut tables = Tables::deserialize(Deserializer::from(root)).map_err(|e| texts.error(&e))?;
         check::load_formats(file, text, &mut tables)?;
         let profiles = profiles(file, text, &tables)?;
         check::check(file, text, &tables, &profiles)?;
@@ -33,6 +41,9 @@ impl Config {
             buses: tables.cbus,
             exports: tables.export.into_iter().map(Spanned::into_inner).collect(),
         };
+        for (job, received) in config.exports.iter_mut().zip(received) {
+            job.received = received;
+        }
         let base = config.base().to_owned();
         config.log.url = base.join(&config.log.url);
         config.native.rebase(&base);

@@ -1,6 +1,7 @@
 //! The tables of `ew.toml` that belong to no other crate.
 
 use crate::error::ConfigError;
+use crate::receivers::{Received, ReceiverKeys};
 use ew_bus::BusOptions;
 use ew_core::{
     Aggregate, Grid, Late, NameTemplate, Period, Point, PointGlob, Resampling, Secret, SecretSource,
@@ -60,6 +61,10 @@ pub(crate) struct Tables {
     pub(crate) trend: Vec<Spanned<TrendOptions>>,
     #[serde(default)]
     pub(crate) cbus: Vec<BusOptions>,
+    #[serde(default, rename = "receiver_files")]
+    pub(crate) _receiver_files: Vec<String>,
+    #[serde(default, rename = "receiver")]
+    pub(crate) _receiver: Vec<ReceiverKeys>,
     #[serde(default)]
     pub(crate) export: Vec<Spanned<ExportOptions>>,
 }
@@ -121,6 +126,9 @@ pub struct ExportOptions {
     pub name: String,
     /// Globs of the points to export.
     pub points: Vec<PointGlob>,
+    /// Whose demands stand in for the keys that are left out.
+    #[serde(default)]
+    pub profile: Option<String>,
     /// Fixed columns, in this order.
     #[serde(default, deserialize_with = "columns")]
     pub columns: Option<Vec<Point>>,
@@ -176,6 +184,9 @@ pub struct ExportOptions {
     pub format: FormatOptions,
     /// `[export.transport.KIND]`.
     pub transport: TransportOptions,
+    /// What it has of its profile.
+    #[serde(skip)]
+    pub received: Option<Received>,
 }
 
 /// A duration that is zero where absent.

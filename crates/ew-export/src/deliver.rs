@@ -6,7 +6,7 @@ use crate::kept::{self, Keeping};
 use crate::render::{self, Piece};
 use crate::report::{Outcome, SliceReport};
 use crate::send::{ManifestFile, SendError, Sending};
-use crate::{due, late, manifest};
+use crate::{due, late, manifest, split};
 use ew_cli::{Failure, clock, crash};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Contents, Exit, PartOutcome};
@@ -64,7 +64,7 @@ pub(crate) fn due(job: &mut JobRun<'_>) -> Result<(), Failure> {
     }
     known = job.known()?.unwrap_or(known);
     job.stage("looking for what is due");
-    let plan = due::due(job, Some(&known))?;
+    let mut plan = due::due(job, Some(&known))?;
     if plan.is_noop {
         return Ok(());
     }
@@ -78,6 +78,7 @@ pub(crate) fn due(job: &mut JobRun<'_>) -> Result<(), Failure> {
         return Err(refused);
     }
     known = job.known()?.unwrap_or(known);
+    split::cut(job, &mut plan)?;
     if !window(job, &mut courier, &mut known, &plan)? {
         return Ok(());
     }

@@ -5,13 +5,15 @@ use crate::job::JobRun;
 use crate::late;
 use crate::manual;
 use crate::render::Piece;
-use crate::report::{Outcome, RunReport, SliceReport};
+use crate::report::{Outcome, ProfileReport, RunReport, SliceReport};
+use crate::split;
 use ew_cli::{Failure, Output};
 use ew_core::{Contents, Exit, LateAs, PartOutcome, TRIMMED_WITHOUT_DELTA, Timestamp, Window};
 use ew_store::{Delivery, Job, LateSlice, Seqs, SliceState};
 
 /// `--dry-run`: the slices of one job into its report.
 pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
+    job.result.profile = job.options.received.as_ref().map(ProfileReport::from);
     if let Some((from, to)) = job.range {
         return manual::preview(job, from, to);
     }
@@ -22,7 +24,7 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
         // What follows is planned as if it were placed.
         known.bookmark = known.bookmark.max(unfinished(job, known)?);
     }
-    let plan = due::due(job, bookmark.as_ref())?;
+    let mut plan = due::due(job, bookmark.as_ref())?;
     let mut count = known.as_ref().map_or(0, |known| known.slices);
     if let Some(known) = known.as_ref().filter(|_| job.doubt.is_none()) {
         for slice in job.log.ledger().planned(known)? {
@@ -36,6 +38,7 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
     if let Some(refused) = plan.refused {
         return Err(refused);
     }
+    split::cut(job, &mut plan)?;
     let (ext, scope) = (job.options.extension(), job.scope());
     for piece in &plan.due {
         if piece.contents == Contents::Empty {
@@ -238,6 +241,25 @@ pub(crate) fn list(run: &RunReport, out: &mut Output) -> Result<(), Failure> {
             ]);
         }
     }
+    out.table(&table)?;
+    profiles(run, out)
+}
+
+/// What the jobs have of their profiles, as a second table.
+fn profiles(run: &RunReport, out: &mut Output) -> Result<(), Failure> {
+    let mut table = vec![["JOB", "PROFILE", "KEY", "VALUE"].map(str::to_owned).to_vec()];
+    for (job, profile) in run.jobs.iter().filter_map(|job| Some((job, job.profile.as_ref()?))) {
+        let sets = profile.sets.iter().map(|set| (&set.key, set.value.as_str()));
+        let own = profile.own.iter().map(|key| (key, "as the job says"));
+        let line = |(key, value): (&String, &str)| {
+            vec![job.job.clone(), profile.name.clone(), key.clone(), value.to_owned()]
+        };
+        table.extend(sets.chain(own).map(line));
+    }
+    if table.len() == 1 {
+        return Ok(());
+    }
+    out.line(format_args!(""))?;
     out.table(&table)
 }
 

@@ -1,6 +1,7 @@
 //! What a run did, for `--json` and the exit code.
 
 use ew_cli::Failure;
+use ew_config::{Received, Setting};
 use ew_core::{Exit, PartOutcome, Timestamp, Window};
 use ew_store::Delivery;
 use serde::{Serialize, Serializer};
@@ -26,9 +27,32 @@ pub struct JobReport {
     pub slices: Vec<SliceReport>,
     /// Why the job failed, where no slice says so.
     pub error: Option<String>,
+    /// `--dry-run`: what it has of its profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileReport>,
     /// Its part in the exit code.
     #[serde(skip)]
     pub part: PartOutcome,
+}
+
+/// What a job has of its profile.
+#[derive(Debug, Serialize)]
+pub struct ProfileReport {
+    /// Its name.
+    pub name: String,
+    /// What it set.
+    pub sets: Vec<SettingReport>,
+    /// Keys that it has and the job says itself.
+    pub own: Vec<String>,
+}
+
+/// One key that a profile set.
+#[derive(Debug, Serialize)]
+pub struct SettingReport {
+    /// Dotted, as it would stand in the job.
+    pub key: String,
+    /// As TOML.
+    pub value: String,
 }
 
 /// How a job or a slice ended.
@@ -109,6 +133,17 @@ impl SliceReport {
     }
 }
 
+impl From<&Received> for ProfileReport {
+    fn from(received: &Received) -> ProfileReport {
+        let setting = |s: &Setting| SettingReport { key: s.key.clone(), value: s.value.clone() };
+        ProfileReport {
+            name: received.profile.clone(),
+            sets: received.sets.iter().map(setting).collect(),
+            own: received.own.clone(),
+        }
+    }
+}
+
 impl JobReport {
     pub(crate) fn new(job: &str) -> JobReport {
         JobReport {
@@ -117,6 +152,7 @@ impl JobReport {
             bookmark: None,
             slices: Vec::new(),
             error: None,
+            profile: None,
             part: PartOutcome::Done,
         }
     }

@@ -74,6 +74,7 @@ struct Piece<'a> {
     file: &'a Path,
     bytes: u64,
     sha256: &'a str,
+    rows: Option<u64>,
     /// How far the slice has come when it is whole under its temporary name, and when it is not.
     whole: Progress,
     before: Progress,
@@ -96,6 +97,7 @@ impl Sending<'_> {
             file: &manifest.path,
             bytes: manifest.bytes,
             sha256: &manifest.sha256,
+            rows: None,
             whole: Progress::ManifestWhole,
             before: Progress::DataThere,
         };
@@ -113,6 +115,7 @@ impl Sending<'_> {
             file: self.file,
             bytes: self.slice.bytes.unwrap_or(0),
             sha256: self.slice.sha256.as_deref().unwrap_or_default(),
+            rows: Some(self.slice.rows),
             whole: Progress::DataWhole,
             before: Progress::Nothing,
         };
@@ -156,6 +159,7 @@ impl Sending<'_> {
             file: piece.file,
             bytes: piece.bytes,
             sha256: piece.sha256,
+            rows: piece.rows,
             sent_before: self.sent_before,
             was_whole,
             earlier: earlier.as_deref(),

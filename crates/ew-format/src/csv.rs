@@ -1,5 +1,7 @@
 //! Comma-separated values, RFC 4180, with the dialects that receivers ask for.
 
+use crate::column::{Chosen, Column};
+use crate::marks::{DecimalMark, Delimiter};
 use crate::options::check_null;
 use crate::output::{Names, Output, Times, push_number};
 use crate::{Decimals, Format, FormatError, Formatter, InParts, Part, SliceHeader, Strftime};
@@ -18,7 +20,7 @@ pub enum Layout {
     /// `timestamp,<point>…`: one line per timestamp, one column per point.
     #[default]
     Wide,
-    /// `timestamp,point,value,unit,quality`: one line per row.
+    /// `timestamp,point,value,unit,quality`, or `fields`: one line per row.
     Long,
 }
 
@@ -34,7 +36,7 @@ pub enum LineEnding {
 }
 
 impl LineEnding {
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             LineEnding::Lf => "\n",
             LineEnding::Crlf => "\r\n",
@@ -48,6 +50,8 @@ impl LineEnding {
 pub struct CsvOptions {
     /// How rows become lines.
     pub layout: Layout,
+    /// What stands on a line of `long`, in this order, where it is not those five.
+    pub fields: Option<Vec<Column>>,
     /// Between the fields of a data line: `,` unless given.
     pub delimiter: char,
     /// Between the fields of the header: as `delimiter` unless given.
@@ -72,6 +76,8 @@ pub struct CsvOptions {
     pub stamp: Stamp,
     /// What stands for a point's name, in header and cells, and for the header's own words.
     pub names: BTreeMap<String, String>,
+    /// What stands for a unit or a quality, in `long`.
+    pub words: BTreeMap<String, String>,
     /// Whether text that a spreadsheet would run as a formula gets an apostrophe before it.
     pub formula_guard: bool,
 }
@@ -80,6 +86,7 @@ impl Default for CsvOptions {
     fn default() -> CsvOptions {
         CsvOptions {
             layout: Layout::Wide,
+            fields: None,
             delimiter: ',',
             header_delimiter: ',',
             prefix: String::new(),
@@ -92,6 +99,7 @@ impl Default for CsvOptions {
             timestamp_format: None,
             stamp: Stamp::Start,
             names: BTreeMap::new(),
+            words: BTreeMap::new(),
             formula_guard: false,
         }
     }
@@ -102,6 +110,7 @@ impl Default for CsvOptions {
 #[serde(default, deny_unknown_fields)]
 struct Keys {
     layout: Layout,
+    fields: Option<Vec<Column>>,
     delimiter: Delimiter,
     header_delimiter: Option<Delimiter>,
     prefix: String,
@@ -114,6 +123,7 @@ struct Keys {
     timestamp_format: Option<Strftime>,
     stamp: Stamp,
     names: BTreeMap<String, String>,
+    words: BTreeMap<String, String>,
     formula_guard: bool,
 }
 
@@ -121,6 +131,7 @@ impl Default for Keys {
     fn default() -> Keys {
         Keys {
             layout: Layout::Wide,
+            fields: None,
             delimiter: Delimiter(','),
             header_delimiter: None,
             prefix: String::new(),
@@ -133,6 +144,7 @@ impl Default for Keys {
             timestamp_format: None,
             stamp: Stamp::Start,
             names: BTreeMap::new(),
+            words: BTreeMap::new(),
             formula_guard: false,
         }
     }
@@ -148,8 +160,17 @@ impl TryFrom<Keys> for CsvOptions {
             return Err(format!("{decimal:?} cannot be both the delimiter and the decimal mark"));
         }
         check_null(&keys.null, decimal)?;
+        if keys.layout == Layout::Wide && (keys.fields.is_some() || !keys.words.is_empty()) {
+            return Err(
+                "fields and words go with layout = \"long\"; a wide line has a time and its points".into()
+            );
+        }
+        if keys.fields.as_ref().is_some_and(Vec::is_empty) {
+            return Err("fields is empty: nothing would stand on a line".into());
+        }
         Ok(CsvOptions {
             layout: keys.layout,
+            fields: keys.fields,
             delimiter,
             header_delimiter: keys.header_delimiter.unwrap_or(keys.delimiter).0,
             prefix: keys.prefix,
@@ -162,48 +183,9 @@ impl TryFrom<Keys> for CsvOptions {
             timestamp_format: keys.timestamp_format,
             stamp: keys.stamp,
             names: keys.names,
+            words: keys.words,
             formula_guard: keys.formula_guard,
         })
-    }
-}
-
-/// One character that no number, no quote and no line end needs.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(try_from = "String")]
-struct Delimiter(char);
-
-impl TryFrom<String> for Delimiter {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Delimiter, String> {
-        let mut chars = text.chars();
-        let (Some(c), None) = (chars.next(), chars.next()) else {
-            return Err(format!("{text:?} is not a delimiter; write one character"));
-        };
-        let is_taken = c == '"' || c == '-' || c == '+' || c.is_alphanumeric();
-        if is_taken || (c.is_control() && c != '\t') {
-            return Err(format!(
-                "{text:?} cannot be a delimiter: fields hold it, or lines and quotes end with it"
-            ));
-        }
-        Ok(Delimiter(c))
-    }
-}
-
-/// `.` or `,`.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(try_from = "String")]
-struct DecimalMark(char);
-
-impl TryFrom<String> for DecimalMark {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<DecimalMark, String> {
-        match text.as_str() {
-            "." => Ok(DecimalMark('.')),
-            "," => Ok(DecimalMark(',')),
-            _ => Err(format!("{text:?} is not a decimal mark; write \".\" or \",\"")),
-        }
     }
 }
 
@@ -254,6 +236,12 @@ impl InParts for CsvOptions {
         let times = Times::new(FORMAT, header.zone, self.timestamp_format.as_ref());
         Ok(match self.layout {
             Layout::Long => {
+                if let Some(fields) = &self.fields {
+                    if part.is_first {
+                        self.push_header(fields.iter().map(Column::name), &mut output.text);
+                    }
+                    return Ok(Box::new(Chosen::new(output, times, header.zone, fields, (self, suffix))));
+                }
                 let names = [TIMESTAMP, "point", "value", "unit", "quality"];
                 if part.is_first {
                     self.push_header(names.into_iter(), &mut output.text);
@@ -305,13 +293,18 @@ impl CsvOptions {
     }
 
     /// What stands for a name.
-    fn shown<'n>(&'n self, name: &'n str) -> &'n str {
+    pub(crate) fn shown<'n>(&'n self, name: &'n str) -> &'n str {
         self.names.get(name).map_or(name, String::as_str)
+    }
+
+    /// What stands for a unit or a quality.
+    pub(crate) fn word<'n>(&'n self, word: &'n str) -> &'n str {
+        self.words.get(word).map_or(word, String::as_str)
     }
 
     /// One field of text that is not ours: with an apostrophe, if asked for, where a spreadsheet would take it for
     /// a formula (OWASP, CSV injection).
-    fn push_text(&self, text: &str, out: &mut String) {
+    pub(crate) fn push_text(&self, text: &str, out: &mut String) {
         match self.formula_guard && text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
             true => self.push_field(&format!("'{text}"), out),
             false => self.push_field(text, out),
@@ -319,7 +312,7 @@ impl CsvOptions {
     }
 
     /// One field, in quotes where it holds a delimiter, a quote or a line break (RFC 4180, section 2).
-    fn push_field(&self, field: &str, out: &mut String) {
+    pub(crate) fn push_field(&self, field: &str, out: &mut String) {
         let needs_quotes =
             |c: char| matches!(c, '"' | '\r' | '\n') || c == self.delimiter || c == self.header_delimiter;
         if !field.contains(needs_quotes) {
@@ -336,7 +329,7 @@ impl CsvOptions {
         out.push('"');
     }
 
-    fn push_value(&self, value: Option<f64>, out: &mut String) {
+    pub(crate) fn push_value(&self, value: Option<f64>, out: &mut String) {
         let Some(value) = value else {
             self.push_field(&self.null, out);
             return;
@@ -390,9 +383,9 @@ impl Around {
         self.quality = Some(quality);
         self.after.clear();
         self.after.push(options.delimiter);
-        options.push_text(unit, &mut self.after);
+        options.push_text(options.word(unit), &mut self.after);
         self.after.push(options.delimiter);
-        options.push_field(quality.as_str(), &mut self.after);
+        options.push_text(options.word(quality.as_str()), &mut self.after);
         self.after.push_str(options.line_ending.as_str());
     }
 }
@@ -522,6 +515,11 @@ mod tests {
             "timestamp_format = \"\"",
             "stamp = \"middle\"",
             "delimitter = \";\"",
+            "fields = [\"value\"]",
+            "words = { W = \"KW\" }",
+            "layout = \"long\"\nfields = []",
+            "layout = \"long\"\nfields = [\"vale\"]",
+            "layout = \"long\"\nfields = [\"%!\"]",
         ] {
             assert!(toml::from_str::<CsvOptions>(bad).is_err(), "{bad}");
         }

@@ -4,9 +4,11 @@
 //! same slice gives the same bytes, on any machine and at any time. No formatter knows where its text goes.
 
 mod cmep;
+mod column;
 mod csv;
 mod error;
 mod jsonl;
+mod marks;
 mod metermail;
 mod nem12;
 mod options;
@@ -17,6 +19,7 @@ mod units;
 mod xml;
 
 pub use crate::cmep::{CmepMeter, CmepOptions, Ei};
+pub use crate::column::Column;
 pub use crate::csv::{CsvOptions, Layout, LineEnding};
 pub use crate::error::FormatError;
 pub use crate::jsonl::JsonlOptions;

@@ -129,6 +129,11 @@ impl Child {
         }
     }
 
+    /// Closes its stdin, once what was said before is written.
+    pub fn say_no_more(&mut self) {
+        self.stdin = None;
+    }
+
     /// Its next line, with its line end.
     pub fn line(&self, deadline: Instant) -> Result<String, NoLine> {
         match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

@@ -36,6 +36,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         file,
         bytes,
         sha256: &sha256,
+        rows: None,
         sent_before: false,
         was_whole: false,
         earlier: None,

@@ -27,7 +27,7 @@ pub use http::{Address, Hmac, HttpLogin, HttpOptions, Method};
 pub use look::{Answer, Content, Entry, Look, Size};
 pub use probe::{Ability, Can, Finding, Probe};
 pub use sftp::{Fingerprint, HostName, Login, SftpOptions};
-pub use smtp::{MailAddress, MailLogin, Security, SmtpOptions};
+pub use smtp::{Body, BodyFormat, MailAddress, MailLogin, MailServer, MailWay, Security, SmtpOptions};
 pub use web::TlsFiles;
 
 use error::Fault;
@@ -47,6 +47,8 @@ pub struct Parcel<'a> {
     pub bytes: u64,
     /// Their SHA-256, 64 lower-case hexadecimal digits.
     pub sha256: &'a str,
+    /// How many rows whoever made it counted; none where it has none, as a manifest.
+    pub rows: Option<u64>,
     /// An earlier attempt may have placed it, or a part of it.
     pub sent_before: bool,
     /// An earlier attempt had it whole under its temporary name and was about to give it its own: [`Mark`] said so.
@@ -178,7 +180,8 @@ pub struct Context<'a> {
 pub trait Transport {
     /// The receiver as a URL that stays the same from run to run and holds no secret:
     /// `file:///srv/outgoing`, `sftp://user@host:22/directory`, `sftp://user@host:22/~/directory`
-    /// for a directory below the one where the login starts, `ftp://user@host:21/directory` likewise, and `smtp://host:587/a@example.com,b@example.com`.
+    /// for a directory below the one where the login starts, `ftp://user@host:21/directory` likewise,
+    /// `smtp://host:587/a@example.com,b@example.com`, and by way of a program `mailto:a@example.com,b@example.com`.
     fn destination(&self, base: &Path) -> String;
 
     /// How the file is compressed before it is sent, if at all.
@@ -197,6 +200,12 @@ pub trait Transport {
     /// What looks at the receiver; none where there is nothing to look at, as with mail. It connects when it is
     /// asked.
     fn look(&self, context: &Context<'_>) -> Result<Option<Box<dyn Look>>, TransportError>;
+
+    /// The largest file that it can send, bytes, where one that is larger is to be cut into several; none where it is
+    /// not.
+    fn cut_above(&self) -> Option<u64> {
+        None
+    }
 
     /// Whether a manifest can lie beside a file there.
     fn takes_manifests(&self) -> bool {

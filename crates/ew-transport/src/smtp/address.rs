@@ -14,6 +14,11 @@ impl MailAddress {
         self.0.email.as_ref()
     }
 
+    /// What stands after the `@`.
+    pub(crate) fn domain(&self) -> &str {
+        self.0.email.domain()
+    }
+
     pub(crate) fn mailbox(&self) -> &Mailbox {
         &self.0
     }

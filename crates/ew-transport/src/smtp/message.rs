@@ -1,6 +1,6 @@
 //! The mail itself: a function of the options and the slice, the same byte for byte whenever it is sent.
 
-use super::SmtpOptions;
+use super::{MailWay, SmtpOptions};
 use crate::error::{ErrorKind, Fault};
 use crate::source::{Source, parcel_id};
 use crate::{Compression, Parcel};
@@ -20,7 +20,10 @@ pub(crate) struct Letter {
 pub(crate) fn id(options: &SmtpOptions, destination: &str, parcel: &Parcel<'_>) -> String {
     let digest = parcel_id(destination, parcel);
     // The right side only has to be a domain; the digest is unique by itself.
-    let host = options.host.as_str();
+    let host = match &options.way {
+        MailWay::Server(server) => server.host.as_str(),
+        MailWay::Sendmail(_) => options.from.domain(),
+    };
     let is_domain =
         host.contains('.') && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
     format!("<{digest}@{}>", if is_domain { host } else { "localhost" })
@@ -60,7 +63,7 @@ impl Letter {
             true => {
                 // Not text/csv: a mail program may give text the line ends of its own machine.
                 let attachment = Attachment::new(parcel.name.to_owned()).body(encoded, content_type(options));
-                let text = SinglePart::plain(options.body.expand(&parcel.fields));
+                let text = options.body.part(parcel);
                 // lettre's own boundary is a random one.
                 let boundary = id.trim_matches(['<', '>']).split('@').next().unwrap_or("ew");
                 let parts = MultiPart::mixed().boundary(format!("=_{boundary}"));
@@ -129,11 +132,11 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::hex;
     use crate::{Mark, Steps};
     use ew_core::{NameFields, Window, Zone};
+    use sha2::{Digest, Sha256};
     use std::io::Write;
-
-    const SHA256_OF_X: &str = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
 
     fn options(more: &str) -> SmtpOptions {
         let text = format!(
@@ -144,18 +147,24 @@ mod tests {
 
     /// The mail of a file `x` for a slice that ends then.
     fn mail(options: &SmtpOptions, name: &str, end: Timestamp) -> String {
+        mail_of(options, name, end, b"x")
+    }
+
+    fn mail_of(options: &SmtpOptions, name: &str, end: Timestamp, content: &[u8]) -> String {
         let zone = Zone::utc();
         let window = Window::new(Timestamp::MIN.max(end.plus_micros(-900_000_000)), end);
         let fields =
             NameFields { job: "u", site: "", zone: &zone, window, rev: 0, seq: 1, count: 1, ext: "csv" };
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(b"x").unwrap();
-        let (file, sha256) = (file.path(), SHA256_OF_X);
+        file.write_all(content).unwrap();
+        let (file, sha256, bytes) =
+            (file.path(), &hex(Sha256::new_with_prefix(content)), content.len() as u64);
         let parcel = Parcel {
             name,
             file,
-            bytes: 1,
+            bytes,
             sha256,
+            rows: Some(1),
             sent_before: false,
             was_whole: false,
             earlier: None,
@@ -211,6 +220,22 @@ mod tests {
         {
             let mail = mail(&options(""), &name, at("2026-03-01T00:15:00Z"));
             assert!(mail.is_ascii() && mail.lines().all(|line| line.len() < 999), "{mail}");
+        }
+    }
+
+    /// What is cut to fit does.
+    #[test]
+    fn a_file_of_the_size_to_cut_at_fits() {
+        use crate::Transport;
+        for more in [
+            "split = true\nmax_bytes = 30000",
+            "split = true\nmax_bytes = 30000\nsummary = true\nbody_format = \"html\"\nsubject = \"ü{job}ü{start:%c}\"",
+            "split = true\nmax_bytes = 6000\nas_attachment = false",
+        ] {
+            let options = options(more);
+            let content = vec![b'x'; usize::try_from(options.cut_above().unwrap()).unwrap()];
+            let mail = mail_of(&options, &"ü".repeat(120), at("2026-03-01T00:15:00Z"), &content);
+            assert!(mail.len() as u64 <= options.max_bytes.unwrap(), "{more}: {}", mail.len());
         }
     }
 }

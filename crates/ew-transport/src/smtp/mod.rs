@@ -1,22 +1,28 @@
-//! Mail: each file as an attachment, by SMTP (RFC 5321) under TLS or STARTTLS (RFC 3207).
+//! Mail: each file as an attachment, by SMTP (RFC 5321) under TLS or STARTTLS (RFC 3207), or by the machine's own
+//! `sendmail`.
 
 mod address;
+mod body;
 mod fault;
 mod message;
+mod sendmail;
+mod server;
 mod session;
 
 pub use address::MailAddress;
+pub use body::{Body, BodyFormat};
+pub use server::{MailLogin, MailServer, Security};
 
-use crate::error::{ErrorKind, Fault, plain};
+use crate::error::Fault;
 use crate::{
-    Checked, Compression, Context, HostName, How, Look, Parcel, Probe, Receipt, Transport, TransportError,
-    Transporter, file_path, part_name,
+    Ability, Can, Checked, Compression, Context, HostName, How, Look, Parcel, Probe, Receipt, Transport,
+    TransportError, Transporter, file_path, part_name,
 };
-use ew_core::{NameTemplate, Secret, SecretSource, Span};
-use lettre::transport::smtp::client::{Certificate, TlsParameters};
+use ew_core::{NameTemplate, SecretSource, Span};
 use message::Letter;
+use sendmail::Sendmail;
 use serde::Deserialize;
-use session::{Access, Login};
+use session::{Access, Outcome};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,14 +34,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "Keys")]
 pub struct SmtpOptions {
-    /// Name or address.
-    pub host: HostName,
-    /// TCP port: 587 with STARTTLS, 465 with TLS, 25 with neither, unless given.
-    pub port: u16,
-    /// How the way there is protected.
-    pub security: Security,
-    /// Who logs in, where the server asks for it.
-    pub login: Option<MailLogin>,
+    /// Who takes it from here.
+    pub way: MailWay,
     /// Who it is from, in its header and for the server.
     pub from: MailAddress,
     /// Who gets it.
@@ -45,46 +45,33 @@ pub struct SmtpOptions {
     /// Its subject.
     pub subject: NameTemplate,
     /// Its text, beside the attachment.
-    pub body: NameTemplate,
+    pub body: Body,
     /// The file is attached; else it is the text.
     pub as_attachment: bool,
     /// The largest mail that the server takes, as sent.
     pub max_bytes: Option<u64>,
-    /// Certificate authorities beside the system's.
-    pub ca_file: Option<PathBuf>,
+    /// Files that are too large for that are cut into several.
+    pub split: bool,
     /// How the file is compressed.
     pub compress: Option<Compression>,
 }
 
-/// How the way to the server is protected.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Security {
-    /// In the clear at first, then TLS or nothing.
-    #[default]
-    Starttls,
-    /// TLS from the first byte.
-    Tls,
-    /// In the clear.
-    None,
-}
-
-/// Who logs in at a mail server.
+/// Who takes a mail from here.
 #[derive(Debug, Clone, PartialEq)]
-pub struct MailLogin {
-    /// The name.
-    pub user: String,
-    /// The proof.
-    pub password: SecretSource,
+pub enum MailWay {
+    /// A mail server.
+    Server(MailServer),
+    /// A program of this machine with its first arguments.
+    Sendmail(Vec<String>),
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Keys {
-    host: HostName,
+    host: Option<HostName>,
+    sendmail: Option<Vec<String>>,
     port: Option<u16>,
-    #[serde(default)]
-    security: Security,
+    security: Option<Security>,
     user: Option<String>,
     password: Option<SecretSource>,
     from: MailAddress,
@@ -95,9 +82,15 @@ struct Keys {
     #[serde(default = "default_subject")]
     subject: NameTemplate,
     body: Option<NameTemplate>,
+    #[serde(default)]
+    body_format: BodyFormat,
+    #[serde(default)]
+    summary: bool,
     #[serde(default = "attached")]
     as_attachment: bool,
     max_bytes: Option<u64>,
+    #[serde(default)]
+    split: bool,
     #[serde(default, deserialize_with = "file_path")]
     ca_file: Option<PathBuf>,
     compress: Option<Compression>,
@@ -118,68 +111,86 @@ fn attached() -> bool {
     true
 }
 
+/// Base64 makes 78 bytes, with their line end, of so many.
+const FILE_BYTES_PER_LINE: u64 = 57;
+const LINE_BYTES: u64 = 78;
+/// What a mail has beside its file, bytes: headers, boundaries, the words of the summary.
+const HEADERS_BYTES: u64 = 4096;
+/// What a byte of a text becomes at most, encoded for a header or a body; fields may be longer than their names.
+const TEXT_GROWTH: u64 = 6;
+
 impl TryFrom<Keys> for SmtpOptions {
     type Error = String;
 
     fn try_from(keys: Keys) -> Result<SmtpOptions, String> {
-        let port = keys.port.unwrap_or(match keys.security {
-            Security::Starttls => 587,
-            Security::Tls => 465,
-            Security::None => 25,
-        });
-        if port == 0 {
-            return Err("port = 0 is no port".into());
-        }
-        let login = match (keys.user, keys.password) {
-            (None, None) => None,
-            (Some(user), Some(password)) => Some(MailLogin { user, password }),
-            (Some(_), None) => return Err("user goes with a password only".into()),
-            (None, Some(_)) => return Err("password goes with a user only".into()),
+        let is_of_server = keys.port.is_some()
+            || keys.security.is_some()
+            || keys.user.is_some()
+            || keys.password.is_some()
+            || keys.ca_file.is_some();
+        let way = match (keys.host, keys.sendmail) {
+            (Some(host), None) => {
+                let (security, login) = (keys.security.unwrap_or_default(), (keys.user, keys.password));
+                MailWay::Server(MailServer::new(host, keys.port, security, login, keys.ca_file)?)
+            }
+            (None, Some(_)) if is_of_server => {
+                return Err(
+                    "port, security, user, password and ca_file go with a host; sendmail has them itself"
+                        .into(),
+                );
+            }
+            (None, Some(command)) => MailWay::Sendmail(checked(command)?),
+            (None, None) => return Err("the key `host` is missing, or sendmail in its place".into()),
+            (Some(_), Some(_)) => return Err("host and sendmail are two ways; leave one of them out".into()),
         };
-        if let Some(login) = &login {
-            if login.user.is_empty() || login.user.chars().any(char::is_control) {
-                return Err(format!("{:?} is not a user name", login.user));
-            }
-            if keys.security == Security::None && !is_this_machine(&keys.host) {
-                return Err("with security = \"none\" the password would travel in the clear; \
-                            only a host of this machine may be logged in to like that"
-                    .into());
-            }
-        }
-        if keys.security == Security::None && keys.ca_file.is_some() {
-            return Err("ca_file is of no use with security = \"none\"".into());
-        }
         check_recipients(keys.to.iter().chain(&keys.cc))?;
         if keys.max_bytes == Some(0) {
             return Err("max_bytes = 0 would let nothing through".into());
         }
-        if !keys.as_attachment && keys.body.is_some() {
-            return Err("body has no place where as_attachment = false makes the file the text".into());
+        if !keys.as_attachment
+            && (keys.body.is_some() || keys.summary || keys.body_format != BodyFormat::Plain)
+        {
+            return Err("body, body_format and summary have no place where as_attachment = false makes the file the text".into());
         }
         if !keys.as_attachment && keys.compress.is_some() {
             return Err("a compressed file is no text; with compress leave as_attachment = true".into());
         }
-        Ok(SmtpOptions {
-            host: keys.host,
-            port,
-            security: keys.security,
-            login,
+        let body = Body {
+            text: keys.body.unwrap_or_else(default_body),
+            format: keys.body_format,
+            summary: keys.summary,
+        };
+        let options = SmtpOptions {
+            way,
             from: keys.from,
             to: keys.to,
             cc: keys.cc,
             subject: keys.subject,
-            body: keys.body.unwrap_or_else(default_body),
+            body,
             as_attachment: keys.as_attachment,
             max_bytes: keys.max_bytes,
-            ca_file: keys.ca_file,
+            split: keys.split,
             compress: keys.compress,
-        })
+        };
+        match (options.split, options.max_bytes) {
+            (true, None) => Err("split goes with max_bytes, which says how large a mail may be".into()),
+            (true, Some(max)) if options.cut_above() == Some(0) => {
+                Err(format!("max_bytes = {max} leaves no room for a file beside headers and text"))
+            }
+            _ => Ok(options),
+        }
     }
 }
 
-fn is_this_machine(host: &HostName) -> bool {
-    let name = host.as_str();
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+/// A program and its first arguments.
+fn checked(command: Vec<String>) -> Result<Vec<String>, String> {
+    if command.first().is_none_or(String::is_empty) {
+        return Err("sendmail names no program; write [\"/usr/sbin/sendmail\"]".into());
+    }
+    match command.iter().skip(1).any(|argument| argument == "-t") {
+        true => Err("leave -t out of sendmail: each recipient is named to it in a call of its own".into()),
+        false => Ok(command),
+    }
 }
 
 fn check_recipients<'a>(recipients: impl Iterator<Item = &'a MailAddress>) -> Result<(), String> {
@@ -206,18 +217,33 @@ impl Transport for SmtpOptions {
     }
 
     fn check(&self, base: &Path) -> Result<(), TransportError> {
-        self.tls(base).map(|_| ()).map_err(|fault| fault.at(&self.far_side(), None))
+        let usable = match &self.way {
+            MailWay::Server(server) => server.tls(base).map(|_| ()),
+            MailWay::Sendmail(command) => program(command, base).map(|_| ()),
+        };
+        usable.map_err(|fault| fault.at(&self.far_side(), None))
     }
 
     fn open(&self, context: &Context<'_>) -> Result<Box<dyn Transporter>, TransportError> {
-        let access = self.access(context).map_err(|fault| fault.at(&self.far_side(), None))?;
-        Ok(Box::new(Mailer { options: self.clone(), destination: self.url(), access }))
+        let way = self.way(context).map_err(|fault| fault.at(&self.far_side(), None))?;
+        Ok(Box::new(Mailer { options: self.clone(), destination: self.url(), way }))
     }
 
     fn probe(&self, context: &Context<'_>, _name: &str) -> Probe {
         let mut probe = Probe::default();
         let recipients: Vec<&MailAddress> = self.recipients().collect();
-        let tried = self.access(context).and_then(|access| access.probe(&self.from, &recipients, &mut probe));
+        let tried = self.way(context).and_then(|way| match way {
+            Way::Server(access) => access.probe(&self.from, &recipients, &mut probe),
+            Way::Sendmail(sendmail) => {
+                let found = program(&sendmail.command, context.base);
+                let (can, note) = match &found {
+                    Ok(path) => (Can::Yes, format!("{}; no mail was tried", path.display())),
+                    Err(fault) => (Can::No, fault.reason.clone()),
+                };
+                probe.add(Ability::Connect, can, Some(note));
+                found.map(|_| ())
+            }
+        });
         probe.error = tried.err().map(|fault| fault.at(&self.far_side(), None));
         probe
     }
@@ -226,9 +252,21 @@ impl Transport for SmtpOptions {
         Ok(None)
     }
 
+    fn cut_above(&self) -> Option<u64> {
+        let addresses = self.recipients().chain([&self.from]).map(|a| a.mailbox().to_string().len());
+        let texts = [self.subject.as_str().len(), self.body.text.as_str().len()];
+        let around = HEADERS_BYTES + TEXT_GROWTH * addresses.chain(texts).sum::<usize>() as u64;
+        let max = self.max_bytes.filter(|_| self.split)?;
+        Some(max.saturating_sub(around) / LINE_BYTES * FILE_BYTES_PER_LINE)
+    }
+
     fn takes_manifests(&self) -> bool {
         false
     }
+}
+
+fn program(command: &[String], base: &Path) -> Result<PathBuf, Fault> {
+    sendmail::find(command.first().map(String::as_str).unwrap_or_default(), base)
 }
 
 impl SmtpOptions {
@@ -237,72 +275,35 @@ impl SmtpOptions {
     }
 
     /// The mailboxes, not the way there alone: two jobs that mail to different people over one server
-    /// have different destinations. Their order is of no meaning.
+    /// have different destinations. Their order is of no meaning. A program of this machine is no place at all.
     fn url(&self) -> String {
         let mut mailboxes: Vec<String> =
             self.recipients().map(|recipient| recipient.address().to_lowercase()).collect();
         mailboxes.sort_unstable();
-        format!("smtp://{}/{}", self.authority(), mailboxes.join(","))
-    }
-
-    fn authority(&self) -> String {
-        match self.host.as_str() {
-            address if address.contains(':') => format!("[{address}]:{}", self.port),
-            name => format!("{name}:{}", self.port),
+        let mailboxes = mailboxes.join(",");
+        match &self.way {
+            MailWay::Server(server) => format!("smtp://{}/{mailboxes}", server.authority()),
+            MailWay::Sendmail(_) => format!("mailto:{mailboxes}"),
         }
     }
 
     fn far_side(&self) -> String {
-        format!("smtp {}", self.authority())
+        match &self.way {
+            MailWay::Server(server) => format!("smtp {}", server.authority()),
+            MailWay::Sendmail(command) => command.first().cloned().unwrap_or_default(),
+        }
     }
 
-    fn access(&self, context: &Context<'_>) -> Result<Access, Fault> {
-        let login = match &self.login {
-            Some(MailLogin { user, password }) => {
-                let password: Secret = (context.resolve)(password)
-                    .map_err(|why| Fault::new(ErrorKind::Config, format!("read password: {why}")))?;
-                Some(Login { user: user.clone(), password })
+    fn way(&self, context: &Context<'_>) -> Result<Way, Fault> {
+        let timeout = wait(context.timeout);
+        Ok(match &self.way {
+            MailWay::Server(server) => Way::Server(server.access(context, timeout)?),
+            MailWay::Sendmail(command) => {
+                // Also where the configuration was named by a relative path.
+                let folder = std::path::absolute(context.base).unwrap_or_else(|_| context.base.to_owned());
+                Way::Sendmail(Sendmail { command: command.clone(), folder, timeout })
             }
-            None => None,
-        };
-        Ok(Access {
-            host: self.host.as_str().to_owned(),
-            port: self.port,
-            security: self.security,
-            tls: self.tls(context.base)?,
-            login,
-            timeout: wait(context.timeout),
         })
-    }
-
-    fn tls(&self, base: &Path) -> Result<Option<TlsParameters>, Fault> {
-        if self.security == Security::None {
-            return Ok(None);
-        }
-        let mut builder = TlsParameters::builder(self.host.as_str().to_owned());
-        if let Some(file) = &self.ca_file {
-            for certificate in certificates(&base.join(file))? {
-                builder = builder.add_root_certificate(certificate);
-            }
-        }
-        builder.build().map(Some).map_err(|e| fault::of("prepare TLS", &e))
-    }
-}
-
-/// Every certificate of a PEM file; the TLS library itself would read the first one only.
-fn certificates(file: &Path) -> Result<Vec<Certificate>, Fault> {
-    const END: &str = "-----END CERTIFICATE-----";
-    let bad = |why: &str| Fault::new(ErrorKind::Config, format!("read ca_file {}: {why}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|e| bad(&plain(&e)))?;
-    let certificates: Vec<Certificate> = text
-        .split_inclusive(END)
-        .filter(|pem| pem.ends_with(END))
-        .map(|pem| Certificate::from_pem(pem.as_bytes()))
-        .collect::<Result<_, _>>()
-        .map_err(|_| bad("a certificate in it is damaged"))?;
-    match certificates.is_empty() {
-        true => Err(bad("no certificate in it").hint("it holds PEM text, as openssl x509 prints it")),
-        false => Ok(certificates),
     }
 }
 
@@ -311,12 +312,33 @@ fn wait(timeout: Span) -> Duration {
     timeout.0.clamp(Duration::from_millis(1), Duration::from_secs(24 * 3600))
 }
 
+/// Who takes a mail from here, ready to be spoken to.
+enum Way {
+    Server(Access),
+    Sendmail(Sendmail),
+}
+
+impl Way {
+    fn send(
+        &self,
+        options: &SmtpOptions,
+        recipients: &[&MailAddress],
+        letter: &Letter,
+        parcel: &Parcel<'_>,
+    ) -> Result<Outcome, Fault> {
+        match self {
+            Way::Server(access) => access.send(&options.from, recipients, letter, parcel.steps),
+            Way::Sendmail(sendmail) => sendmail.send(&options.from, recipients, letter, parcel.steps),
+        }
+    }
+}
+
 /// The transporter. Each delivery has a connection of its own: a mail server hangs up on one that idles,
 /// and over a kept one a mail takes longer (no TCP_NODELAY below us).
 pub(crate) struct Mailer {
     options: SmtpOptions,
     destination: String,
-    access: Access,
+    way: Way,
 }
 
 impl Transporter for Mailer {
@@ -331,8 +353,7 @@ impl Transporter for Mailer {
             true => How::Found,
             false => {
                 let letter = Letter::compose(&self.options, &id, parcel).map_err(failed)?;
-                let outcome =
-                    self.access.send(&self.options.from, &pending, &letter, parcel.steps).map_err(failed)?;
+                let outcome = self.way.send(&self.options, &pending, &letter, parcel).map_err(failed)?;
                 if let Some(fault) = outcome.fault(pending.len(), self.options.recipients().count()) {
                     return Err(failed(fault).with_reached(outcome.reached));
                 }
@@ -361,11 +382,15 @@ mod tests {
     #[test]
     fn ports_and_destinations() {
         let options = read("to = [\"B <b@Example.com>\"]\ncc = [\"a@example.com\"]").unwrap();
-        assert_eq!(options.port, 587);
+        let port_of = |options: &SmtpOptions| match &options.way {
+            MailWay::Server(server) => server.port,
+            MailWay::Sendmail(_) => 0,
+        };
+        assert_eq!(port_of(&options), 587);
         assert_eq!(options.url(), "smtp://mail.example.com:587/a@example.com,b@example.com");
         let swapped = read("cc = [\"b@example.com\"]\nto = [\"a@example.com\"]").unwrap();
         assert_eq!(swapped.url(), options.url());
-        let port = |more: &str| read(&format!("to = [\"a@example.com\"]\n{more}")).unwrap().port;
+        let port = |more: &str| port_of(&read(&format!("to = [\"a@example.com\"]\n{more}")).unwrap());
         assert_eq!(port("security = \"tls\""), 465);
         assert_eq!(port("security = \"none\""), 25);
         assert_eq!(port("security = \"tls\"\nport = 2465"), 2465);
@@ -380,6 +405,8 @@ mod tests {
             "max_bytes = 1000000",
             "ca_file = \"ca.pem\"",
             "compress = \"zstd\"",
+            "body_format = \"html\"\nsummary = true",
+            "split = true\nmax_bytes = 20000",
         ] {
             assert!(read(&format!("to = [\"a@example.com\"]\n{good}")).is_ok(), "{good}");
         }
@@ -390,7 +417,12 @@ mod tests {
             "user = \"u\"\npassword = \"p\"\nsecurity = \"none\"",
             "ca_file = \"ca.pem\"\nsecurity = \"none\"",
             "as_attachment = false\nbody = \"x\"",
+            "as_attachment = false\nsummary = true",
+            "as_attachment = false\nbody_format = \"html\"",
             "max_bytes = 0",
+            "split = true",
+            "split = true\nmax_bytes = 4000",
+            "sendmail = [\"sendmail\"]",
             "port = 0",
             "cc = [\"A@Example.com\"]",
             "subject = \"{jop}\"",

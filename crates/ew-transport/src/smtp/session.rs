@@ -37,7 +37,7 @@ pub(crate) struct Outcome {
     /// The server has taken it for them.
     pub(crate) reached: Vec<String>,
     /// The server took it for the others only.
-    refused: Vec<(String, Fault)>,
+    pub(crate) refused: Vec<(String, Fault)>,
 }
 
 /// How long the good-bye may take. The mail is delivered; every moment until the ledger knows is one in
