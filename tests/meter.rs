@@ -265,6 +265,109 @@ fn what_nem12_cannot_say_is_refused() {
     assert!(refused("Europe/Zurich", window, half, row).contains("a day of 24 hours"));
 }
 
+// Green Button.
+
+const GREEN_BUTTON: &str = "[green_button]\nnamespace = \"example.com\"\n";
+
+fn green_button(keys: &str, zone: &str, window: [&str; 2], rows: &[Reading]) -> String {
+    let zone: Zone = zone.parse().unwrap();
+    let options = options(&format!("{GREEN_BUTTON}{keys}"));
+    render_intervals(&options, &zone, window, Some("1h"), rows).unwrap()
+}
+
+/// The night in which the clock is set forward.
+const SPRING: [&str; 2] = ["2026-03-08T05:00:00Z", "2026-03-08T09:00:00Z"];
+
+#[test]
+fn green_button_of_a_spring_night() {
+    let row = |hour: &str, point: &str, value, unit, quality| Reading {
+        quality,
+        ..at(&format!("2026-03-08T{hour}:00:00Z"), point, value, unit)
+    };
+    let rows = [
+        row("05", "com.example.hq", Some(1500.5), "Wh", Quality::Trusted),
+        row("06", "com.example.hq", Some(0.25), "Wh", Quality::Actual),
+        row("07", "com.example.hq", None, "", Quality::Missing),
+        row("08", "com.example.hq", Some(0.0), "Wh", Quality::Partial),
+        row("05", "com.example.lab", None, "W", Quality::Missing),
+        row("05", "com.example.roof", Some(71_000.25), "kWh", Quality::Actual),
+        row("05", "com.example.sw1", None, "W", Quality::Missing),
+        row("06", "com.example.sw1", Some(-60.1251), "W", Quality::Presumed),
+        row("08", "com.example.sw1", Some(7.2), "kW", Quality::Suspect),
+    ];
+    let keys = "title = \"Head & quarters\"\n[green_button.meters]\n\
+                \"com.example.hq\" = { title = \"Main <1>\", phase = 769 }\n\
+                \"com.example.roof\" = { flow = \"reverse\", register = true }\n";
+    golden("green-button.xml", &green_button(keys, "America/New_York", SPRING, &rows));
+}
+
+/// Prints the ids of a feed, each with what it is of.
+const IDS: &str = r#"
+import sys
+import xml.etree.ElementTree as ET
+atom = "{http://www.w3.org/2005/Atom}"
+feed = ET.parse(sys.argv[1]).getroot()
+print("Feed", feed.find(atom + "id").text)
+for entry in feed.iter(atom + "entry"):
+    print(entry.find(atom + "content")[0].tag.split("}")[1], entry.find(atom + "id").text)
+"#;
+
+/// What a receiver has by now it knows by its id: all but the block is the same in each slice, and the block too where
+/// the slice is sent again.
+#[test]
+fn green_button_keeps_ids() {
+    let ids = |window: [&str; 2], value: f64| -> Vec<String> {
+        let text = green_button("", "Europe/Zurich", window, &[at(window[0], "a", Some(value), "Wh")]);
+        python("python3", IDS, &text).lines().map(str::to_owned).collect()
+    };
+    let first = ids(SPRING, 1.0);
+    assert_eq!(ids(SPRING, 2.0), first);
+    let next = ids([SPRING[1], "2026-03-08T13:00:00Z"], 1.0);
+    let same: Vec<&str> =
+        first.iter().filter(|id| next.contains(id)).map(|id| &id[..id.find(' ').unwrap()]).collect();
+    assert_eq!(same, ["LocalTimeParameters", "UsagePoint", "MeterReading", "ReadingType"]);
+    assert_eq!(first.len(), 6);
+}
+
+/// Days in the job's zone: that of the spring change has 23 hours.
+#[test]
+fn green_button_counts_days() {
+    let zone: Zone = "America/New_York".parse().unwrap();
+    let rows = [at("2026-03-08T05:00:00Z", "a", Some(1.0), "Wh")];
+    let options = options(GREEN_BUTTON);
+    let text = render_intervals(&options, &zone, SPRING, Some("1d"), &rows).unwrap();
+    assert!(text.contains("<intervalLength>86400</intervalLength>"), "{text}");
+    assert!(text.contains("<duration>82800</duration><start>1772946000</start>"), "{text}");
+}
+
+#[test]
+fn what_green_button_cannot_say_is_refused() {
+    let refused = |keys: &str, rows: &[Reading]| {
+        let options = options(&format!("{GREEN_BUTTON}{keys}"));
+        let error = render_intervals(&options, &Zone::utc(), SPRING, Some("1h"), rows).unwrap_err();
+        assert_eq!(error.exit().code(), 65, "{error}");
+        assert!(error.hint().is_some());
+        error.to_string()
+    };
+    let row = |hour: &str, value, unit| at(&format!("2026-03-08T{hour}:00:00Z"), "a", Some(value), unit);
+    assert_eq!(
+        refused("", &[row("05", 140_737_488_355.328, "W")]),
+        "a at 2026-03-08T05:00:00Z is 140737488355.328 W, for which the green_button has no room"
+    );
+    let ok = |keys: &str, value| green_button(keys, "UTC", SPRING, &[row("05", value, "W")]);
+    assert!(ok("", -140_737_488_355.327).contains("<value>-140737488355327</value>"));
+    assert!(ok("multiplier = 3", 140_737_488_355_327e3).contains("<value>140737488355327</value>"));
+    assert!(ok("multiplier = 0", -0.5).contains("<value>0</value>"));
+    assert_eq!(
+        refused("", &[row("05", 21.0, "degC")]),
+        "a at 2026-03-08T05:00:00Z is in \"degC\", of which there is no W, VA, var, Wh, VAh or varh in the green_button"
+    );
+    assert_eq!(
+        refused("", &[row("05", 1.0, "kW"), row("06", 1.0, "Wh")]),
+        "a at 2026-03-08T06:00:00Z is in \"Wh\", of which there is no W in the green_button"
+    );
+}
+
 // MeterMail.
 
 const METERMAIL: &str =

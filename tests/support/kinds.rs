@@ -1,7 +1,8 @@
 //! What each format makes of a row, and a reader that shares no code with it. A new format has no test until it is
 //! in [`kind`] and in [`cases`]; the first does not compile without it, the second fails.
 
-use super::slice::{Reading, fixtures};
+use super::slice::{Reading, SECOND, fixtures};
+use ew_core::Quality;
 use ew_format::{FormatOptions, Layout};
 use std::path::PathBuf;
 
@@ -73,6 +74,7 @@ pub(crate) fn cases() -> Vec<Case> {
                  [nem12.meters]\n{nem12}"
             ),
         ),
+        (ANYWHERE, "[green_button]\nnamespace = \"example.com\"".to_owned()),
         (ANYWHERE, format!("{metermail}\n[metermail.channels]\n{channels}")),
         (ANYWHERE, format!("{metermail}\nenvelope = false\n[metermail.channels]\n{channels}")),
     ]
@@ -133,6 +135,7 @@ pub(crate) fn kind(options: &FormatOptions) -> Kind {
         FormatOptions::Cmep(_) => own(told_cmep, CMEP),
         FormatOptions::Nem12(_) => Kind { is_foreign: true, ..own(told_nem12, NEM12) },
         FormatOptions::Metermail(_) => own(told_metermail, METERMAIL),
+        FormatOptions::GreenButton(_) => Kind { is_foreign: true, ..own(told_green_button, GREEN_BUTTON) },
     }
 }
 
@@ -207,6 +210,31 @@ fn told_metermail(row: &Reading) -> Told {
         None => Told::Nothing,
         Some(_) => Told::Row(bare(row)),
     }
+}
+
+/// Whole thousandths of W, VA, var or their hours, in 48 bits; what is null has no reading.
+fn told_green_button(row: &Reading) -> Told {
+    let Some(value) = row.value else { return Told::Nothing };
+    let power = match row.unit {
+        "Wh" => 3,
+        "kWh" => 6,
+        _ => return Told::Refused,
+    };
+    let scaled = (value * 10_f64.powi(power)).round_ties_even();
+    if scaled.abs() >= 2_f64.powi(47) || row.micros % SECOND != 0 || row.point.contains(['\u{1}', '\u{fffe}'])
+    {
+        return Told::Refused;
+    }
+    let quality = match row.quality {
+        Quality::Trusted => "valid",
+        Quality::Actual => "raw",
+        Quality::Presumed | Quality::Max => "derived",
+        Quality::Partial => "mixed",
+        Quality::Suspect => "questionable",
+        _ => "other",
+    };
+    let (unit, quality) = (Some("Wh".to_owned()), Some(quality.to_owned()));
+    Told::Row(Read { value: Some(scaled * 0.001), unit, quality, ..bare(row) })
 }
 
 /// The interpreter that a kind's reader needs.
@@ -342,4 +370,16 @@ for record in data.iter(ion + "DR"):
     for id, value in record.attrib.items():
         if id != "ts":
             put(micros(record.get("ts")), labels[id], number(value))
+"#;
+
+/// A receiver's parser.
+const GREEN_BUTTON: &str = r#"
+from greenbutton_objects import parse
+for usage_point in parse.parse_feed(path):
+    assert usage_point.serviceCategory.name == "electricity"
+    (readings,) = usage_point.meterReadings
+    for r in readings.intervalReadings:
+        assert r.timePeriod.duration.total_seconds() == readings.readingType.intervalLength == 1800
+        (quality,) = r.readingQualities
+        put(micros(r.timePeriod.start.isoformat()), usage_point.title, float(r.value), r.value_symbol, quality.quality.name)
 "#;

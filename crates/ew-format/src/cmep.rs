@@ -4,7 +4,7 @@
 //! ends it, and so does a new unit. Times are UTC.
 
 use crate::options::Field;
-use crate::output::{Output, Points, push_number};
+use crate::output::{Output, Points, interval_end, push_number};
 use crate::units::convert;
 use crate::{Decimals, Format, FormatError, Formatter, SliceHeader, Strftime};
 use ew_core::{Grid, Period, Row, RowOrder, Stamp, Timestamp, Zone};
@@ -188,12 +188,7 @@ struct Record {
 impl<W: Write> Cmep<'_, W> {
     /// The end of the interval that begins at a time; none where its length is not known.
     fn after(&self, time: Timestamp) -> Option<Timestamp> {
-        Some(match self.interval? {
-            Period::Seconds(secs) => time.plus_micros(i64::from(secs) * 1_000_000),
-            Period::Days(days) => {
-                self.zone.instant(self.zone.local(time) + chrono::Days::new(u64::from(days)))
-            }
-        })
+        Some(interval_end(self.zone, self.interval?, time))
     }
 
     /// Writes the open record.

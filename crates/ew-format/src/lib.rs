@@ -6,6 +6,7 @@
 mod cmep;
 mod csv;
 mod error;
+mod green_button;
 mod jsonl;
 mod metermail;
 mod nem12;
@@ -18,6 +19,7 @@ mod xml;
 pub use crate::cmep::{CmepMeter, CmepOptions, Ei};
 pub use crate::csv::{CsvOptions, Layout, LineEnding};
 pub use crate::error::FormatError;
+pub use crate::green_button::{Flow, GreenButtonMeter, GreenButtonOptions};
 pub use crate::jsonl::JsonlOptions;
 pub use crate::metermail::{Channel, MetermailOptions};
 pub use crate::nem12::{Nem12Meter, Nem12Options};
@@ -124,4 +126,6 @@ register! {
     Nem12(Nem12Options),
     /// Push messages of ION meters.
     Metermail(MetermailOptions),
+    /// Green Button: NAESB REQ.21, ESPI.
+    GreenButton(GreenButtonOptions),
 }

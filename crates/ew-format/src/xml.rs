@@ -155,7 +155,7 @@ impl<W: Write> Formatter for Xml<'_, W> {
 }
 
 /// The first character outside the `Char` production of XML 1.0, section 2.2.
-fn forbidden(text: &str) -> Option<char> {
+pub(crate) fn forbidden(text: &str) -> Option<char> {
     text.chars().find(
         |c| !matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..),
     )
