@@ -4,8 +4,8 @@
 #[path = "support/slice.rs"]
 mod slice;
 
-use ew_core::{Point, Timestamp, Zone};
-use ew_format::FormatOptions;
+use ew_core::{Point, Timestamp, Window, Zone};
+use ew_format::{FormatOptions, SliceHeader, Units};
 use proptest::prelude::*;
 use slice::{Reading, SECOND, fixtures, options, reading, render, render_with, sorted};
 use std::path::Path;
@@ -83,6 +83,150 @@ fn spreadsheets_run_nothing() {
     rows.truncate(1);
     let plain = render(&options("[csv]"), &Zone::utc(), &rows);
     assert_eq!(plain, "timestamp,+a\n1970-01-01T00:00:00Z,-1.5\n");
+}
+
+/// The documents beside files, to the letter.
+#[test]
+fn csv_is_described() {
+    let zone = Zone::utc();
+    let columns: Vec<Point> = ["=1+1", "com.example.hq"].map(|name| name.parse().unwrap()).into();
+    let units = Units::from([
+        ("=1+1".to_owned(), ["".to_owned()].into()),
+        ("com.example.hq".to_owned(), ["W".to_owned()].into()),
+    ]);
+    for (name, toml) in [
+        ("wide.csv-metadata.json", "[csv]\ncsvw = true"),
+        (
+            "odd.csv-metadata.json",
+            "[csv]\ncsvw = true\nlayout = \"long\"\ndelimiter = \";\"\nheader_delimiter = \"|\"\n\
+             prefix = \"Begin\\ndata\"\ndecimal = \",\"\ndecimals = 2\nline_ending = \"crlf\"\n\
+             null = \"n/a\"\ntimestamp_format = \"%s\"\nnames = { value = \"Wert\" }",
+        ),
+    ] {
+        let header = header(&zone, &columns);
+        let options = options(toml);
+        let text = options.describe().unwrap().description(&header, "u 1.csv", &units);
+        let file = fixtures().join("golden").join(name);
+        if std::env::var_os("EW_BLESS").is_some() {
+            std::fs::write(&file, &text).unwrap();
+        }
+        assert_eq!(text, std::fs::read_to_string(&file).unwrap(), "{name}");
+    }
+}
+
+/// Prints the cells of a file as a library of CSV on the Web has them, which knows of the dialect what lies beside it.
+const CSVW_READER: &str = r#"
+import sys
+from csvw import CSVW
+for metadata in sys.argv[1:]:
+    described = CSVW(metadata, validate=True)
+    assert described.is_valid, described.warnings
+    (table,) = described.tables
+    columns = table.tableSchema.columns
+    titles = [column.titles.getfirst() for column in columns]
+    print(metadata)
+    for row in table:
+        for title, column, cell in zip(titles, columns, row.values()):
+            unit = column.common_props.get("schema:unitText", "-")
+            if hasattr(cell, "isoformat"):
+                cell = cell.timestamp()
+            elif cell is not None and not isinstance(cell, str):
+                cell = float(cell)
+            print(repr((title, unit, cell)))
+"#;
+
+/// What a reader has of file and document is the slice, in every dialect.
+#[test]
+fn described_csv_reads_back() {
+    let python3 = fixtures().join("../target/test-venv/bin/python3");
+    assert!(python3.is_file(), "the tests' Python environment is missing; run: scripts/test-venv.sh");
+    let rows = sorted(vec![
+        reading(T0, " leading and trailing ", Some(1.5)),
+        reading(T0, "=1+1", Some(-0.25)),
+        reading(T0, "com.example.Zähler", None),
+        reading(T0 + 1_500_000, "#,;\"_", Some(1234.5)),
+        reading(T0 + 1_500_000, "com.example.Zähler", Some(0.125)),
+        Reading { unit: "kWh", ..reading(T0 + 2_000_000, "com.example.Zähler", Some(3.0)) },
+    ]);
+    let columns = slice::columns(&rows);
+    let mut units = Units::new();
+    for row in &rows {
+        units.entry(row.point.clone()).or_default().insert(row.unit.to_owned());
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut reader = Command::new(&python3);
+    reader.args(["-c", CSVW_READER]);
+    let mut expected = String::new();
+    for (n, dialect) in [
+        "",
+        "null = \"-\"\nformula_guard = true",
+        "delimiter = \";\"\ndecimal = \",\"\ndecimals = 3\nline_ending = \"crlf\"",
+        "delimiter = \"\\t\"\nheader_delimiter = \"|\"\nprefix = \"a\\nb\"",
+        "header = false\nprefix = \"a\"",
+        "names = { timestamp = \"#Time\" }",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for (layout, zone) in [("wide", "UTC"), ("wide", "Europe/Zurich"), ("long", "Europe/Zurich")] {
+            let options = options(&format!("[csv]\ncsvw = true\nlayout = \"{layout}\"\n{dialect}"));
+            let name = format!("{n}-{layout}-{}.csv", zone.len());
+            let zone: Zone = zone.parse().unwrap();
+            let text = render_with(&options, &zone, &columns, &rows).unwrap();
+            std::fs::write(dir.path().join(&name), text).unwrap();
+            let metadata = dir.path().join(format!("{name}-metadata.json"));
+            let described = options.describe().unwrap();
+            std::fs::write(&metadata, described.description(&header(&zone, &columns), &name, &units))
+                .unwrap();
+            expected += &format!("{}\n", metadata.display());
+            expected += &expected_cells(&rows, &columns, layout, dialect);
+            reader.arg(metadata);
+        }
+    }
+    let output = reader.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+}
+
+/// As Python writes them.
+fn expected_cells(rows: &[Reading], columns: &[Point], layout: &str, dialect: &str) -> String {
+    let guard = |text: &str| match dialect.contains("formula_guard") && text.starts_with('=') {
+        true => format!("'{text}"),
+        false => text.to_owned(),
+    };
+    let text = |text: &str| match (text.contains('\''), text.contains('"')) {
+        (true, false) => format!("\"{text}\""),
+        _ => format!("'{text}'"),
+    };
+    let time = if dialect.contains("#Time") { "#Time" } else { "timestamp" };
+    let cell = |title: &str, unit: &str, cell: &str| format!("({}, '{unit}', {cell})\n", text(title));
+    let number = |value: Option<f64>| value.map_or("None".to_owned(), |value| format!("{value:?}"));
+    let seconds = |row: &Reading| format!("{:?}", row.micros as f64 / 1e6);
+    let mut cells = String::new();
+    for moment in rows.chunk_by(|a, b| a.micros == b.micros) {
+        if layout == "wide" {
+            cells += &cell(time, "-", &seconds(&moment[0]));
+            for column in columns {
+                let row = moment.iter().find(|row| row.point == column.as_str());
+                let unit = if column.as_str().ends_with("Zähler") { "-" } else { "W" };
+                cells += &cell(&guard(column.as_str()), unit, &number(row.and_then(|row| row.value)));
+            }
+            continue;
+        }
+        for row in moment {
+            cells += &cell(time, "-", &seconds(row));
+            cells += &cell("point", "-", &text(&guard(&row.point)));
+            cells += &cell("value", "-", &number(row.value));
+            cells += &cell("unit", "-", &text(row.unit));
+            cells += &cell("quality", "-", &text(row.quality.as_str()));
+        }
+    }
+    cells
+}
+
+fn header<'a>(zone: &'a Zone, columns: &'a [Point]) -> SliceHeader<'a> {
+    let window = Window::new(Timestamp::from_micros(0), Timestamp::from_micros(1));
+    SliceHeader { job: "utility", site: "hq", zone, window, interval: None, columns }
 }
 
 #[test]

@@ -1,14 +1,19 @@
 //! Comma-separated values, RFC 4180, with the dialects that receivers ask for.
 
 use crate::output::{Output, Times, push_number};
-use crate::{Decimals, Format, FormatError, Formatter, SliceHeader, Strftime};
+use crate::{Decimals, Describe, Format, FormatError, Formatter, SliceHeader, Strftime};
 use ew_core::{Point, Row, Stamp};
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 
 const FORMAT: &str = "csv";
-const TIMESTAMP: &str = "timestamp";
+pub(crate) const TIMESTAMP: &str = "timestamp";
+pub(crate) const POINT: &str = "point";
+pub(crate) const VALUE: &str = "value";
+pub(crate) const UNIT: &str = "unit";
+pub(crate) const QUALITY: &str = "quality";
 
 /// How rows become lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -33,7 +38,7 @@ pub enum LineEnding {
 }
 
 impl LineEnding {
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             LineEnding::Lf => "\n",
             LineEnding::Crlf => "\r\n",
@@ -73,6 +78,8 @@ pub struct CsvOptions {
     pub names: BTreeMap<String, String>,
     /// Whether text that a spreadsheet would run as a formula gets an apostrophe before it.
     pub formula_guard: bool,
+    /// Whether a document of CSV on the Web describes each file.
+    pub csvw: bool,
 }
 
 impl Default for CsvOptions {
@@ -92,6 +99,7 @@ impl Default for CsvOptions {
             stamp: Stamp::Start,
             names: BTreeMap::new(),
             formula_guard: false,
+            csvw: false,
         }
     }
 }
@@ -114,6 +122,7 @@ struct Keys {
     stamp: Stamp,
     names: BTreeMap<String, String>,
     formula_guard: bool,
+    csvw: bool,
 }
 
 impl Default for Keys {
@@ -133,6 +142,7 @@ impl Default for Keys {
             stamp: Stamp::Start,
             names: BTreeMap::new(),
             formula_guard: false,
+            csvw: false,
         }
     }
 }
@@ -150,6 +160,17 @@ impl TryFrom<Keys> for CsvOptions {
         if as_number.is_ok_and(f64::is_finite) {
             return Err(format!("null = {:?} reads as a number; missing is never a number", keys.null));
         }
+        if keys.csvw && decimal != '.' && keys.decimals.is_none() {
+            return Err(format!(
+                "csvw = true with decimal = \"{decimal}\" needs decimals too; write decimals = 3"
+            ));
+        }
+        if keys.csvw && !keys.suffix.is_empty() {
+            return Err(
+                "csvw = true goes without suffix: CSV on the Web has no word for what comes after rows"
+                    .into(),
+            );
+        }
         Ok(CsvOptions {
             layout: keys.layout,
             delimiter,
@@ -165,6 +186,7 @@ impl TryFrom<Keys> for CsvOptions {
             stamp: keys.stamp,
             names: keys.names,
             formula_guard: keys.formula_guard,
+            csvw: keys.csvw,
         })
     }
 }
@@ -224,7 +246,7 @@ impl Format for CsvOptions {
         let times = Times::new(FORMAT, header.zone, self.timestamp_format.as_ref());
         Ok(match self.layout {
             Layout::Long => {
-                let names = [TIMESTAMP, "point", "value", "unit", "quality"];
+                let names = [TIMESTAMP, POINT, VALUE, UNIT, QUALITY];
                 self.push_header(names.into_iter(), &mut output.text);
                 Box::new(Long { output, times, options: self })
             }
@@ -260,6 +282,10 @@ impl Format for CsvOptions {
         self.layout == Layout::Wide
     }
 
+    fn describe(&self) -> Option<&dyn Describe> {
+        self.csvw.then_some(self)
+    }
+
     fn name_and_version(&self) -> &'static str {
         "csv/1"
     }
@@ -287,10 +313,19 @@ impl CsvOptions {
     /// One field of text that is not ours: with an apostrophe, if asked for, where a spreadsheet would take it for
     /// a formula (OWASP, CSV injection).
     fn push_text(&self, text: &str, out: &mut String) {
+        self.push_field(&self.guarded(text), out);
+    }
+
+    fn guarded<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match self.formula_guard && text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-            true => self.push_field(&format!("'{text}"), out),
-            false => self.push_field(text, out),
+            true => format!("'{text}").into(),
+            false => text.into(),
         }
+    }
+
+    /// What a column is called in the header.
+    pub(crate) fn title<'n>(&'n self, name: &'n str) -> Cow<'n, str> {
+        self.guarded(self.shown(name))
     }
 
     /// One field, in quotes where it holds a delimiter, a quote or a line break (RFC 4180, section 2).

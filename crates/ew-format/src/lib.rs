@@ -5,6 +5,7 @@
 
 mod cmep;
 mod csv;
+mod csvw;
 mod error;
 mod green_button;
 mod jsonl;
@@ -28,6 +29,7 @@ pub use crate::xml::{XmlOptions, XmlText};
 
 use ew_core::{Grid, Period, Point, Row, RowOrder, Stamp, Window, Zone};
 use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::ops::Deref;
 
@@ -87,8 +89,22 @@ pub trait Format {
         false
     }
 
+    /// What describes its files to their readers, where the job asks for that.
+    fn describe(&self) -> Option<&dyn Describe> {
+        None
+    }
+
     /// The format and the version of its rules: it changes when the same slice would give other bytes.
     fn name_and_version(&self) -> &'static str;
+}
+
+/// The units that values of each point have in a slice.
+pub type Units = BTreeMap<String, BTreeSet<String>>;
+
+/// Tells how files of a format are to be read.
+pub trait Describe {
+    /// The document that lies beside the file of a slice, which has this name.
+    fn description(&self, header: &SliceHeader<'_>, name: &str, units: &Units) -> String;
 }
 
 /// Makes the enum of all kinds, so that a new one is one line.

@@ -190,7 +190,7 @@ pub trait Transport {
     /// asked.
     fn look(&self, context: &Context<'_>) -> Result<Option<Box<dyn Look>>, TransportError>;
 
-    /// Whether a manifest can lie beside a file there.
+    /// Whether a manifest, or another document, can lie beside a file there.
     fn takes_manifests(&self) -> bool {
         true
     }
