@@ -335,10 +335,12 @@ fn table_variants(lines: &[String], name: &str, block: std::ops::Range<usize>) -
     silence(&mut base, live, &[]);
     base[live].insert_str(0, "# ");
     let replacing: Vec<usize> = block.clone().skip(1).filter(|i| in_place_of(&lines[*i]).is_some()).collect();
-    if name == "export.format.nem12" {
-        let day = "period = \"1d\"\ninterval = \"30m\"\naggregate = \"energy\"";
-        base.iter_mut().filter(|line| *line == "period = \"15m\"").for_each(|line| day.clone_into(line));
-    }
+    let intervals = match name {
+        "export.format.nem12" => "period = \"1d\"\ninterval = \"30m\"\naggregate = \"energy\"",
+        "export.format.green_button" => "period = \"15m\"\ninterval = \"15m\"\naggregate = \"energy\"",
+        _ => "period = \"15m\"",
+    };
+    base.iter_mut().filter(|line| *line == "period = \"15m\"").for_each(|line| intervals.clone_into(line));
     for i in block.clone() {
         if !replacing.contains(&i) {
             base[i] = shown(&lines[i]).unwrap().to_owned();
@@ -450,6 +452,7 @@ fn probes() -> Vec<(&'static str, String)> {
         ("export.format.jsonl", format!("{job}[export.format.jsonl]\n{z}{file}")),
         ("export.format.cmep", format!("{job}[export.format.cmep]\n{z}{file}")),
         ("export.format.nem12", format!("{job}[export.format.nem12]\n{z}{file}")),
+        ("export.format.green_button", format!("{job}[export.format.green_button]\n{z}{file}")),
         ("export.format.metermail", format!("{job}[export.format.metermail]\n{z}{file}")),
         ("export.format.template", format!("{job}[export.format.template]\n{z}{file}")),
         ("export.transport.file", format!("{job}[export.format.csv]\n[export.transport.file]\n{z}")),

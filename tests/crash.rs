@@ -25,7 +25,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// The steps of a run in their order; a transporter has some of them.
-const BOUNDARIES: [&str; 17] = [
+const BOUNDARIES: [&str; 18] = [
     "planned",
     "rendered",
     "spooled",
@@ -39,6 +39,7 @@ const BOUNDARIES: [&str; 17] = [
     "removed",
     "renamed",
     "delivered",
+    "described",
     "manifested",
     "kept",
     "placed",
@@ -96,7 +97,7 @@ impl Round {
         };
         let mut site = Site::new(&format!(
             "[[export]]\nname = \"u\"\npoints = [\"**\"]\nbreakup_on_period = true\n{keys}\nmanifest = {manifest}\n  [export.format.csv]\n  \
-             layout = \"long\"\n  [export.transport.{transport}\n"
+             csvw = {manifest}\n  layout = \"long\"\n  [export.transport.{transport}\n"
         ));
         site.now("2026-03-01T01:00:00Z");
         let folder = match receiver {
@@ -132,6 +133,11 @@ impl Round {
         let late = if self.late == Late::Delta { "delta" } else { "replace" };
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
         if self.manifest {
+            let names = std::fs::read_dir(&self.folder).unwrap();
+            let names: Vec<_> =
+                names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            let of = |suffix: &str| names.iter().filter(|name| name.ends_with(suffix)).count();
+            assert_eq!(of(".csv-metadata.json"), of(".csv"), "{what}: {names:?}");
             let checked =
                 Command::new(fixtures.join("check_manifests.py")).arg(&self.folder).output().unwrap();
             assert!(checked.status.success(), "{what}\n{}", String::from_utf8_lossy(&checked.stdout));
@@ -162,7 +168,7 @@ const FIRST: &str = "01:00 a 1\n 02:00 b 2\n 16:00 a 3\n 46:00 b 4";
 /// A late row, a correction, a back-fill of an empty slot.
 const SECOND: &str = "03:00 a 5\n 16:00 a 6\n 31:00 b 7";
 
-/// Every boundary, for first deliveries and for what comes late, with manifests where the late rows go alone; and each is really passed.
+/// Every boundary, for first deliveries and for what comes late, with all that lies beside files where the late rows go alone; and each is really passed.
 fn matrix(
     receiver: &Receiver<'_>,
     lates: &[Late],
@@ -191,7 +197,7 @@ fn matrix(
         passed.dedup();
         let is_passed = |b: &&&str| match **b {
             "removed" => late == Late::ReplaceInPlace,
-            "manifested" => late == Late::Delta,
+            "described" | "manifested" => late == Late::Delta,
             _ => true,
         };
         assert_eq!(passed, expect.iter().filter(is_passed).copied().collect::<Vec<_>>(), "{late:?}");

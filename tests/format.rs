@@ -1,200 +1,17 @@
-//! Every formatter over the same slices, read back by parsers that share no code with it.
+//! CSV, XML and JSON lines: their dialects, byte for byte. What every format keeps to is in `conform`.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/slice.rs"]
 mod slice;
 
-use ew_core::{Point, Quality, Row, Timestamp, Window, Zone};
-use ew_format::{FormatOptions, SliceHeader};
+use ew_core::{Point, Timestamp, Window, Zone};
+use ew_format::{FormatOptions, SliceHeader, Units};
 use proptest::prelude::*;
 use slice::{Reading, SECOND, fixtures, options, reading, render, render_with, sorted};
 use std::path::Path;
 use std::process::Command;
 
 const T0: i64 = 1_700_000_000 * SECOND;
-
-fn slice_one() -> Vec<Reading> {
-    vec![reading(T0, "com.example.hq", Some(12.5))]
-}
-
-fn slice_odd_names() -> Vec<Reading> {
-    let mut rows = Vec::new();
-    for (i, point) in [
-        "=1+1",
-        "a,b",
-        "a;b",
-        "a\"b\"",
-        "a'b",
-        "a<b>&c]]>",
-        " leading and trailing ",
-        "-",
-        "com.example.Gebäude 7.Zähler",
-        "{\"a\\b\"}",
-        "漢字",
-        "\u{2028}\u{85}x",
-        "😀",
-        "\u{feff}bom",
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        // U+0085 is a control character to Rust, so no point has it; the rest may come.
-        let point = point.replace('\u{85}', "");
-        for step in 0..3 {
-            rows.push(reading(T0 + step * 900 * SECOND, &point, Some(i as f64 + 0.125 * step as f64)));
-        }
-    }
-    sorted(rows)
-}
-
-fn slice_nulls() -> Vec<Reading> {
-    sorted(vec![
-        reading(T0, "a", None),
-        reading(T0, "b", Some(0.0)),
-        reading(T0 + 250_000, "a", None),
-        reading(T0 + 250_000, "b", None),
-        reading(T0 + 1, "b", Some(-71.25)),
-        reading(T0 + SECOND, "c", Some(1e21)),
-        reading(T0 + 2 * SECOND, "a", Some(f64::MIN_POSITIVE)),
-        reading(T0 + 2 * SECOND, "c", Some(f64::MAX)),
-        reading(-5 * SECOND, "a", Some(0.1 + 0.2)),
-    ])
-}
-
-fn slice_large() -> Vec<Reading> {
-    let points: Vec<String> = (0..100).map(|i| format!("com.example.hq.sw{i:03}")).collect();
-    let mut rows = Vec::with_capacity(100_000);
-    for step in 0..1000 {
-        for (i, point) in points.iter().enumerate() {
-            let value = (step * 7 + i as i64) as f64 / 3.0;
-            rows.push(reading(T0 + step * 30 * SECOND, point, (i != 17).then_some(value)));
-        }
-    }
-    rows
-}
-
-/// A format, and how the reader below is told about it.
-struct Case {
-    name: &'static str,
-    toml: &'static str,
-    dialect: &'static str,
-}
-
-const CASES: [Case; 10] = [
-    Case { name: "csv wide", toml: "[csv]", dialect: "wide , ," },
-    Case { name: "csv long", toml: "[csv]\nlayout = \"long\"", dialect: "long , ," },
-    Case {
-        name: "csv wide, German",
-        toml: "[csv]\ndelimiter = \";\"\ndecimal = \",\"\nline_ending = \"crlf\"\nnull = \"-\"",
-        dialect: "wide ; ; decimal",
-    },
-    Case {
-        name: "csv long, tabs",
-        toml: "[csv]\nlayout = \"long\"\ndelimiter = \"\\t\"\nheader_delimiter = \",\"",
-        dialect: "long tab ,",
-    },
-    Case { name: "xml", toml: "[xml]", dialect: "xml" },
-    Case { name: "xml, pretty", toml: "[xml]\npretty_format = true\ninfo = 'a \"b\" <c>&'", dialect: "xml" },
-    Case { name: "jsonl", toml: "[jsonl]", dialect: "jsonl" },
-    Case {
-        name: "template per reading",
-        toml: "[template]\nfile = \"templates/long.toml\"",
-        dialect: "long , ,",
-    },
-    Case {
-        name: "template per timestamp",
-        toml: "[template]\nfile = \"templates/wide.toml\"",
-        dialect: "wide , ,",
-    },
-    Case {
-        name: "template, escaped",
-        toml: "[template]\nfile = \"templates/data.toml\"\nvalues = { info = 'a \"b\" <c>&' }",
-        dialect: "xml",
-    },
-];
-
-/// csv, xml.etree and json of Python's own library; prints each row as a JSON array. Its
-/// numbers are strings: without `float_roundtrip` serde_json may miss the last bit of one.
-const READER: &str = r#"
-import csv, json, sys, re
-import xml.etree.ElementTree as ET
-from datetime import datetime, timezone
-
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-
-def micros(text):
-    m = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)", text)
-    assert m, text
-    zone = "+00:00" if m[3] == "Z" else m[3]
-    t = datetime.fromisoformat(m[1] + zone) - EPOCH
-    return (t.days * 86400 + t.seconds) * 1000000 + int((m[2] or "0").ljust(6, "0"))
-
-def number(text):
-    assert text == text.strip() and text, repr(text)
-    return float(text)
-
-path, kind, *rest = sys.argv[1:]
-rows = []
-if kind in ("wide", "long"):
-    delimiter, header_delimiter = [{"tab": "\t"}.get(d, d) for d in rest[:2]]
-    german = rest[2:] == ["decimal"]
-    raw = open(path, "rb").read()
-    assert raw.endswith(b"\r\n" if german else b"\n")
-    assert raw.count(b"\n") == raw.count(b"\r\n") or not german
-    lines = re.split(r"\r?\n", raw.decode("utf-8"))[:-1]
-    header = next(csv.reader(lines[:1], delimiter=header_delimiter, strict=True))
-    for record in csv.reader(lines[1:], delimiter=delimiter, strict=True):
-        assert len(record) == len(header), record
-        if kind == "wide":
-            assert header[0] == "timestamp"
-            for point, cell in zip(header[1:], record[1:]):
-                if cell not in ("", "-" if german else ""):
-                    rows.append([micros(record[0]), point, number(cell.replace(",", ".") if german else cell)])
-        else:
-            assert header == ["timestamp", "point", "value", "unit", "quality"]
-            t, point, value, unit, quality = record
-            rows.append([micros(t), point, number(value) if value else None, unit, quality])
-elif kind == "xml":
-    data = ET.parse(path).getroot()
-    assert data.tag == "data" and list(data.attrib) == ["info"]
-    for entry in data:
-        assert entry.tag == "entry"
-        for value in entry:
-            rows.append([micros(entry.get("timestamp")), value.get("name"), number(value.text)])
-else:
-    for line in open(path, encoding="utf-8", newline="\n"):
-        o = json.loads(line)
-        assert list(o) == ["timestamp", "point", "value", "unit", "quality"]
-        v = None if o["value"] is None else float(o["value"])
-        rows.append([micros(o["timestamp"]), o["point"], v, o["unit"], o["quality"]])
-for row in rows:
-    row[2] = None if row[2] is None else repr(row[2])
-    print(json.dumps(row))
-"#;
-
-/// Microseconds, point, value; unit and quality where the format has them.
-type RowRead = (i64, String, Option<f64>, Option<(String, String)>);
-
-fn read_back(case: &Case, file: &Path) -> Vec<RowRead> {
-    let output = Command::new("python3")
-        .args(["-c", READER])
-        .arg(file)
-        .args(case.dialect.split(' '))
-        .output()
-        .expect("python3 is needed to read the documents back");
-    assert!(output.status.success(), "{}: {}", case.name, String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.lines()
-        .map(|line| {
-            let row: Vec<serde_json::Value> = serde_json::from_str(line).unwrap();
-            let rest = row
-                .get(3)
-                .map(|unit| (unit.as_str().unwrap().to_owned(), row[4].as_str().unwrap().to_owned()));
-            let value = row[2].as_str().map(|number| number.parse().unwrap());
-            (row[0].as_i64().unwrap(), row[1].as_str().unwrap().to_owned(), value, rest)
-        })
-        .collect()
-}
 
 fn assert_valid_xml(file: &Path) {
     let output = Command::new("xmllint")
@@ -204,56 +21,6 @@ fn assert_valid_xml(file: &Path) {
         .output()
         .expect("xmllint is needed (Debian: libxml2-utils)");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// Reading a document back gives exactly the slice's (time, point, value) for every value that is not
-/// null; the long layouts also nulls, units and qualities.
-fn conforms(case: &Case, zone: &Zone, rows: &[Reading]) {
-    let options = options(case.toml);
-    let text = render(&options, zone, rows);
-    assert_eq!(text, render(&options, zone, rows), "{}: the same slice gives the same bytes", case.name);
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("slice");
-    std::fs::write(&file, &text).unwrap();
-    if case.dialect == "xml" {
-        assert_valid_xml(&file);
-    }
-    let found = read_back(case, &file);
-    let is_long = case.dialect.starts_with("long") || case.dialect == "jsonl";
-    let expected: Vec<_> = rows
-        .iter()
-        .filter(|row| is_long || row.value.is_some())
-        .map(|row| {
-            let rest = is_long.then(|| (row.unit.to_owned(), row.quality.to_string()));
-            (row.micros, row.point.clone(), row.value, rest)
-        })
-        .collect();
-    assert_eq!(found.len(), expected.len(), "{}", case.name);
-    for (found, expected) in found.iter().zip(&expected) {
-        assert_eq!(found, expected, "{}", case.name);
-    }
-}
-
-#[test]
-fn every_format_reads_back() {
-    let zones: [Zone; 2] = [Zone::utc(), "Europe/Zurich".parse().unwrap()];
-    for rows in [vec![], slice_one(), slice_odd_names(), slice_nulls()] {
-        for case in &CASES {
-            for zone in &zones {
-                conforms(case, zone, &rows);
-            }
-        }
-    }
-}
-
-#[test]
-fn a_hundred_thousand_rows_read_back() {
-    let rows = slice_large();
-    // Of templates one is enough.
-    let is_large = |case: &&Case| !matches!(case.name, "template per reading" | "template, escaped");
-    for case in CASES.iter().filter(is_large) {
-        conforms(case, &Zone::utc(), &rows);
-    }
 }
 
 #[test]
@@ -324,6 +91,150 @@ fn spreadsheets_run_nothing() {
     assert_eq!(plain, "timestamp,+a\n1970-01-01T00:00:00Z,-1.5\n");
 }
 
+/// The documents beside files, to the letter.
+#[test]
+fn csv_is_described() {
+    let zone = Zone::utc();
+    let columns: Vec<Point> = ["=1+1", "com.example.hq"].map(|name| name.parse().unwrap()).into();
+    let units = Units::from([
+        ("=1+1".to_owned(), ["".to_owned()].into()),
+        ("com.example.hq".to_owned(), ["W".to_owned()].into()),
+    ]);
+    for (name, toml) in [
+        ("wide.csv-metadata.json", "[csv]\ncsvw = true"),
+        (
+            "odd.csv-metadata.json",
+            "[csv]\ncsvw = true\nlayout = \"long\"\ndelimiter = \";\"\nheader_delimiter = \"|\"\n\
+             prefix = \"Begin\\ndata\"\ndecimal = \",\"\ndecimals = 2\nline_ending = \"crlf\"\n\
+             null = \"n/a\"\ntimestamp_format = \"%s\"\nnames = { value = \"Wert\" }",
+        ),
+    ] {
+        let header = header(&zone, &columns);
+        let options = options(toml);
+        let text = options.describe().unwrap().description(&header, "u 1.csv", &units);
+        let file = fixtures().join("golden").join(name);
+        if std::env::var_os("EW_BLESS").is_some() {
+            std::fs::write(&file, &text).unwrap();
+        }
+        assert_eq!(text, std::fs::read_to_string(&file).unwrap(), "{name}");
+    }
+}
+
+/// Prints the cells of a file as a library of CSV on the Web has them, which knows of the dialect what lies beside it.
+const CSVW_READER: &str = r#"
+import sys
+from csvw import CSVW
+for metadata in sys.argv[1:]:
+    described = CSVW(metadata, validate=True)
+    assert described.is_valid, described.warnings
+    (table,) = described.tables
+    columns = table.tableSchema.columns
+    titles = [column.titles.getfirst() for column in columns]
+    print(metadata)
+    for row in table:
+        for title, column, cell in zip(titles, columns, row.values()):
+            unit = column.common_props.get("schema:unitText", "-")
+            if hasattr(cell, "isoformat"):
+                cell = cell.timestamp()
+            elif cell is not None and not isinstance(cell, str):
+                cell = float(cell)
+            print(repr((title, unit, cell)))
+"#;
+
+/// What a reader has of file and document is the slice, in every dialect.
+#[test]
+fn described_csv_reads_back() {
+    let python3 = fixtures().join("../target/test-venv/bin/python3");
+    assert!(python3.is_file(), "the tests' Python environment is missing; run: scripts/test-venv.sh");
+    let rows = sorted(vec![
+        reading(T0, " leading and trailing ", Some(1.5)),
+        reading(T0, "=1+1", Some(-0.25)),
+        reading(T0, "com.example.Zähler", None),
+        reading(T0 + 1_500_000, "#,;\"_", Some(1234.5)),
+        reading(T0 + 1_500_000, "com.example.Zähler", Some(0.125)),
+        Reading { unit: "kWh", ..reading(T0 + 2_000_000, "com.example.Zähler", Some(3.0)) },
+    ]);
+    let columns = slice::columns(&rows);
+    let mut units = Units::new();
+    for row in &rows {
+        units.entry(row.point.clone()).or_default().insert(row.unit.to_owned());
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut reader = Command::new(&python3);
+    reader.args(["-c", CSVW_READER]);
+    let mut expected = String::new();
+    for (n, dialect) in [
+        "",
+        "null = \"-\"\nformula_guard = true",
+        "delimiter = \";\"\ndecimal = \",\"\ndecimals = 3\nline_ending = \"crlf\"",
+        "delimiter = \"\\t\"\nheader_delimiter = \"|\"\nprefix = \"a\\nb\"",
+        "header = false\nprefix = \"a\"",
+        "names = { timestamp = \"#Time\" }",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for (layout, zone) in [("wide", "UTC"), ("wide", "Europe/Zurich"), ("long", "Europe/Zurich")] {
+            let options = options(&format!("[csv]\ncsvw = true\nlayout = \"{layout}\"\n{dialect}"));
+            let name = format!("{n}-{layout}-{}.csv", zone.len());
+            let zone: Zone = zone.parse().unwrap();
+            let text = render_with(&options, &zone, &columns, &rows).unwrap();
+            std::fs::write(dir.path().join(&name), text).unwrap();
+            let metadata = dir.path().join(format!("{name}-metadata.json"));
+            let described = options.describe().unwrap();
+            std::fs::write(&metadata, described.description(&header(&zone, &columns), &name, &units))
+                .unwrap();
+            expected += &format!("{}\n", metadata.display());
+            expected += &expected_cells(&rows, &columns, layout, dialect);
+            reader.arg(metadata);
+        }
+    }
+    let output = reader.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+}
+
+/// As Python writes them.
+fn expected_cells(rows: &[Reading], columns: &[Point], layout: &str, dialect: &str) -> String {
+    let guard = |text: &str| match dialect.contains("formula_guard") && text.starts_with('=') {
+        true => format!("'{text}"),
+        false => text.to_owned(),
+    };
+    let text = |text: &str| match (text.contains('\''), text.contains('"')) {
+        (true, false) => format!("\"{text}\""),
+        _ => format!("'{text}'"),
+    };
+    let time = if dialect.contains("#Time") { "#Time" } else { "timestamp" };
+    let cell = |title: &str, unit: &str, cell: &str| format!("({}, '{unit}', {cell})\n", text(title));
+    let number = |value: Option<f64>| value.map_or("None".to_owned(), |value| format!("{value:?}"));
+    let seconds = |row: &Reading| format!("{:?}", row.micros as f64 / 1e6);
+    let mut cells = String::new();
+    for moment in rows.chunk_by(|a, b| a.micros == b.micros) {
+        if layout == "wide" {
+            cells += &cell(time, "-", &seconds(&moment[0]));
+            for column in columns {
+                let row = moment.iter().find(|row| row.point == column.as_str());
+                let unit = if column.as_str().ends_with("Zähler") { "-" } else { "W" };
+                cells += &cell(&guard(column.as_str()), unit, &number(row.and_then(|row| row.value)));
+            }
+            continue;
+        }
+        for row in moment {
+            cells += &cell(time, "-", &seconds(row));
+            cells += &cell("point", "-", &text(&guard(&row.point)));
+            cells += &cell("value", "-", &number(row.value));
+            cells += &cell("unit", "-", &text(row.unit));
+            cells += &cell("quality", "-", &text(row.quality.as_str()));
+        }
+    }
+    cells
+}
+
+fn header<'a>(zone: &'a Zone, columns: &'a [Point]) -> SliceHeader<'a> {
+    let window = Window::new(Timestamp::from_micros(0), Timestamp::from_micros(1));
+    SliceHeader { job: "utility", site: "hq", zone, window, interval: None, columns }
+}
+
 #[test]
 fn nothing_at_all_is_a_document() {
     let empty = |toml: &str| render(&options(toml), &Zone::utc(), &[]);
@@ -384,43 +295,6 @@ fn what_cannot_be_written_is_named() {
             "shows the name without the raw character: {message}"
         );
         assert!(message.contains("2023-11-14T22:13:20Z"), "{message}");
-    }
-    let templates = ["long", "wide"].map(|name| format!("[template]\nfile = \"templates/{name}.toml\""));
-    let [long, wide] = &templates;
-    for toml in ["[csv]", "[csv]\nlayout = \"long\"", "[xml]", "[jsonl]", long, wide] {
-        for rows in [
-            [reading(T0, "a", None), reading(T0, "a", None)],
-            [reading(T0, "b", None), reading(T0, "a", None)],
-            [reading(T0 + 1, "a", None), reading(T0, "b", None)],
-        ] {
-            let message = refused(toml, &["a", "b"], &rows);
-            assert!(message.contains("out of order"), "{toml}: {message}");
-        }
-    }
-}
-
-#[test]
-fn a_full_disk_is_local() {
-    for toml in ["[csv]", "[xml]", "[jsonl]\n", "[template]\ntemplate = \"retx\""] {
-        let options = options(toml);
-        let zone = Zone::utc();
-        let window = Window::new(Timestamp::from_micros(0), Timestamp::from_micros(1));
-        let header =
-            SliceHeader { job: "utility", site: "hq", zone: &zone, window, interval: None, columns: &[] };
-        let mut formatter = options.start(&header, Box::new(slice::Full)).unwrap();
-        if toml.starts_with("[jsonl]") {
-            let row = Row {
-                time: Timestamp::from_micros(0),
-                point: "a",
-                value: None,
-                unit: "",
-                quality: Quality::Missing,
-            };
-            formatter.row(row).unwrap();
-        }
-        let error = formatter.finish().unwrap_err();
-        assert_eq!(error.exit().code(), 74, "{error}");
-        assert!(error.hint().is_some());
     }
 }
 

@@ -167,12 +167,16 @@ fn documents() -> Documents {
     note(&site, "ew-ledger verify", "ew-ledger verify");
 
     // One file with its manifest, and one without.
-    let mut told = Site::new(&job("utility", "out", "manifest = true"));
+    let mut told = Site::new(
+        &job("utility", "out", "manifest = true")
+            .replace("[export.format.csv]", "[export.format.csv]\ncsvw = true"),
+    );
     told.now("2026-03-01T01:05:00Z");
     told.write("readings.csv", rows);
     told.run(program("ew-log").to_str().unwrap(), "append -q readings.csv").exit(0);
     told.run(program("ew-export").to_str().unwrap(), "-q").exit(0);
     std::fs::remove_file(told.file("out/utility_20260301T000000Z.csv.manifest.json")).unwrap();
+    std::fs::remove_file(told.file("out/utility_20260301T000000Z.csv-metadata.json")).unwrap();
     note(&told, "ew-ledger verify", "ew-ledger verify");
 
     // The database is lost, and a file is not what the log has.

@@ -238,3 +238,65 @@ fn names_of_manifests_are_claimed_too() {
         assert!((1..=2).contains(&numbered), "{:?}", site.names("out"));
     }
 }
+
+/// How to read each file lies beside it too, and goes the same way; the manifest comes last.
+#[test]
+fn metadata_lies_beside_files_too() {
+    let site = site("", "csv]\n  csvw = true");
+    filled(&site);
+    let mut names: Vec<String> = FILES
+        .iter()
+        .flat_map(|name| ["", "-metadata.json", ".manifest.json"].map(|suffix| format!("{name}{suffix}")))
+        .collect();
+    names.sort();
+    assert_eq!(site.names("out"), names);
+    check(&site).exit(0).stdout("4 manifests, 4 files\n");
+    let shown = run(&site, "ew-ledger", &format!("show u {} --json", FILES[1])).exit(0).stdout;
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let receipt = &shown["revisions"][0]["receipt"];
+    assert!(receipt["metadata"]["path"].as_str().unwrap().ends_with(".csv-metadata.json"), "{receipt}");
+    assert!(receipt["manifest"]["path"].is_string(), "{receipt}");
+    let verified = run(&site, "ew-ledger", "verify u").exit(0).stdout;
+    assert!(verified.contains("slices 4: hash 4; metadata 4: hash 4; manifests 4: hash 4"), "{verified}");
+
+    let content =
+        || site.names("out").iter().map(|name| site.read(&format!("out/{name}"))).collect::<Vec<_>>();
+    let before = content();
+    let altered = format!("out/{}-metadata.json", FILES[1]);
+    site.write(&altered, "{}");
+    let verified = run(&site, "ew-ledger", "verify u --json").exit(1).stdout;
+    let verified: serde_json::Value = serde_json::from_str(&verified).unwrap();
+    let slices = verified["jobs"][0]["slices"].as_array().unwrap();
+    let seen: Vec<_> = slices.iter().map(|slice| slice["metadata"]["outcome"].as_str().unwrap()).collect();
+    assert_eq!(seen.iter().filter(|outcome| **outcome == "altered").count(), 1, "{seen:?}");
+    // Sent again they are the same, byte for byte, whatever the job says by now.
+    let config = site.read("ew.toml");
+    site.write("ew.toml", &config.replace("csvw = true", "csvw = false"));
+    std::fs::remove_dir_all(site.file("out")).unwrap();
+    for name in FILES {
+        run(&site, "ew-ledger", &format!("resend u {name}")).exit(0);
+    }
+    assert_eq!(content(), before);
+}
+
+/// A log that is lost gets it back from the receiver.
+#[test]
+fn metadata_is_rebuilt() {
+    for manifest in [true, false] {
+        let job = format!("breakup_on_period = true\nmanifest = {manifest}");
+        let mut site = Site::new(&export::config(&job, "csv]\n  csvw = true"));
+        site.now("2026-03-01T01:00:00Z");
+        append(&site, "01:00 a 1\n 16:00 b 2");
+        site.run(EW_EXPORT, "-q").exit(0);
+        let file = format!("out/{}-metadata.json", FILES[0]);
+        let before = site.read(&file);
+        std::fs::remove_file(site.file("ew.db")).unwrap();
+        append(&site, "01:00 a 1\n 16:00 b 2");
+        run(&site, "ew-ledger", "rebuild u").exit(0);
+        let verified = run(&site, "ew-ledger", "verify u").exit(0).stdout;
+        assert!(verified.contains("metadata 2: hash 2"), "{verified}");
+        std::fs::remove_file(site.file(&file)).unwrap();
+        run(&site, "ew-ledger", &format!("resend u {}", FILES[0])).exit(0);
+        assert_eq!(site.read(&file), before);
+    }
+}

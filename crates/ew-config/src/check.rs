@@ -106,6 +106,14 @@ fn check_job(job: &ExportOptions, site: &str) -> Result<(), String> {
             &"a manifest lies beside its file, which neither a mail nor a POST knows; leave manifest = false",
         ));
     }
+    if job.format.describe().is_some() {
+        if !job.transport.takes_manifests() {
+            return Err(of_job(&"csvw = true needs a folder or sftp; a mail has one attachment"));
+        }
+        if job.transport.compress().is_some() {
+            return Err(of_job(&"csvw = true goes without compress: readers take the file as it lies there"));
+        }
+    }
     if job.manifest && !job.filename.has_rev() {
         return Err(of_job(
             &"manifest = true needs {rev} in filename: each manifest names the one before, so none may \

@@ -1,12 +1,13 @@
 //! From the spool to the receiver: look, send, check, and commit receipt and bookmark together.
 
 use crate::ahead::Ahead;
+use crate::beside::{self, DocumentFile};
 use crate::job::JobRun;
 use crate::kept::{self, Keeping};
 use crate::render::{self, Piece};
 use crate::report::{Outcome, SliceReport};
-use crate::send::{ManifestFile, SendError, Sending};
-use crate::{due, late, manifest, split};
+use crate::send::{SendError, Sending};
+use crate::{due, late, split};
 use ew_cli::{Failure, clock, crash};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Contents, Exit, PartOutcome};
@@ -131,7 +132,7 @@ fn window(
             job.stage(&format!("rendering the slice from {}", piece.window.start));
             let file = ahead.next(job, piece)?;
             let slice = render::describe(job, piece, columns.clone(), 0, known.slices + 1, file)?;
-            let slice = manifest::record(job, known, passed_over.take(), slice)?;
+            let slice = beside::record(job, known, passed_over.take(), slice)?;
             known.slices += 1;
             if deliver(job, courier, known, &slice)? != Delivered::Placed {
                 return Ok(false);
@@ -232,10 +233,8 @@ pub(crate) fn deliver(
     let ext = job.options.extension();
     let mut sent_before = slice.attempts > 0;
     let mut reached = slice.reached.clone();
-    let manifest = match job.log.ledger().manifest(slice)? {
-        Some(text) => Some(ManifestFile::write(&path, text)?),
-        None => None,
-    };
+    let documents = job.log.ledger().beside(slice)?.into_iter();
+    let beside = documents.map(|one| DocumentFile::write(&path, one)).collect::<Result<Vec<_>, _>>()?;
     let mut keeping = Keeping::start(job, &path, &spool);
     loop {
         let attempt = job.log.ledger().sending(known, slice, &destination, &ext)?;
@@ -247,7 +246,7 @@ pub(crate) fn deliver(
             slice,
             attempt,
             file: &path,
-            manifest: manifest.as_ref(),
+            beside: &beside,
             destination: &destination,
             sent_before,
             reached: &reached,
@@ -277,7 +276,7 @@ pub(crate) fn deliver(
                 courier.failures = 0;
                 // A run killed here leaves the file; the next one cleans the spool.
                 let _ = std::fs::remove_file(&path);
-                drop(manifest);
+                drop(beside);
                 crash::boundary("cleaned");
                 job.report.note(format_args!(
                     "{}: {name} delivered: rows {}, bytes {}",

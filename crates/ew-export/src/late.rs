@@ -1,10 +1,10 @@
 //! Late rows: what they change, recorded before anything else is planned, then sent as revisions, deltas or first
 //! deliveries.
 
+use crate::beside;
 use crate::deliver::{self, Courier, Delivered};
 use crate::due::{self, Plan};
 use crate::job::JobRun;
-use crate::manifest;
 use crate::render::{self, Rendered, Spooled};
 use crate::report::{Outcome, SliceReport};
 use ew_cli::{Failure, crash};
@@ -185,7 +185,7 @@ pub(crate) fn send(job: &mut JobRun<'_>, courier: &mut Courier, known: &Job) -> 
             job.log.ledger().skip(&known, &slice, "its rows were trimmed")?;
             continue;
         }
-        let recorded = manifest::record(job, &known, None, rendered)?;
+        let recorded = beside::record(job, &known, None, rendered)?;
         if deliver::deliver(job, courier, &known, &recorded)? == Delivered::GaveUp {
             return Ok(false);
         }

@@ -7,6 +7,7 @@
 //! it was; [`preview`] shows what would be sent, [`present`](mod@present) what a slice would be now.
 
 mod ahead;
+mod beside;
 mod deliver;
 mod due;
 mod job;
@@ -35,7 +36,7 @@ use job::JobRun;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-pub use manifest::sha256_of;
+pub use beside::sha256_of;
 pub use present::{Rendering, kept_file, present};
 pub use report::{JobReport, Outcome, RunReport, SliceReport};
 pub use resend::resend;

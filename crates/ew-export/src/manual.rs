@@ -1,9 +1,9 @@
 //! `--from --to`: a range again, on demand. The bookmark stays where it is.
 
+use crate::beside;
 use crate::deliver::{self, Courier, Delivered};
 use crate::due;
 use crate::job::JobRun;
-use crate::manifest;
 use crate::preview;
 use crate::render::{self, Spooled};
 use crate::report::{Outcome, SliceReport};
@@ -149,7 +149,7 @@ fn send_slice(
     let again = present(job, known, slice)?;
     let slice = match Some(&again.slice.sha256) == slice.sha256.as_ref() {
         true => Delivery { spool: Some(as_before(job, slice, &again.slice.spool)?), ..slice.clone() },
-        false => manifest::record(job, known, None, again)?,
+        false => beside::record(job, known, None, again)?,
     };
     Ok(deliver::deliver(job, courier, known, &slice)? == Delivered::Placed)
 }

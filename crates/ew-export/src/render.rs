@@ -1,5 +1,6 @@
 //! From a window of the log to a file in the spool.
 
+use crate::beside;
 use crate::job::JobRun;
 use crate::manifest::Summary;
 use crate::parts;
@@ -39,7 +40,7 @@ pub(crate) struct Rendered {
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
     pub(crate) sha256: String,
-    /// For its manifest, where it gets one.
+    /// For what lies beside its file, where something does.
     summary: Option<Summary>,
 }
 
@@ -100,7 +101,7 @@ impl Renderer<'_> {
         let mut meter = Meter { out, bytes: 0, hash: Sha256::new() };
         let fault = |source| RenderError::Format(FormatError::Write { format: "file", source });
         let mut compressor = Compressor::new(self.options.transport.compress(), &mut meter).map_err(fault)?;
-        let mut summary = self.options.manifest.then(Summary::default);
+        let mut summary = (!beside::of(self.options).is_empty()).then(Summary::default);
         let rows = self.rows(piece, &mut compressor, summary.as_mut())?;
         compressor.finish().map_err(fault)?;
         Ok(Rendered { rows, bytes: meter.bytes, sha256: hex(&meter.hash.finalize()), summary })
@@ -223,7 +224,7 @@ pub(crate) struct InSpool {
 /// A slice with its file in the spool, ready to be committed.
 pub(crate) struct Spooled {
     pub(crate) slice: NewSlice,
-    /// For its manifest, where it gets one.
+    /// For what lies beside its file, where something does.
     pub(crate) summary: Option<Summary>,
 }
 
@@ -271,7 +272,7 @@ pub(crate) fn describe(
         sha256: rendered.sha256,
         spool,
         destination: job.destination(),
-        manifest: None,
+        beside: Vec::new(),
     };
     Ok(Spooled { slice, summary: rendered.summary })
 }

@@ -1,15 +1,15 @@
 //! One attempt at a recorded slice, and what the next one has to know of it.
 
+use crate::beside::DocumentFile;
 use crate::deliver::Courier;
 use crate::job::JobRun;
-use crate::manifest::sha256_of;
 use ew_cli::{Failure, crash};
 use ew_core::Exit;
-use ew_store::{Attempt, Delivery, Job, MANIFEST_SUFFIX, Progress, StoreError};
+use ew_store::{Attempt, Beside, Delivery, Job, Progress, StoreError};
 use ew_transport::{How, Mark, Parcel, Receipt, Steps, TransportError};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A slice, and all that is known of its delivery.
 pub(crate) struct Sending<'a> {
@@ -18,36 +18,10 @@ pub(crate) struct Sending<'a> {
     pub(crate) attempt: Attempt,
     /// In the spool.
     pub(crate) file: &'a Path,
-    pub(crate) manifest: Option<&'a ManifestFile>,
+    pub(crate) beside: &'a [DocumentFile],
     pub(crate) destination: &'a str,
     pub(crate) sent_before: bool,
     pub(crate) reached: &'a [String],
-}
-
-/// A manifest as a file in the spool, there for as long as its slice is being sent: the log keeps its text.
-pub(crate) struct ManifestFile {
-    path: PathBuf,
-    bytes: u64,
-    sha256: String,
-}
-
-impl ManifestFile {
-    /// Writes it beside the file of its slice.
-    pub(crate) fn write(slice: &Path, text: String) -> Result<ManifestFile, Failure> {
-        let mut path = slice.as_os_str().to_owned();
-        path.push(MANIFEST_SUFFIX);
-        let path = PathBuf::from(path);
-        std::fs::write(&path, &text)
-            .map_err(|e| Failure::new(Exit::Io, format!("cannot write {}: {e}", path.display())))?;
-        Ok(ManifestFile { path, bytes: text.len() as u64, sha256: sha256_of(&text) })
-    }
-}
-
-impl Drop for ManifestFile {
-    fn drop(&mut self) {
-        // The next run cleans the spool.
-        let _ = std::fs::remove_file(&self.path);
-    }
 }
 
 /// Which side failed.
@@ -80,33 +54,48 @@ struct Piece<'a> {
     before: Progress,
 }
 
+/// A receipt that tells of a document beside the file too.
+fn with(receipt: &str, kind: Beside, told: &Receipt) -> serde_json::Result<String> {
+    let mut all: Map<String, Value> = serde_json::from_str(receipt)?;
+    all.insert(kind.as_str().to_owned(), serde_json::to_value(told)?);
+    Ok(Value::Object(all).to_string())
+}
+
 impl Sending<'_> {
-    /// Brings the slice to its receiver, the file first and then its manifest, each of them once. The receipt, JSON.
+    /// Brings the slice to its receiver, the file first and then what lies beside it, each of them once. The receipt,
+    /// JSON.
     pub(crate) fn run(&self, job: &mut JobRun<'_>, courier: &mut Courier) -> Result<String, SendError> {
-        let data = match &self.attempt {
-            Attempt {
-                progress: Progress::DataThere | Progress::ManifestWhole,
-                receipt: Some(receipt),
-                ..
-            } => receipt.clone(),
+        let mut receipt = match &self.attempt {
+            Attempt { progress, receipt: Some(receipt), .. } if progress.has_data() => receipt.clone(),
             _ => self.send_data(job, courier)?,
         };
-        let Some(manifest) = self.manifest else { return Ok(data) };
-        let piece = Piece {
-            name: &format!("{}{MANIFEST_SUFFIX}", self.attempt.name),
-            file: &manifest.path,
-            bytes: manifest.bytes,
-            sha256: &manifest.sha256,
-            rows: None,
-            whole: Progress::ManifestWhole,
-            before: Progress::DataThere,
-        };
-        let receipt = self.send(job, courier, &piece)?;
-        crash::boundary("manifested");
-        let unreadable = |e: serde_json::Error| SendError::Here(Failure::of(Exit::Io, &e).of_part("receipt"));
-        let mut both: Map<String, Value> = serde_json::from_str(&data).map_err(unreadable)?;
-        both.insert("manifest".to_owned(), serde_json::to_value(&receipt).map_err(unreadable)?);
-        Ok(Value::Object(both).to_string())
+        let mut before = Progress::DataThere;
+        for file in self.beside {
+            let there = Progress::there(file.kind);
+            if !self.attempt.progress.has(file.kind) {
+                let piece = Piece {
+                    name: &file.kind.name(&self.attempt.name),
+                    file: &file.path,
+                    bytes: file.bytes,
+                    sha256: &file.sha256,
+                    rows: None,
+                    whole: Progress::whole(file.kind),
+                    before,
+                };
+                let told = self.send(job, courier, &piece)?;
+                crash::boundary(match file.kind {
+                    Beside::Metadata => "described",
+                    Beside::Manifest => "manifested",
+                });
+                receipt = with(&receipt, file.kind, &told)
+                    .map_err(|e| SendError::Here(Failure::of(Exit::Io, &e).of_part("receipt")))?;
+                if let Some(there) = there {
+                    job.log.ledger().advance(self.slice, there, Some(&receipt))?;
+                }
+            }
+            before = there.unwrap_or(before);
+        }
+        Ok(receipt)
     }
 
     fn send_data(&self, job: &mut JobRun<'_>, courier: &mut Courier) -> Result<String, SendError> {
@@ -123,7 +112,7 @@ impl Sending<'_> {
         crash::boundary("delivered");
         let receipt = serde_json::to_string(&receipt)
             .map_err(|e| SendError::Here(Failure::of(Exit::Io, &e).of_part("receipt")))?;
-        if self.manifest.is_some() {
+        if !self.beside.is_empty() {
             job.log.ledger().advance(self.slice, Progress::DataThere, Some(&receipt))?;
         }
         Ok(receipt)

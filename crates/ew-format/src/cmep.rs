@@ -4,7 +4,7 @@
 //! ends it, and so does a new unit. Times are UTC.
 
 use crate::options::Field;
-use crate::output::{Output, Points, push_number};
+use crate::output::{Output, Points, interval_end, push_number};
 use crate::units::convert;
 use crate::{Decimals, Format, FormatError, Formatter, SliceHeader, Strftime};
 use ew_core::{Grid, Period, Row, RowOrder, Stamp, Timestamp, Zone};
@@ -188,12 +188,7 @@ struct Record {
 impl<W: Write> Cmep<'_, W> {
     /// The end of the interval that begins at a time; none where its length is not known.
     fn after(&self, time: Timestamp) -> Option<Timestamp> {
-        Some(match self.interval? {
-            Period::Seconds(secs) => time.plus_micros(i64::from(secs) * 1_000_000),
-            Period::Days(days) => {
-                self.zone.instant(self.zone.local(time) + chrono::Days::new(u64::from(days)))
-            }
-        })
+        Some(interval_end(self.zone, self.interval?, time))
     }
 
     /// Writes the open record.
@@ -239,13 +234,6 @@ impl<W: Write> Formatter for Cmep<'_, W> {
         let unit = units.unwrap_or(row.unit);
         if self.points.is_new(row.point) {
             self.close()?;
-            let is_named = meter.is_some_and(|meter| meter.id.is_some());
-            for text in [(!is_named).then_some(row.point), units.is_none().then_some(row.unit)] {
-                if let Some(character) = text.and_then(Field::forbidden) {
-                    let (point, time) = (row.point.to_owned(), row.time);
-                    return Err(FormatError::Character { format: FORMAT, point, time, character });
-                }
-            }
         }
         // A null goes with any unit.
         let is_over = |record: &Record| {
@@ -259,6 +247,15 @@ impl<W: Write> Formatter for Cmep<'_, W> {
         self.points.step(&row)?;
         let next = self.after(row.time);
         let is_start = self.record.is_none();
+        if is_start {
+            let is_named = meter.is_some_and(|meter| meter.id.is_some());
+            for text in [(!is_named).then_some(row.point), units.is_none().then_some(row.unit)] {
+                if let Some(character) = text.and_then(Field::forbidden) {
+                    let (point, time) = (row.point.to_owned(), row.time);
+                    return Err(FormatError::Character { format: FORMAT, point, time, character });
+                }
+            }
+        }
         let record = self.record.get_or_insert_with(|| Record {
             unit: unit.to_owned(),
             next: None,

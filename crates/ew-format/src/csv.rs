@@ -4,14 +4,19 @@ use crate::column::{Chosen, Column};
 use crate::marks::{DecimalMark, Delimiter};
 use crate::options::check_null;
 use crate::output::{Names, Output, Times, push_number};
-use crate::{Decimals, Format, FormatError, Formatter, InParts, Part, SliceHeader, Strftime};
+use crate::{Decimals, Describe, Format, FormatError, Formatter, InParts, Part, SliceHeader, Strftime};
 use ew_core::{Point, Quality, Row, Stamp};
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 
 const FORMAT: &str = "csv";
-const TIMESTAMP: &str = "timestamp";
+pub(crate) const TIMESTAMP: &str = "timestamp";
+pub(crate) const POINT: &str = "point";
+pub(crate) const VALUE: &str = "value";
+pub(crate) const UNIT: &str = "unit";
+pub(crate) const QUALITY: &str = "quality";
 
 /// How rows become lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -80,6 +85,8 @@ pub struct CsvOptions {
     pub words: BTreeMap<String, String>,
     /// Whether text that a spreadsheet would run as a formula gets an apostrophe before it.
     pub formula_guard: bool,
+    /// Whether a document of CSV on the Web describes each file.
+    pub csvw: bool,
 }
 
 impl Default for CsvOptions {
@@ -101,6 +108,7 @@ impl Default for CsvOptions {
             names: BTreeMap::new(),
             words: BTreeMap::new(),
             formula_guard: false,
+            csvw: false,
         }
     }
 }
@@ -125,6 +133,7 @@ struct Keys {
     names: BTreeMap<String, String>,
     words: BTreeMap<String, String>,
     formula_guard: bool,
+    csvw: bool,
 }
 
 impl Default for Keys {
@@ -146,6 +155,7 @@ impl Default for Keys {
             names: BTreeMap::new(),
             words: BTreeMap::new(),
             formula_guard: false,
+            csvw: false,
         }
     }
 }
@@ -168,6 +178,20 @@ impl TryFrom<Keys> for CsvOptions {
         if keys.fields.as_ref().is_some_and(Vec::is_empty) {
             return Err("fields is empty: nothing would stand on a line".into());
         }
+        if keys.csvw && decimal != '.' && keys.decimals.is_none() {
+            return Err(format!(
+                "csvw = true with decimal = \"{decimal}\" needs decimals too; write decimals = 3"
+            ));
+        }
+        if keys.csvw && keys.fields.is_some() {
+            return Err("csvw = true goes without fields: it describes the columns of wide and long".into());
+        }
+        if keys.csvw && !keys.suffix.is_empty() {
+            return Err(
+                "csvw = true goes without suffix: CSV on the Web has no word for what comes after rows"
+                    .into(),
+            );
+        }
         Ok(CsvOptions {
             layout: keys.layout,
             fields: keys.fields,
@@ -185,6 +209,7 @@ impl TryFrom<Keys> for CsvOptions {
             names: keys.names,
             words: keys.words,
             formula_guard: keys.formula_guard,
+            csvw: keys.csvw,
         })
     }
 }
@@ -212,6 +237,10 @@ impl Format for CsvOptions {
 
     fn is_wide(&self) -> bool {
         self.layout == Layout::Wide
+    }
+
+    fn describe(&self) -> Option<&dyn Describe> {
+        self.csvw.then_some(self)
     }
 
     fn name_and_version(&self) -> &'static str {
@@ -242,7 +271,7 @@ impl InParts for CsvOptions {
                     }
                     return Ok(Box::new(Chosen::new(output, times, header.zone, fields, (self, suffix))));
                 }
-                let names = [TIMESTAMP, "point", "value", "unit", "quality"];
+                let names = [TIMESTAMP, POINT, VALUE, UNIT, QUALITY];
                 if part.is_first {
                     self.push_header(names.into_iter(), &mut output.text);
                 }
@@ -305,10 +334,19 @@ impl CsvOptions {
     /// One field of text that is not ours: with an apostrophe, if asked for, where a spreadsheet would take it for
     /// a formula (OWASP, CSV injection).
     pub(crate) fn push_text(&self, text: &str, out: &mut String) {
+        self.push_field(&self.guarded(text), out);
+    }
+
+    fn guarded<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match self.formula_guard && text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-            true => self.push_field(&format!("'{text}"), out),
-            false => self.push_field(text, out),
+            true => format!("'{text}").into(),
+            false => text.into(),
         }
+    }
+
+    /// What a column is called in the header.
+    pub(crate) fn title<'n>(&'n self, name: &'n str) -> Cow<'n, str> {
+        self.guarded(self.shown(name))
     }
 
     /// One field, in quotes where it holds a delimiter, a quote or a line break (RFC 4180, section 2).

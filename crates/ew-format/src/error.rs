@@ -94,6 +94,20 @@ pub enum FormatError {
         /// Point and time of its row, in brackets; empty where there is none.
         at: String,
     },
+    /// A value that needs more room than there is.
+    #[error("{point} at {time} is {value} {unit}, for which the {format} has no room")]
+    Range {
+        /// The format.
+        format: &'static str,
+        /// The row's point.
+        point: String,
+        /// The row's time.
+        time: Timestamp,
+        /// As it was read.
+        value: f64,
+        /// Its unit.
+        unit: String,
+    },
     /// A value that is not of its meter's unit.
     #[error("{point} at {time} is in {unit:?}, of which there is no {wanted} in the {format}")]
     Unit {
@@ -139,6 +153,10 @@ impl FormatError {
             }
             FormatError::SameColumn { .. } => Some("name each column once"),
             FormatError::Order { .. } => None,
+            FormatError::Range { .. } => Some(
+                "give the job's format a greater multiplier, or correct the value with ew-log append --replace",
+            ),
+            FormatError::Slice { format: "green_button", .. } => None,
             FormatError::Slice { .. } => {
                 Some("write --from, --to and --end at midnight, and leave the days to the job's period")
             }
@@ -149,6 +167,9 @@ impl FormatError {
                 "a meter's other direction is a point and a meter of its own; correct the value with ew-log append \
                  --replace, or narrow the job's points",
             ),
+            FormatError::Unit { format: "green_button", .. } => {
+                Some("correct the unit with ew-log append --replace, or narrow the job's points")
+            }
             FormatError::Unit { .. } => {
                 Some("give it units of its kind in meters, or correct the unit with ew-log append --replace")
             }

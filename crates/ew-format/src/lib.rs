@@ -6,7 +6,9 @@
 mod cmep;
 mod column;
 mod csv;
+mod csvw;
 mod error;
+mod green_button;
 mod jsonl;
 mod marks;
 mod metermail;
@@ -22,6 +24,7 @@ pub use crate::cmep::{CmepMeter, CmepOptions, Ei};
 pub use crate::column::Column;
 pub use crate::csv::{CsvOptions, Layout, LineEnding};
 pub use crate::error::FormatError;
+pub use crate::green_button::{Flow, GreenButtonMeter, GreenButtonOptions};
 pub use crate::jsonl::JsonlOptions;
 pub use crate::metermail::{Channel, MetermailOptions};
 pub use crate::nem12::{Nem12Meter, Nem12Options};
@@ -31,6 +34,7 @@ pub use crate::xml::{XmlOptions, XmlText};
 
 use ew_core::{Grid, Period, Point, Row, RowOrder, Stamp, Window, Zone};
 use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
@@ -128,8 +132,22 @@ pub trait Format {
         false
     }
 
+    /// What describes its files to their readers, where the job asks for that.
+    fn describe(&self) -> Option<&dyn Describe> {
+        None
+    }
+
     /// The format and the version of its rules: it changes when the same slice would give other bytes.
     fn name_and_version(&self) -> &str;
+}
+
+/// The units that values of each point have in a slice.
+pub type Units = BTreeMap<String, BTreeSet<String>>;
+
+/// Tells how files of a format are to be read.
+pub trait Describe {
+    /// The document that lies beside the file of a slice, which has this name.
+    fn description(&self, header: &SliceHeader<'_>, name: &str, units: &Units) -> String;
 }
 
 /// Makes the enum of all kinds, so that a new one is one line.
@@ -177,4 +195,6 @@ register! {
     Metermail(MetermailOptions),
     /// A layout of templates, shipped or of one's own.
     Template(TemplateOptions),
+    /// Green Button: NAESB REQ.21, ESPI.
+    GreenButton(GreenButtonOptions),
 }

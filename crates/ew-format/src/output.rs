@@ -1,7 +1,7 @@
 //! Text on its way out: what every format does alike.
 
 use crate::{Decimals, FormatError, Strftime};
-use ew_core::{Row, Timestamp, Zone, format_number};
+use ew_core::{Period, Row, Timestamp, Zone, format_number};
 use std::io::Write;
 
 /// Text is handed on in pieces of about this size, bytes.
@@ -181,6 +181,14 @@ impl Points {
         }
         self.time = Some(row.time);
         Ok(())
+    }
+}
+
+/// The end of the interval that begins at a time; days are those of the zone's clock.
+pub(crate) fn interval_end(zone: &Zone, interval: Period, start: Timestamp) -> Timestamp {
+    match interval {
+        Period::Seconds(secs) => start.plus_micros(i64::from(secs) * 1_000_000),
+        Period::Days(days) => zone.instant(zone.local(start) + chrono::Days::new(u64::from(days))),
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn convert(value: f64, from: &str, to: &str) -> Option<f64> {
 }
 
 /// `kWh` and `KWH` as (`Wh`, 3).
-fn split(unit: &str) -> Option<(&'static str, i32)> {
+pub(crate) fn split(unit: &str) -> Option<(&'static str, i32)> {
     BASES.into_iter().find_map(|base| {
         let (prefix, end) = unit.split_at_checked(unit.len().checked_sub(base.len())?)?;
         let exponent = match prefix {

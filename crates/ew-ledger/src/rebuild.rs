@@ -303,7 +303,7 @@ impl<'a> Work<'a> {
         };
         RebuiltFile {
             name: slice.name.clone(),
-            manifest: slice.manifest.as_ref().map(|told| told.text.clone()),
+            beside: slice.beside(),
             bytes: found.bytes,
             sha256: found.sha256.clone(),
             format: same.map(|now| now.format.clone()),

@@ -4,13 +4,13 @@ use crate::receiver;
 use ew_cli::{Failure, Report};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, NameFields, Timestamp, Window, insert_before_extension};
-use ew_store::MANIFEST_SUFFIX;
+use ew_store::{Beside, Document};
 use ew_transport::{Answer, Look};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// The longest manifest, bytes.
-const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+/// The longest document beside a file, bytes.
+const DOCUMENT_BYTES_MAX: u64 = 1 << 20;
 
 /// In lower-case hexadecimal.
 const SHA256_DIGITS: usize = 64;
@@ -26,6 +26,18 @@ pub(crate) struct Recognised {
     pub(crate) rev: u32,
     /// What its manifest says, where it has one.
     pub(crate) manifest: Option<Told>,
+    /// The metadata beside it, where it has some.
+    pub(crate) metadata: Option<String>,
+}
+
+impl Recognised {
+    /// What lies beside it, as it was read back.
+    pub(crate) fn beside(&self) -> Vec<Document> {
+        let document = |kind, text: &String| Document { kind, text: text.clone() };
+        let metadata = self.metadata.iter().map(|text| document(Beside::Metadata, text));
+        let manifest = self.manifest.iter().map(|told| document(Beside::Manifest, &told.text));
+        metadata.chain(manifest).collect()
+    }
 }
 
 /// What a manifest says of its file.
@@ -97,12 +109,11 @@ pub(crate) fn recognise(
     let mut found: HashMap<String, Recognised> = HashMap::new();
     let mut others = BTreeSet::new();
     for name in names {
-        let Some(manifest) =
-            Some(format!("{name}{MANIFEST_SUFFIX}")).filter(|manifest| names.contains(manifest))
+        let Some(manifest) = Some(Beside::Manifest.name(name)).filter(|manifest| names.contains(manifest))
         else {
             continue;
         };
-        match look.read(&manifest, MANIFEST_BYTES_MAX).map_err(receiver::failure)? {
+        match look.read(&manifest, DOCUMENT_BYTES_MAX).map_err(receiver::failure)? {
             Answer::Is(text) => match of_manifest(&text, name) {
                 Ok((job, slice)) if job == options.name || wanted.formerly.contains(&job) => {
                     found.insert(name.clone(), slice);
@@ -135,12 +146,23 @@ pub(crate) fn recognise(
             .hint("set since to where the next export is to begin, so that nothing is sent twice"));
     }
     let is_other = |name: &&String| {
-        let plain = name.strip_suffix(MANIFEST_SUFFIX).unwrap_or(name);
+        let plain = Beside::file_of(name).unwrap_or(name);
         !found.contains_key(plain) && !name.starts_with('.')
     };
     let unrecognised = names.iter().filter(is_other).cloned().collect();
     let mut slices: Vec<Recognised> = found.into_values().collect();
     slices.sort_by(|a, b| (a.window, a.rev, &a.name).cmp(&(b.window, b.rev, &b.name)));
+    for slice in &mut slices {
+        let metadata = Beside::Metadata.name(&slice.name);
+        if !names.contains(&metadata) {
+            continue;
+        }
+        match look.read(&metadata, DOCUMENT_BYTES_MAX).map_err(receiver::failure)? {
+            Answer::Is(text) => slice.metadata = String::from_utf8(text).ok(),
+            Answer::Absent => {}
+            Answer::Unknown(why) => report.warning(format_args!("{}: {why}", options.name)),
+        }
+    }
     Ok((slices, unrecognised))
 }
 
@@ -160,7 +182,8 @@ fn of_manifest(text: &[u8], name: &str) -> Result<(String, Recognised), String> 
         text: text.to_owned(),
     };
     let window = Window::new(start, end);
-    let slice = Recognised { name: name.to_owned(), window, rev: manifest.rev, manifest: Some(told) };
+    let slice =
+        Recognised { name: name.to_owned(), window, rev: manifest.rev, manifest: Some(told), metadata: None };
     Ok((manifest.job, slice))
 }
 
@@ -170,7 +193,7 @@ pub(crate) fn newest_manifest(files: &[Recognised]) -> Option<String> {
     let told = || files.iter().filter_map(|slice| slice.manifest.as_ref().map(|told| (slice, told)));
     let followed: BTreeSet<&str> = told().filter_map(|(_, told)| told.previous.as_deref()).collect();
     told()
-        .filter(|(slice, _)| !followed.contains(format!("{}{MANIFEST_SUFFIX}", slice.name).as_str()))
+        .filter(|(slice, _)| !followed.contains(Beside::Manifest.name(&slice.name).as_str()))
         .max_by_key(|(slice, told)| (told.as_of_seq, slice.window, slice.rev))
         .map(|(slice, _)| slice.name.clone())
 }
@@ -220,7 +243,8 @@ fn by_template(
             .chain(numbered.take_while(|name| is_there(name)))
             .collect();
         if slots.len() == 1 || slots.len() == files.len() {
-            let slice = |(name, (window, rev))| Recognised { name, window, rev, manifest: None };
+            let slice =
+                |(name, (window, rev))| Recognised { name, window, rev, manifest: None, metadata: None };
             found.extend(files.into_iter().zip(slots).map(slice));
         }
     }

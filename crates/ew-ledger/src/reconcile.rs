@@ -4,7 +4,7 @@ use crate::receiver;
 use ew_cli::{Failure, Report, clock};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, PartOutcome, Timestamp, Window};
-use ew_store::{Delivery, Log, MANIFEST_SUFFIX, Proof, Seen, SliceState};
+use ew_store::{Beside, Delivery, Document, Log, Proof, Seen, SliceState};
 use ew_transport::{Answer, Entry, Look, Size};
 use std::collections::{HashMap, HashSet};
 
@@ -49,14 +49,21 @@ pub(crate) struct Checked {
     pub(crate) outcome: Outcome,
     /// What was seen, where that is not all well.
     pub(crate) reason: Option<String>,
-    /// The same of its manifest, where it has one.
-    pub(crate) manifest: Option<(Outcome, Option<String>)>,
+    /// The same of what lies beside it.
+    pub(crate) beside: Vec<CheckedBeside>,
+}
+
+/// A document beside a file and what came of it.
+pub(crate) struct CheckedBeside {
+    pub(crate) kind: Beside,
+    pub(crate) outcome: Outcome,
+    pub(crate) reason: Option<String>,
 }
 
 impl Checked {
-    /// What came of its file and of its manifest.
+    /// What came of its file and of what lies beside it.
     pub(crate) fn outcomes(&self) -> impl Iterator<Item = Outcome> {
-        std::iter::once(self.outcome).chain(self.manifest.iter().map(|(outcome, _)| *outcome))
+        std::iter::once(self.outcome).chain(self.beside.iter().map(|one| one.outcome))
     }
 
     fn is_doubted(&self) -> bool {
@@ -171,12 +178,15 @@ pub(crate) fn job(
         };
         let file = File { name: name(&slice), bytes: slice.bytes, sha256: slice.sha256.as_deref() };
         let (outcome, reason) = look_for(&file);
-        let manifest = log.ledger().manifest(&slice)?.map(|text| {
+        let documents = log.ledger().beside(&slice)?.into_iter();
+        let beside = documents.map(|Document { kind, text }| {
             let (bytes, sha256) = (Some(text.len() as u64), ew_export::sha256_of(&text));
-            let name = format!("{}{MANIFEST_SUFFIX}", name(&slice));
-            look_for(&File { name: &name, bytes, sha256: Some(&sha256) })
+            let name = kind.name(name(&slice));
+            let (outcome, reason) = look_for(&File { name: &name, bytes, sha256: Some(&sha256) });
+            CheckedBeside { kind, outcome, reason }
         });
-        check.slices.push(Checked { slice, outcome, reason, manifest });
+        let beside = beside.collect();
+        check.slices.push(Checked { slice, outcome, reason, beside });
     }
     spare_what_moved(log, &options.name, &mut check.slices)?;
     log.ledger().note_seen(&seen(&check.slices), clock::now())?;
@@ -319,7 +329,7 @@ impl Eyes {
 }
 
 /// Files that no slice of any job has, in order. Hidden ones are a log-in's own, but for the temporary files of
-/// deliveries, and folders are somebody's; a manifest belongs to its file.
+/// deliveries, and folders are somebody's; what lies beside a file belongs to it.
 fn extra(
     log: &mut Log,
     destination: &str,
@@ -332,7 +342,7 @@ fn extra(
         on_their_way.extend(ledger.unfinished(&job)?.into_iter().filter_map(|slice| slice.name));
     }
     let is_extra = |name: &&String| {
-        let plain = name.strip_suffix(MANIFEST_SUFFIX).unwrap_or(name);
+        let plain = Beside::file_of(name).unwrap_or(name);
         match name.strip_prefix('.') {
             Some(hidden) => hidden.strip_suffix(".part").is_some_and(|part| !on_their_way.contains(part)),
             None => !known.contains(plain) && !known.contains(name.as_str()),
@@ -362,7 +372,9 @@ fn spare_what_moved(log: &mut Log, job: &str, slices: &mut [Checked]) -> Result<
         if !same || unfinished.iter().any(|slice| slice.name == checked.slice.name) {
             let at_work = || (Outcome::Unverifiable, Some("an export is at work on it".to_owned()));
             (checked.outcome, checked.reason) = at_work();
-            checked.manifest = checked.manifest.as_ref().map(|_| at_work());
+            for one in &mut checked.beside {
+                (one.outcome, one.reason) = at_work();
+            }
         }
     }
     Ok(())
@@ -375,9 +387,9 @@ fn seen(slices: &[Checked]) -> Vec<(Delivery, Seen)> {
             let reason = reason.as_deref().unwrap_or_default();
             Seen::Not(format!("{what}{} at the receiver: {reason}", outcome.as_str()))
         };
-        let seen = match (checked.outcome, &checked.manifest) {
+        let seen = match (checked.outcome, checked.beside.iter().find(|one| one.outcome.is_doubted())) {
             (outcome, _) if outcome.is_doubted() => not("", outcome, &checked.reason),
-            (_, Some((outcome, reason))) if outcome.is_doubted() => not("its manifest is ", *outcome, reason),
+            (_, Some(one)) => not(&format!("its {} is ", one.kind.as_str()), one.outcome, &one.reason),
             (Outcome::There(proof), _) => Seen::There(proof),
             _ => return None,
         };

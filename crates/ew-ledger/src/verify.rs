@@ -4,7 +4,7 @@ use crate::reconcile::{self, Checked, JobCheck, Outcome, Wanted};
 use ew_cli::{Failure, Output, Report};
 use ew_config::Config;
 use ew_core::{Exit, PartOutcome};
-use ew_store::{Log, MANIFEST_SUFFIX};
+use ew_store::{Beside, Log};
 use serde_json::json;
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -59,9 +59,8 @@ fn check_json(check: &JobCheck) -> serde_json::Value {
             "sha256": slice.sha256,
             "outcome": checked.outcome.as_str(),
             "error": checked.reason,
-            "manifest": checked.manifest.as_ref().map(|(outcome, error)| {
-                json!({ "outcome": outcome.as_str(), "error": error })
-            }),
+            "metadata": beside(checked, Beside::Metadata),
+            "manifest": beside(checked, Beside::Manifest),
         })
     };
     json!({
@@ -71,6 +70,11 @@ fn check_json(check: &JobCheck) -> serde_json::Value {
         "extra": check.extra,
         "error": check.error.as_ref().map(|failure| &failure.message),
     })
+}
+
+fn beside(checked: &Checked, kind: Beside) -> Option<serde_json::Value> {
+    let one = checked.beside.iter().find(|one| one.kind == kind)?;
+    Some(json!({ "outcome": one.outcome.as_str(), "error": one.reason }))
 }
 
 fn table(checks: &[JobCheck], quiet: bool, out: &mut Output) -> Result<(), Failure> {
@@ -93,11 +97,9 @@ fn table(checks: &[JobCheck], quiet: bool, out: &mut Output) -> Result<(), Failu
             if !quiet || check.is_open_file(checked.outcome) {
                 line(name.clone(), checked.outcome, &checked.reason);
             }
-            // A manifest is named where something is wrong with it.
-            if let Some((outcome, reason)) = &checked.manifest
-                && check.is_open_file(*outcome)
-            {
-                line(format!("{name}{MANIFEST_SUFFIX}"), *outcome, reason);
+            // What lies beside it is named where something is wrong with it.
+            for one in checked.beside.iter().filter(|one| check.is_open_file(one.outcome)) {
+                line(one.kind.name(&name), one.outcome, &one.reason);
             }
         }
         for name in &check.extra {
@@ -118,12 +120,14 @@ fn table(checks: &[JobCheck], quiet: bool, out: &mut Output) -> Result<(), Failu
 /// `u: slices 20: hash 18, missing 2; manifests 20: hash 20; extra files 1`.
 fn total(check: &JobCheck) -> String {
     let files: Vec<Outcome> = check.slices.iter().map(|checked| checked.outcome).collect();
-    let manifests = check.slices.iter().filter_map(|checked| checked.manifest.as_ref());
-    let manifests: Vec<Outcome> = manifests.map(|(outcome, _)| *outcome).collect();
     let mut text = format!("{}: slices {}", check.job, counts(&files));
-    // Writing to a String cannot fail.
-    if !manifests.is_empty() {
-        let _ = write!(text, "; manifests {}", counts(&manifests));
+    for (kind, word) in [(Beside::Metadata, "metadata"), (Beside::Manifest, "manifests")] {
+        let beside = check.slices.iter().flat_map(|checked| &checked.beside);
+        let outcomes: Vec<Outcome> = beside.filter(|one| one.kind == kind).map(|one| one.outcome).collect();
+        // Writing to a String cannot fail.
+        if !outcomes.is_empty() {
+            let _ = write!(text, "; {word} {}", counts(&outcomes));
+        }
     }
     if !check.extra.is_empty() {
         let _ = write!(text, "; extra files {}", check.extra.len());

@@ -58,8 +58,8 @@ pub enum StoreError {
         /// The first fault.
         what: String,
     },
-    /// A slice whose manifest says its name, at a destination where that is another's.
-    #[error("{name} waits with its manifest, and at {destination} that name is another slice's")]
+    /// A slice with a document beside it that says its name, at a destination where that is another's.
+    #[error("{name} waits with what lies beside it, and at {destination} that name is another slice's")]
     Named {
         /// The name.
         name: String,

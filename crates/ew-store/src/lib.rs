@@ -5,6 +5,7 @@
 
 mod append;
 mod audit;
+mod beside;
 mod bus;
 mod by_point;
 mod care;
@@ -15,7 +16,6 @@ mod error;
 mod late;
 mod ledger;
 mod log;
-mod manifest;
 mod occupied;
 mod progress;
 mod project;
@@ -31,13 +31,13 @@ mod verify;
 
 pub use append::{AppendError, Appended, PollDetail};
 pub use audit::{Audit, Fault, Version};
+pub use beside::{Beside, Document};
 pub use bus::StoredDiscovery;
 pub use coverage::Standing;
 pub use error::StoreError;
 pub use late::LateSlice;
 pub use ledger::{Delivery, Job, Ledger};
 pub use log::{Log, WRITE_WAIT};
-pub use manifest::MANIFEST_SUFFIX;
 pub use progress::{Attempt, Progress};
 pub use project::{ProjectDb, ProjectError, read_project};
 pub use read::{GAPS_LISTED_MAX, Gap, PointInfo, Seqs, Snapshot, State, Stats, Total};

@@ -1,27 +1,61 @@
 //! How far a delivery has come, for the attempt that follows one that was killed or cut; and what receivers can do.
 
+use crate::beside::Beside;
 use crate::error::StoreError;
 use crate::ledger::{Delivery, Job, Ledger};
 use ew_core::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// How far the delivery of a slice has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// No file was whole at the receiver.
     Nothing,
     /// The file was whole under its temporary name, about to get its own.
     DataWhole,
-    /// The file is there; its manifest is not.
+    /// The file is there, and nothing beside it.
     DataThere,
-    /// The manifest was whole under its temporary name, about to get its own.
+    /// The manifest was whole under its temporary name, about to get its own; all else is there.
     ManifestWhole,
+    /// The metadata was whole under its temporary name, about to get its own.
+    MetadataWhole,
+    /// The file and its metadata are there, and its manifest is not.
+    MetadataThere,
 }
 
 impl Progress {
     /// All of them; the position is the number kept in the log.
-    pub const ALL: [Progress; 4] =
-        [Progress::Nothing, Progress::DataWhole, Progress::DataThere, Progress::ManifestWhole];
+    pub const ALL: [Progress; 6] = [
+        Progress::Nothing,
+        Progress::DataWhole,
+        Progress::DataThere,
+        Progress::ManifestWhole,
+        Progress::MetadataWhole,
+        Progress::MetadataThere,
+    ];
+
+    /// Whether the file is there.
+    pub fn has_data(self) -> bool {
+        !matches!(self, Progress::Nothing | Progress::DataWhole)
+    }
+
+    /// Whether what belongs beside the file is there.
+    pub fn has(self, kind: Beside) -> bool {
+        kind == Beside::Metadata && matches!(self, Progress::MetadataThere | Progress::ManifestWhole)
+    }
+
+    /// A document beside the file was whole under its temporary name.
+    pub fn whole(kind: Beside) -> Progress {
+        match kind {
+            Beside::Metadata => Progress::MetadataWhole,
+            Beside::Manifest => Progress::ManifestWhole,
+        }
+    }
+
+    /// A document beside the file is there; none where nothing follows it.
+    pub fn there(kind: Beside) -> Option<Progress> {
+        (kind == Beside::Metadata).then_some(Progress::MetadataThere)
+    }
 }
 
 /// An attempt that was noted and may begin.
@@ -31,7 +65,7 @@ pub struct Attempt {
     pub name: String,
     /// How far the attempts before it came.
     pub progress: Progress,
-    /// From [`Progress::DataThere`] on: what the transporter said of the file, JSON.
+    /// Once the file is there: what the transporter said of it and of what is beside it, JSON.
     pub receipt: Option<String>,
 }
 

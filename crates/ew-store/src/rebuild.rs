@@ -1,8 +1,8 @@
 //! A ledger made anew from what is at the receiver.
 
+use crate::beside::{self, Document};
 use crate::error::StoreError;
 use crate::ledger::{Job, Ledger, columns_json};
-use crate::manifest::MANIFEST_SUFFIX;
 use crate::selection::Scope;
 use crate::state::SliceState;
 use ew_core::{Columns, Timestamp, Window};
@@ -43,8 +43,8 @@ pub struct Rebuilt {
 pub struct RebuiltFile {
     /// Its name at the receiver.
     pub name: String,
-    /// The manifest beside it, as it was read back.
-    pub manifest: Option<String>,
+    /// What lies beside it, as it was read back.
+    pub beside: Vec<Document>,
     /// Its size, where that is told.
     pub bytes: Option<u64>,
     /// Its SHA-256, lower-case hex, where it could be read back.
@@ -145,7 +145,7 @@ impl Ledger<'_> {
         self.note_scope(&known, scope)?;
         let sql = self.sql("rebuild the ledger");
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
-        let mut manifests = Vec::new();
+        let mut documents = Vec::new();
         for slice in slices {
             let (start, end) = (slice.window.start.micros(), slice.window.end.micros());
             let columns = slice.columns.as_ref().map(|columns| columns_json(columns));
@@ -193,22 +193,19 @@ impl Ledger<'_> {
                 ])
             })
             .map_err(&sql)?;
-            let beside = file.manifest.as_ref().map(|_| format!("{}{MANIFEST_SUFFIX}", file.name));
-            for name in std::iter::once(&file.name).chain(&beside) {
+            let beside = file.beside.iter().map(|document| document.kind.name(&file.name));
+            for name in std::iter::once(file.name.clone()).chain(beside) {
                 tx.prepare_cached("insert into file_name values (?1, ?2, ?3, ?4, ?5) on conflict do nothing")
                     .and_then(|mut insert| insert.execute(params![destination, name, known.id, start, end]))
                     .map_err(&sql)?;
             }
-            if let Some(text) = &file.manifest {
-                manifests.push((newest_manifest == Some(file.name.as_str()), id, text));
-            }
+            documents
+                .extend(file.beside.iter().map(|one| (newest_manifest == Some(file.name.as_str()), id, one)));
         }
-        // The order of their ids is that in which they follow each other, so the newest is the last.
-        manifests.sort_by_key(|(is_newest, ..)| *is_newest);
-        for (_, slice, text) in manifests {
-            tx.prepare_cached("insert into manifest (slice, text) values (?1, ?2)")
-                .and_then(|mut insert| insert.execute(params![slice, text]))
-                .map_err(&sql)?;
+        // The order of the ids of manifests is that in which they follow each other, so the newest is the last.
+        documents.sort_by_key(|(is_newest, ..)| *is_newest);
+        for (_, slice, document) in documents {
+            beside::keep(&tx, slice, document).map_err(&sql)?;
         }
         let placed = slices.iter().filter(|slice| slice.state == SliceState::Placed);
         let bookmark = placed.map(|slice| slice.window.end.micros()).max();

@@ -1,8 +1,8 @@
 //! What is written to the ledger: rendered, sending, placed, failed, held, released, skipped.
 
+use crate::beside::{self, Claim, Document, claim_name};
 use crate::error::StoreError;
 use crate::ledger::{Delivery, Job, Ledger, columns_json, reached_json};
-use crate::manifest::{self, Claim, claim_name};
 use crate::progress::{self, Attempt};
 use ew_core::{Columns, Timestamp, Window};
 use rusqlite::{Transaction, TransactionBehavior, params};
@@ -45,7 +45,7 @@ pub struct NewSlice {
     /// Where it goes.
     pub destination: String,
     /// What lies beside the file, for the name that [`Ledger::claim`] gave.
-    pub manifest: Option<String>,
+    pub beside: Vec<Document>,
 }
 
 /// Where and when a slice came to be at its receiver.
@@ -120,9 +120,8 @@ impl Ledger<'_> {
             ],
         )
         .map_err(&sql)?;
-        if let Some(manifest) = &slice.manifest {
-            tx.execute("insert into manifest (slice, text) values (?1, ?2)", params![id, manifest])
-                .map_err(&sql)?;
+        for document in &slice.beside {
+            beside::keep(&tx, id, document).map_err(&sql)?;
         }
         tx.execute("update job set slices = max(slices, ?2) where id = ?1", params![job.id, slice.count])
             .map_err(&sql)?;
@@ -144,11 +143,11 @@ impl Ledger<'_> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
         let mut name = slice.name.clone().unwrap_or_default();
         if slice.destination.as_deref() != Some(destination) {
-            let has_manifest = manifest::text(&tx, slice.id).map_err(&sql)?.is_some();
-            let claim =
-                Claim { job: job.id, window: slice.window, destination, name: &name, ext, has_manifest };
+            let beside = beside::kinds(&beside::read(&tx, slice.id).map_err(&sql)?);
+            let says_its_name = !beside.is_empty();
+            let claim = Claim { job: job.id, window: slice.window, destination, name: &name, ext, beside };
             let claimed = claim_name(&tx, &claim).map_err(&sql)?;
-            if has_manifest && claimed != name {
+            if says_its_name && claimed != name {
                 return Err(StoreError::Named { name, destination: destination.to_owned() });
             }
             name = claimed;
@@ -288,7 +287,7 @@ fn pass(tx: &Transaction<'_>, job: &Job, slice: &Delivery) -> rusqlite::Result<O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Log, Progress};
+    use crate::{Beside, Log, Progress};
     use ew_core::Point;
 
     fn slice(start: i64, name: &str) -> NewSlice {
@@ -310,7 +309,7 @@ mod tests {
             sha256: "00".into(),
             spool: "u/x.csv".into(),
             destination: "file:///out".into(),
-            manifest: None,
+            beside: Vec::new(),
         }
     }
 
@@ -424,17 +423,18 @@ mod tests {
         let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
         let mut ledger = log.ledger();
         let (one, two) = (ledger.make_job("one").unwrap(), ledger.make_job("two").unwrap());
+        let manifest = |text: &str| Document { kind: Beside::Manifest, text: text.into() };
         let with =
-            |start, name: &str, text: &str| NewSlice { manifest: Some(text.into()), ..slice(start, name) };
+            |start, name: &str, text: &str| NewSlice { beside: vec![manifest(text)], ..slice(start, name) };
         // Both names are claimed, and the file of another gets neither.
-        assert_eq!(ledger.claim(&one, &slice(0, "a.csv")).unwrap(), "a.csv");
+        assert_eq!(ledger.claim(&one, &slice(0, "a.csv"), &[Beside::Manifest]).unwrap(), "a.csv");
         ledger.record_rendered(&one, None, &with(0, "a.csv", "first")).unwrap();
         let clash = ledger.record_rendered(&two, None, &slice(0, "a.csv.manifest.json")).unwrap();
         assert_ne!(clash.name.as_deref(), Some("a.csv.manifest.json"));
-        assert_eq!(ledger.claim(&two, &slice(900, "a.csv")).unwrap(), "a_2.csv");
+        assert_eq!(ledger.claim(&two, &slice(900, "a.csv"), &[Beside::Manifest]).unwrap(), "a_2.csv");
 
         let second = ledger.record_rendered(&one, None, &with(900, "b.csv", "second")).unwrap();
-        assert_eq!(ledger.manifest(&second).unwrap().as_deref(), Some("second"));
+        assert_eq!(ledger.beside(&second).unwrap(), [manifest("second")]);
         assert_eq!(ledger.last_manifest(&one).unwrap(), Some(("b.csv".into(), "second".into())));
         ledger.skip(&one, &second, "they refuse it").unwrap();
         assert_eq!(ledger.last_manifest(&one).unwrap(), Some(("a.csv".into(), "first".into())));

@@ -1,7 +1,7 @@
 //! The schema and its migrations, one step per `user_version`.
 
 /// Step n brings a log from `user_version` n to n + 1. A step, once released, is never edited.
-pub(crate) const STEPS: &[&str] = &[STEP_0, STEP_1, STEP_2, STEP_3];
+pub(crate) const STEPS: &[&str] = &[STEP_0, STEP_1, STEP_2, STEP_3, STEP_4];
 
 /// Times are microseconds since 1970-01-01T00:00:00Z.
 ///
@@ -183,6 +183,14 @@ create table bus_tags (                     -- of the tag file that was imported
     at integer not null,
     document text not null                  -- JSON
 ) strict, without rowid;
+";
+
+/// What lies beside a file is sent again as it was.
+const STEP_4: &str = "
+create table metadata (
+    slice integer primary key references slice,
+    text text not null                      -- as it lies beside the file
+) strict;
 ";
 
 #[cfg(test)]

@@ -207,7 +207,7 @@ pub trait Transport {
         None
     }
 
-    /// Whether a manifest can lie beside a file there.
+    /// Whether a manifest, or another document, can lie beside a file there.
     fn takes_manifests(&self) -> bool {
         true
     }
