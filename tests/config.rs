@@ -405,6 +405,7 @@ fn probes() -> Vec<(&'static str, String)> {
         ("export.format.cmep", format!("{job}[export.format.cmep]\n{z}{file}")),
         ("export.format.nem12", format!("{job}[export.format.nem12]\n{z}{file}")),
         ("export.format.metermail", format!("{job}[export.format.metermail]\n{z}{file}")),
+        ("export.format.parquet", format!("{job}[export.format.parquet]\n{z}{file}")),
         ("export.transport.file", format!("{job}[export.format.csv]\n[export.transport.file]\n{z}")),
         ("export.transport.sftp", format!("{job}[export.format.csv]\n[export.transport.sftp]\n{z}")),
         ("export.transport.smtp", format!("{job}[export.format.csv]\n[export.transport.smtp]\n{z}")),

@@ -28,6 +28,7 @@ use ew_cli::clock;
 use ew_cli::{Common, Failure, Lock, Output, Report};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, Span, When};
+use ew_format::FormatError;
 use ew_store::Log;
 use job::JobRun;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -95,6 +96,9 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let report = args.common.report("ew-export");
     let config = args.common.load()?;
     let jobs = select_jobs(&config, &args.jobs)?;
+    for job in &jobs {
+        job.format.built().map_err(|e| not_built(&config, job, &e))?;
+    }
     if args.common.check {
         // A key file may come later, so what is missing on this machine is a warning.
         for job in &jobs {
@@ -235,6 +239,12 @@ fn record(log: &mut Log, ended: &JobReport, args: &Args) {
         let exit = Exit::of_parts([ended.part]);
         let _ = log.ledger().record_run(&ended.job, clock::now(), exit, ended.error.as_deref());
     }
+}
+
+/// What a job asks for is known, and not in this program.
+fn not_built(config: &Config, job: &ExportOptions, error: &FormatError) -> Failure {
+    let message = format!("{}: in the job {:?}: {error}", config.file.display(), job.name);
+    Failure::new(error.exit(), message).maybe_hint(error.hint())
 }
 
 /// The jobs named, or all; in the order of the configuration.

@@ -11,6 +11,7 @@ mod metermail;
 mod nem12;
 mod options;
 mod output;
+mod parquet;
 mod summer;
 mod units;
 mod xml;
@@ -22,6 +23,7 @@ pub use crate::jsonl::JsonlOptions;
 pub use crate::metermail::{Channel, MetermailOptions};
 pub use crate::nem12::{Nem12Meter, Nem12Options};
 pub use crate::options::{Decimals, Field, Strftime};
+pub use crate::parquet::{ParquetOptions, RowGroupRows};
 pub use crate::xml::{XmlOptions, XmlText};
 
 use ew_core::{Grid, Period, Point, Row, RowOrder, Stamp, Window, Zone};
@@ -80,6 +82,16 @@ pub trait Format {
         Ok(())
     }
 
+    /// Whether this build can write it.
+    fn built(&self) -> Result<(), FormatError> {
+        Ok(())
+    }
+
+    /// Whether its files are compressed already, so that nothing is gained by doing it again.
+    fn is_compressed(&self) -> bool {
+        false
+    }
+
     /// Whether the header names the columns, so that they must be known before the first row.
     fn is_wide(&self) -> bool {
         false
@@ -124,4 +136,6 @@ register! {
     Nem12(Nem12Options),
     /// Push messages of ION meters.
     Metermail(MetermailOptions),
+    /// Apache Parquet; written with the cargo feature `parquet`.
+    Parquet(ParquetOptions),
 }
