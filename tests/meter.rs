@@ -1,11 +1,11 @@
-//! The formats of metering: what receivers are known to take, byte for byte, and what a reader of theirs makes of it.
+//! The formats of metering: what receivers are known to take, byte for byte. What every format keeps to is in
+//! `conform`.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/slice.rs"]
 mod slice;
 
-use ew_core::{Quality, Timestamp, Window, Zone};
-use ew_format::SliceHeader;
+use ew_core::{Quality, Timestamp, Zone};
 use slice::{Reading, fixtures, options, reading, render_intervals};
 use std::process::Command;
 
@@ -31,59 +31,6 @@ fn python(program: &str, script: &str, text: &str) -> String {
     let output = Command::new(program).args(["-c", script]).arg(&file).output().unwrap();
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
-}
-
-// What is the same for each.
-
-const EACH: [(&str, &str); 3] = [("[cmep]", ""), (NEM12, ""), (METERMAIL, CHANNELS)];
-
-/// Rows that are not in the format's own order, or there twice, are never written as if they were.
-#[test]
-fn disorder_is_refused() {
-    let zone: Zone = MARKET.parse().unwrap();
-    let row = |n, point| half_hour(n, point, Some(1.0), Quality::Actual);
-    for (keys, more) in EACH {
-        let options = options(&format!("{keys}{more}"));
-        for rows in [
-            [row(0, "com.example.hq"), row(0, "com.example.hq")],
-            [row(1, "com.example.hq"), row(0, "com.example.hq")],
-            [row(0, "com.example.sw1"), row(0, "com.example.hq")],
-            [row(0, "com.example.lab"), row(0, "com.example.hq")],
-        ] {
-            let known = |row: &Reading| match options.name_and_version() {
-                "nem12/1" => !row.point.ends_with("lab"),
-                "metermail/1" => !row.point.ends_with("sw1"),
-                _ => true,
-            };
-            if !rows.iter().all(known) {
-                continue;
-            }
-            let error = slice::render_in_order(&options, &zone, TWO_DAYS, Some("30m"), &rows).unwrap_err();
-            assert!(error.to_string().contains("out of order"), "{keys}: {error}");
-        }
-    }
-}
-
-#[test]
-fn a_full_disk_is_local() {
-    let zone: Zone = MARKET.parse().unwrap();
-    for (keys, more) in EACH {
-        let options = options(&format!("{keys}{more}"));
-        let [start, end] = TWO_DAYS.map(|time| time.parse().unwrap());
-        let header = SliceHeader {
-            job: "utility",
-            site: "hq",
-            zone: &zone,
-            window: Window::new(start, end),
-            interval: Some("30m".parse().unwrap()),
-            columns: &[],
-        };
-        let mut formatter = options.start(&header, Box::new(slice::Full)).unwrap();
-        let row = half_hour(0, "com.example.hq", Some(1.0), Quality::Actual);
-        formatter.row(row.as_row()).unwrap();
-        let error = formatter.finish().unwrap_err();
-        assert_eq!(error.exit().code(), 74, "{error}");
-    }
 }
 
 // CMEP.
@@ -132,56 +79,6 @@ fn cmep_begins_a_record_after_a_gap() {
     // The same of readings that are known to come every quarter of an hour.
     let readings = options(&format!("{GAP}\nreadings_every = \"15m\""));
     assert_eq!(render_intervals(&readings, &Zone::utc(), THREE_HOURS, None, &gap()).unwrap(), text);
-}
-
-/// Knows only that values stand an interval apart; prints meter, unit, time, value to six places.
-const CMEP_READER: &str = r#"
-import sys
-from datetime import datetime, timedelta
-text = open(sys.argv[1], newline="").read()
-assert not text.endswith("\n")
-for record in text.split("\r\n") if text else []:
-    f = record.split(",")
-    assert f[:2] == ["MEPMD01", "19970819"] and f[8] == "OK" and f[11] == "1.0", record
-    step = timedelta(days=int(f[12][2:4]), hours=int(f[12][4:6]), minutes=int(f[12][6:]))
-    values = f[14:]
-    assert len(values) == 3 * int(f[13]) and len(values) > 0, record
-    time = datetime.strptime(values[0], "%Y%m%d%H%M")
-    for n in range(0, len(values), 3):
-        assert n == 0 or values[n] == ""
-        assert (values[n + 1], values[n + 2]) == ("N", "") or values[n + 1] == ""
-        print(f[7], f[10], time.isoformat(), values[n + 2] or "-")
-        time += step
-"#;
-
-/// Reading back gives the slice's rows, whatever is missing and however many there are to a record.
-#[test]
-fn cmep_reads_back() {
-    let mut rows = Vec::new();
-    for (n, point) in ["b", "a", "c"].into_iter().enumerate() {
-        for step in (0..700).filter(|step| step % (17 + n as i64) != 0 && (step / 40) % 3 != n as i64) {
-            let value = (step % 5 != 0).then_some(step as f64 * 0.125 - 3.0);
-            rows.push(Reading { unit: "kWh", ..reading(step * 300_000_000, point, value) });
-        }
-    }
-    let mut expected: Vec<String> = Vec::new();
-    for row in &rows {
-        let time = Timestamp::from_micros(row.micros).to_string();
-        let value = row.value.map_or("-".into(), |v| format!("{v:.6}"));
-        expected.push(format!("{} kWh {} {value}", row.point, time.trim_end_matches('Z')));
-    }
-    expected.sort();
-    let ei = "ei = { customer_name = \"x\", account_name = \"y\" }";
-    for (keys, suffix) in [("", ""), ("max_count = 1", ""), ("max_count = 7", ""), (ei, "|1/kWh")] {
-        let options = options(&format!("[cmep]\n{keys}"));
-        let text = render_intervals(&options, &Zone::utc(), THREE_HOURS, Some("5m"), &rows).unwrap();
-        let mut found: Vec<String> =
-            python("python3", CMEP_READER, &text).lines().map(|line| line.replacen(suffix, "", 1)).collect();
-        found.sort();
-        assert_eq!(found, expected, "{keys}");
-    }
-    let empty = render_intervals(&options("[cmep]"), &Zone::utc(), THREE_HOURS, Some("5m"), &[]).unwrap();
-    assert_eq!(empty, "");
 }
 
 /// Days in the job's zone: on 2026-03-29 the next one is 23 hours away.
@@ -404,43 +301,6 @@ fn metermail_north_and_south() {
     ];
     let window = ["2026-01-14T13:00:00Z", "2026-01-15T13:00:00Z"];
     golden("metermail-south.xml", &metermail(keys, "Australia/Sydney", window, &rows));
-}
-
-/// Prints the records as another parser has them, a line for each value.
-const METERMAIL_READER: &str = r#"
-import sys
-import xml.etree.ElementTree as ET
-ion = "{http://rddl.xmlinside.net/PowerMeasurement/data/ion/pushmessaging/2/}"
-root = ET.parse(sys.argv[1]).getroot()
-(data,) = [root] if root.tag == ion + "Data" else root.iter(ion + "Data")
-labels = {c.get("id"): c.get("label") for c in data.iter(ion + "Channel")}
-for record in data.iter(ion + "DR"):
-    for id, value in record.attrib.items():
-        if id != "ts":
-            print(record.get("ts"), labels[id], value)
-"#;
-
-#[test]
-fn metermail_reads_back() {
-    let mut rows = Vec::new();
-    let mut expected = String::new();
-    for n in 0..2000_i64 {
-        let time = Timestamp::from_micros(n * 30 * slice::SECOND);
-        for (point, label) in [("com.example.lab", "V"), ("com.example.hq", "kW tot")] {
-            let value = (n % 7 != 3).then_some((n * 31 % 1000) as f64 / 8.0 - 20.0);
-            rows.push(reading(time.micros(), point, value));
-            if let Some(value) = value {
-                let time = time.to_string().replace('Z', ".000000Z");
-                expected += &format!("{time} {label} {value}\n");
-            }
-        }
-    }
-    for keys in ["", "envelope = false\n"] {
-        let text = metermail(keys, "UTC", TWO_DAYS, &rows);
-        assert_eq!(python("python3", METERMAIL_READER, &text), expected, "{keys}");
-        assert_eq!(metermail(keys, "UTC", TWO_DAYS, &rows), text);
-        assert_eq!(python("python3", METERMAIL_READER, &metermail(keys, "UTC", TWO_DAYS, &[])), "");
-    }
 }
 
 #[test]

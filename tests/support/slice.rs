@@ -71,21 +71,10 @@ pub(crate) fn render_intervals(
     if options.order() == RowOrder::ByPoint {
         rows.sort_by(|a, b| (&a.point, a.micros).cmp(&(&b.point, b.micros)));
     }
-    render_in_order(options, zone, window, interval, &rows)
-}
-
-/// The same in their order.
-pub(crate) fn render_in_order(
-    options: &FormatOptions,
-    zone: &Zone,
-    window: [&str; 2],
-    interval: Option<&str>,
-    rows: &[Reading],
-) -> Result<String, FormatError> {
     let [start, end] = window.map(|time| time.parse().unwrap());
     let interval: Option<Period> = interval.map(|text| text.parse().unwrap());
     let window = Window::new(start, end);
-    write(options, &SliceHeader { job: "utility", site: "hq", zone, window, interval, columns: &[] }, rows)
+    write(options, &SliceHeader { job: "utility", site: "hq", zone, window, interval, columns: &[] }, &rows)
 }
 
 fn write(options: &FormatOptions, header: &SliceHeader<'_>, rows: &[Reading]) -> Result<String, FormatError> {
@@ -105,17 +94,4 @@ pub(crate) fn render(options: &FormatOptions, zone: &Zone, rows: &[Reading]) -> 
 
 pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
-}
-
-/// Where nothing can be written.
-pub(crate) struct Full;
-
-impl std::io::Write for Full {
-    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
-        Err(std::io::ErrorKind::StorageFull.into())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

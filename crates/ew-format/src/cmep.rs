@@ -239,13 +239,6 @@ impl<W: Write> Formatter for Cmep<'_, W> {
         let unit = units.unwrap_or(row.unit);
         if self.points.is_new(row.point) {
             self.close()?;
-            let is_named = meter.is_some_and(|meter| meter.id.is_some());
-            for text in [(!is_named).then_some(row.point), units.is_none().then_some(row.unit)] {
-                if let Some(character) = text.and_then(Field::forbidden) {
-                    let (point, time) = (row.point.to_owned(), row.time);
-                    return Err(FormatError::Character { format: FORMAT, point, time, character });
-                }
-            }
         }
         // A null goes with any unit.
         let is_over = |record: &Record| {
@@ -259,6 +252,15 @@ impl<W: Write> Formatter for Cmep<'_, W> {
         self.points.step(&row)?;
         let next = self.after(row.time);
         let is_start = self.record.is_none();
+        if is_start {
+            let is_named = meter.is_some_and(|meter| meter.id.is_some());
+            for text in [(!is_named).then_some(row.point), units.is_none().then_some(row.unit)] {
+                if let Some(character) = text.and_then(Field::forbidden) {
+                    let (point, time) = (row.point.to_owned(), row.time);
+                    return Err(FormatError::Character { format: FORMAT, point, time, character });
+                }
+            }
+        }
         let record = self.record.get_or_insert_with(|| Record {
             unit: unit.to_owned(),
             next: None,
