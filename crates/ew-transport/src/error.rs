@@ -3,6 +3,7 @@
 use ew_core::Exit;
 use ew_net::{NetError, NetErrorKind};
 use std::io;
+use std::time::Duration;
 
 pub(crate) use ew_net::plain;
 
@@ -41,6 +42,7 @@ pub struct TransportError {
     reached: Box<[String]>,
     of_receiver: bool,
     looking: bool,
+    wait: Option<Duration>,
 }
 
 fn verb(looking: bool, object: &Option<String>) -> String {
@@ -110,6 +112,11 @@ impl TransportError {
     pub fn is_retryable(&self) -> bool {
         matches!(self.kind, ErrorKind::Unreachable | ErrorKind::FarSide)
     }
+
+    /// How long the far side asks to be left alone before the next attempt.
+    pub fn wait(&self) -> Option<Duration> {
+        self.wait
+    }
 }
 
 /// A failure before the far side and the file's name are put to it.
@@ -119,11 +126,12 @@ pub(crate) struct Fault {
     pub(crate) reason: String,
     pub(crate) hint: Option<String>,
     pub(crate) of_receiver: bool,
+    pub(crate) wait: Option<Duration>,
 }
 
 impl Fault {
     pub(crate) fn new(kind: ErrorKind, reason: impl Into<String>) -> Fault {
-        Fault { kind, reason: reason.into(), hint: None, of_receiver: false }
+        Fault { kind, reason: reason.into(), hint: None, of_receiver: false, wait: None }
     }
 
     pub(crate) fn hint(self, hint: impl Into<String>) -> Fault {
@@ -140,6 +148,11 @@ impl Fault {
         Fault::new(ErrorKind::Local, format!("{operation} {}: {}", path.display(), plain(error)))
     }
 
+    /// The far side asks for so much time before the next attempt.
+    pub(crate) fn wait(self, wait: Option<Duration>) -> Fault {
+        Fault { wait, ..self }
+    }
+
     pub(crate) fn at(self, far_side: &str, object: Option<&str>) -> TransportError {
         TransportError {
             far_side: far_side.to_owned(),
@@ -150,6 +163,7 @@ impl Fault {
             reached: Box::default(),
             of_receiver: self.of_receiver || object.is_none(),
             looking: false,
+            wait: self.wait,
         }
     }
 

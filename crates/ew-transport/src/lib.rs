@@ -13,6 +13,7 @@ mod probe;
 mod sftp;
 mod smtp;
 mod source;
+mod web;
 
 pub use compress::{Compression, Compressor};
 pub use error::{ErrorKind, TransportError};
@@ -21,6 +22,7 @@ pub use look::{Answer, Content, Entry, Look, Size};
 pub use probe::{Ability, Can, Finding, Probe};
 pub use sftp::{Fingerprint, HostName, Login, SftpOptions};
 pub use smtp::{MailAddress, MailLogin, Security, SmtpOptions};
+pub use web::TlsFiles;
 
 use error::Fault;
 use ew_core::{NameFields, Secret, SecretSource, Span};
