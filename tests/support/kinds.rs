@@ -52,6 +52,8 @@ pub(crate) fn cases() -> Vec<Case> {
     let channels = meters(&|n, point| format!("{point} = {{ id = \"C{n:03}\", label = {point} }}"));
     let metermail =
         "[metermail]\ndevice_name = \"Dev\"\ndata_recorder_id = \"R1\"\ndata_recorder_label = \"Rec\"";
+    let parquet =
+        cfg!(feature = "parquet").then(|| (ANYWHERE, "[parquet]\nrow_group_rows = 1000".to_owned()));
     [
         (ANYWHERE, "[csv]".to_owned()),
         (ANYWHERE, "[csv]\nlayout = \"long\"".to_owned()),
@@ -77,6 +79,7 @@ pub(crate) fn cases() -> Vec<Case> {
         (ANYWHERE, format!("{metermail}\nenvelope = false\n[metermail.channels]\n{channels}")),
     ]
     .into_iter()
+    .chain(parquet)
     .map(|(zones, toml)| Case { toml, zones })
     .collect()
 }
@@ -133,6 +136,7 @@ pub(crate) fn kind(options: &FormatOptions) -> Kind {
         FormatOptions::Cmep(_) => own(told_cmep, CMEP),
         FormatOptions::Nem12(_) => Kind { is_foreign: true, ..own(told_nem12, NEM12) },
         FormatOptions::Metermail(_) => own(told_metermail, METERMAIL),
+        FormatOptions::Parquet(_) => Kind { is_foreign: true, ..own(told_whole, PARQUET) },
     }
 }
 
@@ -342,4 +346,11 @@ for record in data.iter(ion + "DR"):
     for id, value in record.attrib.items():
         if id != "ts":
             put(micros(record.get("ts")), labels[id], number(value))
+"#;
+
+const PARQUET: &str = r#"
+import duckdb
+rows = "select epoch_us(timestamp), point, value, unit, quality from read_parquet(?)"
+for row in duckdb.execute(rows, [path]).fetchall():
+    put(*row)
 "#;

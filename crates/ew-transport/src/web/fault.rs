@@ -132,7 +132,9 @@ impl Reply {
                 .hint("are the credentials right, and of the kind that the server asks for?")
                 .of_receiver(),
             403 => fault(ErrorKind::Refused).hint("these credentials may not do this there"),
-            404 | 409 | 410 => fault(ErrorKind::Missing).hint("is the address right, and is the folder there?"),
+            404 | 409 | 410 => {
+                fault(ErrorKind::Missing).hint("is the address right, and is the folder there?")
+            }
             408 | 425 | 429 => fault(ErrorKind::FarSide),
             413 => fault(ErrorKind::TooLarge)
                 .hint("make the files smaller by breakup_on_period = true, a shorter period or compress"),
