@@ -7,6 +7,7 @@
 mod compress;
 mod error;
 mod file;
+mod http;
 mod look;
 mod net;
 mod probe;
@@ -18,6 +19,7 @@ mod web;
 pub use compress::{Compression, Compressor};
 pub use error::{ErrorKind, TransportError};
 pub use file::FileOptions;
+pub use http::{Address, Hmac, HttpLogin, HttpOptions, Method};
 pub use look::{Answer, Content, Entry, Look, Size};
 pub use probe::{Ability, Can, Finding, Probe};
 pub use sftp::{Fingerprint, HostName, Login, SftpOptions};
@@ -225,6 +227,8 @@ register! {
     File(FileOptions),
     /// SFTP, version 3, over SSH 2.
     Sftp(SftpOptions),
+    /// HTTP, with or without TLS.
+    Http(HttpOptions),
     /// Mail.
     Smtp(SmtpOptions),
 }

@@ -2,15 +2,13 @@
 
 use super::SmtpOptions;
 use crate::error::{ErrorKind, Fault};
-use crate::source::Source;
-use crate::source::hex;
+use crate::source::{Source, parcel_id};
 use crate::{Compression, Parcel};
 use ew_core::Timestamp;
 use lettre::message::header::{
     ContentDisposition, ContentTransferEncoding, ContentType, HeaderName, HeaderValue,
 };
 use lettre::message::{Attachment, Body, Mailboxes, Message, MultiPart, SinglePart, header};
-use sha2::{Digest, Sha256};
 use std::time::{Duration, SystemTime};
 
 /// A mail, ready to be sent.
@@ -20,25 +18,12 @@ pub(crate) struct Letter {
 
 /// What a slice is known by among mails: of destination, name and content, and of nothing else.
 pub(crate) fn id(options: &SmtpOptions, destination: &str, parcel: &Parcel<'_>) -> String {
-    let digest = digest(destination, parcel);
+    let digest = parcel_id(destination, parcel);
     // The right side only has to be a domain; the digest is unique by itself.
     let host = options.host.as_str();
     let is_domain =
         host.contains('.') && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
     format!("<{digest}@{}>", if is_domain { host } else { "localhost" })
-}
-
-fn digest(destination: &str, parcel: &Parcel<'_>) -> String {
-    let mut hash = Sha256::new();
-    for part in [destination, parcel.name, parcel.sha256] {
-        hash.update(part);
-        // No text holds it, so no two triples run into one.
-        hash.update([0]);
-    }
-    // 20 bytes of it tell all slices apart.
-    let mut text = hex(hash);
-    text.truncate(40);
-    text
 }
 
 impl Letter {

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 /// The bytes of a parcel between a beginning and an end. Its last piece is kept back until the whole is known to be
 /// what was recorded: a receiver that waits for `Content-Length` bytes never takes a damaged file.
 pub(crate) struct Upload<'a> {
-    source: Source<'a>,
+    source: Option<Source<'a>>,
     tail: Vec<u8>,
     /// The next piece, kept back.
     next: Vec<u8>,
@@ -20,18 +20,17 @@ pub(crate) struct Upload<'a> {
 }
 
 impl<'a> Upload<'a> {
-    /// The file alone.
-    pub(crate) fn open(parcel: &'a Parcel<'a>) -> Result<Upload<'a>, Fault> {
-        Upload::between(parcel, Vec::new(), Vec::new())
-    }
-
-    /// The file between other bytes.
+    /// The file between other bytes, or none.
     pub(crate) fn between(parcel: &'a Parcel<'a>, head: Vec<u8>, tail: Vec<u8>) -> Result<Upload<'a>, Fault> {
-        let source = Source::open(parcel)?;
-        let mut upload =
-            Upload { source, tail, next: Vec::new(), piece: head, at: 0, is_end: false, fault: None };
+        let mut upload = Upload { source: Some(Source::open(parcel)?), tail, ..Upload::of(head) };
         upload.next = upload.read_next()?;
         Ok(upload)
+    }
+
+    /// Other bytes alone.
+    pub(crate) fn of(bytes: Vec<u8>) -> Upload<'a> {
+        let (tail, next) = (Vec::new(), Vec::new());
+        Upload { source: None, tail, next, piece: bytes, at: 0, is_end: false, fault: None }
     }
 
     /// Why it could not be read to its end: of two failures at once, the one here.
@@ -40,8 +39,9 @@ impl<'a> Upload<'a> {
     }
 
     fn read_next(&mut self) -> Result<Vec<u8>, Fault> {
+        let Some(source) = &mut self.source else { return Ok(Vec::new()) };
         let mut next = vec![0; PIECE_BYTES];
-        let count = self.source.read(&mut next)?;
+        let count = source.read(&mut next)?;
         next.truncate(count);
         Ok(next)
     }

@@ -110,11 +110,6 @@ impl Reply {
         Reply { status, wait, text: tidy(&hide(&text)) }
     }
 
-    /// The number of three digits.
-    pub(crate) fn status(&self) -> StatusCode {
-        self.status
-    }
-
     /// What it comes to where something else was hoped for.
     pub(crate) fn fault(&self, operation: &str) -> Fault {
         let mut reason = format!("{operation}: the server says {}", self.status.as_u16());
