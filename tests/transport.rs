@@ -1,6 +1,8 @@
 //! Every transporter through one body, the SFTP one against a real OpenSSH server.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/nginx.rs"]
+mod nginx;
 #[path = "support/proftpd.rs"]
 mod proftpd;
 #[path = "support/proxy.rs"]
@@ -14,6 +16,7 @@ mod sshd;
 
 use ew_core::Exit;
 use ew_transport::{Checked, ErrorKind, How, Parcel, TransportOptions, Transporter};
+use nginx::Nginx;
 use proftpd::Proftpd;
 use proxy::{Plan, Proxy};
 use smtp::{PASSWORD, Sink, USER};
@@ -205,6 +208,24 @@ fn sftp_conforms_with_proftpd() {
     let destination = format!("sftp://ew@127.0.0.1:{}/~/incoming", server.port());
     assert_eq!(options.destination(Path::new("/")), destination);
     conforms(&mut *open(&options), &destination, &server.root().join("incoming"));
+}
+
+#[test]
+fn http_conforms() {
+    let nginx = Nginx::start();
+    let tls = format!("ca_file = {:?}", nginx.ca_file());
+    for (folder, url, more) in [("in", nginx.url("/in"), ""), ("open", nginx.tls_url("/open/"), tls.as_str())]
+    {
+        let options = options(&format!(
+            "[http]\nurl = {url:?}\nrename = true\nuser = {:?}\npassword = {:?}\n{more}",
+            nginx::USER,
+            nginx::PASSWORD
+        ));
+        let destination = format!("{}/", url.trim_end_matches('/'));
+        assert_eq!(options.destination(Path::new("/")), destination);
+        options.check(Path::new("/")).unwrap();
+        conforms(&mut *open(&options), &destination, &nginx.folder(folder));
+    }
 }
 
 #[test]

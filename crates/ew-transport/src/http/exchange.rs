@@ -25,8 +25,8 @@ pub(crate) struct Access {
     /// Scheme, host and port that credentials are for.
     pub(crate) origin: String,
     pub(crate) agent: Agent,
-    /// For everyone else: without the client's certificate.
-    pub(crate) stranger: Agent,
+    /// For everyone else, where there is a client's certificate, which they do not get to see.
+    pub(crate) stranger: Option<Agent>,
     /// Credentials and what else is in each request to that origin.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) signer: Option<Signer>,
@@ -143,7 +143,7 @@ impl Access {
             }
             upload = Some((content.open)()?);
         }
-        let agent = if is_home { &self.agent } else { &self.stranger };
+        let agent = self.stranger.as_ref().filter(|_| !is_home).unwrap_or(&self.agent);
         let ran = match &mut upload {
             Some(upload) => request.body(SendBody::from_reader(upload)).map(|request| agent.run(request)),
             None => request.body(()).map(|request| agent.run(request)),

@@ -6,9 +6,9 @@ use crate::error::{ErrorKind, Fault};
 use crate::look::{Hashed, Sink, answer, drain};
 use crate::web::failed;
 use crate::{Answer, Content, Entry, Look, Size, TransportError, part_name};
-use ureq::ResponseExt;
-use ureq::http::Method;
 use ureq::http::header::CONTENT_LENGTH;
+use ureq::http::{Method, Response};
+use ureq::{Body, ResponseExt};
 use url::Url;
 
 /// What a server says of an address.
@@ -25,8 +25,13 @@ pub(crate) enum Seen {
 pub(crate) fn see(access: &Access, url: &Url) -> Result<Seen, Fault> {
     let ask = Ask::new(Method::HEAD, url);
     let response = access.ask(&ask)?;
+    understand(access, &ask, response)
+}
+
+/// What the answer to a HEAD says.
+pub(crate) fn understand(access: &Access, ask: &Ask<'_>, response: Response<Body>) -> Result<Seen, Fault> {
     // A server sends on from a directory to the same with a slash.
-    if response.get_uri().path().strip_suffix('/') == Some(url.path()) {
+    if response.get_uri().path().strip_suffix('/') == Some(ask.url.path()) {
         return Ok(Seen::Directory);
     }
     match response.status().as_u16() {
@@ -36,9 +41,9 @@ pub(crate) fn see(access: &Access, url: &Url) -> Result<Seen, Fault> {
             Ok(Seen::File(bytes))
         }
         404 | 410 => Ok(Seen::Nothing),
-        401 | 407 | 408 | 425 | 429 => Err(access.fault(&ask, response)),
-        400..=499 | 501 => Ok(Seen::Untold(access.fault(&ask, response).reason)),
-        _ => Err(access.fault(&ask, response)),
+        401 | 407 | 408 | 425 | 429 => Err(access.fault(ask, response)),
+        400..=499 | 501 => Ok(Seen::Untold(access.fault(ask, response).reason)),
+        _ => Err(access.fault(ask, response)),
     }
 }
 

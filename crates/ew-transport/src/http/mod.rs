@@ -320,12 +320,12 @@ impl HttpOptions {
         secrets.extend(headers.iter().filter_map(|(_, value)| {
             value.to_str().ok()?.split_once(' ').map(|(_, encoded)| Secret::new(encoded))
         }));
-        // Who has no business with the client's certificate does not get to see it.
-        let strangers = TlsFiles { identity: None, ..self.tls.clone() };
+        let agent = |files: &TlsFiles| agent(files, context.base, context.timeout);
+        let strangers = self.tls.identity.as_ref().map(|_| TlsFiles { identity: None, ..self.tls.clone() });
         Ok(Access {
             origin: self.url.origin(),
-            agent: agent(&self.tls, context.base, context.timeout)?,
-            stranger: agent(&strangers, context.base, context.timeout)?,
+            agent: agent(&self.tls)?,
+            stranger: strangers.as_ref().map(agent).transpose()?,
             headers,
             signer,
             secrets,

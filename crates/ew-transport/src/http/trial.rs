@@ -2,7 +2,7 @@
 
 use super::deliver::rename;
 use super::exchange::{Access, Ask, Content};
-use super::look::{Seen, read_back, see};
+use super::look::{Seen, read_back, see, understand};
 use super::{HttpOptions, Method};
 use crate::error::{ErrorKind, Fault};
 use crate::probe::CONTENT;
@@ -20,17 +20,12 @@ pub(crate) fn run(
 ) -> Result<(), Fault> {
     let url = |name: &str| options.url.of(name).map_err(|why| Fault::new(ErrorKind::Config, why));
     let (one, other) = (url(name)?, url(&format!("{name}.2"))?);
-    let seen = see(access, &one);
-    let is_there = !matches!(&seen, Err(fault) if !fault.of_receiver);
-    let tried = match &seen {
-        Err(fault) if !is_there => Err(fault.clone()),
-        _ => Ok(()),
-    };
-    probe.needs(Ability::Connect, tried)?;
+    let ask = Ask::new(Verb::HEAD, &one);
+    let response = probe.needs(Ability::Connect, access.ask(&ask))?;
     if options.url.is_tls() {
         probe.add(Ability::Tls, Can::Yes, None);
     }
-    probe.needs(Ability::LogIn, seen.map(|_| ()))?;
+    probe.needs(Ability::LogIn, understand(access, &ask, response))?;
     if options.method == Method::Post {
         return Ok(());
     }

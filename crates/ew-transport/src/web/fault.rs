@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::time::Duration;
 use ureq::http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
 use ureq::http::{HeaderMap, HeaderName, Response, StatusCode};
-use ureq::{Body, Error};
+use ureq::{Body, Error, Timeout};
 
 /// The longest part of an answer's body that is shown, and that is read to show it.
 const TEXT_CHARS_MAX: usize = 200;
@@ -16,16 +16,17 @@ const TEXT_BYTES_MAX: u64 = 4096;
 /// A request without a whole answer.
 pub(crate) fn failed(operation: &str, error: &Error) -> Fault {
     match error {
+        Error::Timeout(Timeout::Resolve | Timeout::Connect) => silent(operation).of_receiver(),
         Error::Timeout(_) => silent(operation),
         Error::HostNotFound => {
-            Fault::new(ErrorKind::Unreachable, format!("{operation}: the host has no address"))
+            Fault::new(ErrorKind::Unreachable, format!("{operation}: the host has no address")).of_receiver()
         }
         Error::Io(e) => match e.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
             Some(inner) => failed(operation, inner),
             None => broken(operation, e),
         },
         Error::Other(e) => match e.downcast_ref::<native_tls::Error>() {
-            Some(e) => handshake(operation, e),
+            Some(e) => handshake(operation, e).of_receiver(),
             None => Fault::new(ErrorKind::Protocol, format!("{operation}: {e}")),
         },
         Error::BadUri(_) | Error::Http(_) => {
@@ -45,9 +46,15 @@ fn broken(operation: &str, error: &io::Error) -> Fault {
     if text.contains("unexpected eof") || error.kind() == io::ErrorKind::ConnectionAborted {
         return lost(operation, &io::ErrorKind::UnexpectedEof.into());
     }
-    match text.contains(" alert ") {
-        true => alert(operation, &text),
-        false => lost(operation, error),
+    if text.contains(" alert ") {
+        return alert(operation, &text);
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::AddrNotAvailable => lost(operation, error).of_receiver(),
+        _ => lost(operation, error),
     }
 }
 

@@ -47,7 +47,14 @@ impl TlsFiles {
         if let Some((cert, key)) = &self.identity {
             builder.identity(identity(&base.join(cert), &base.join(key))?);
         }
-        builder.build().map_err(|e| Fault::new(ErrorKind::Config, format!("prepare TLS: {e}")))
+        builder.build().map_err(|e| {
+            let text = e.to_string();
+            let why = match text.contains("key values mismatch") {
+                true => "key_file is not the key of cert_file",
+                false => &text,
+            };
+            Fault::new(ErrorKind::Config, format!("prepare TLS: {why}"))
+        })
     }
 }
 
