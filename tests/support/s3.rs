@@ -73,6 +73,18 @@ impl Storage {
         fs::read_dir(self.dir.path().join("data/.nanio/multipart")).unwrap().count()
     }
 
+    /// An upload in parts as one that was killed leaves it; the folder of its parts.
+    pub fn begin(&self, key: &str) -> PathBuf {
+        let folder = self.dir.path().join("data/.nanio/multipart").join(key.replace('/', "-"));
+        fs::create_dir_all(&folder).unwrap();
+        let begun = format!(
+            "{{\"bucket\":\"{BUCKET}\",\"key\":\"{key}\",\"content_type\":\"\",\"user_metadata\":{{}},\
+             \"initiated\":\"2026-03-01T00:00:00+00:00\"}}"
+        );
+        fs::write(folder.join("init.json"), begun).unwrap();
+        folder
+    }
+
     /// What the object says of itself.
     pub fn about(&self, name: &str) -> String {
         let file = format!("data/{BUCKET}/.nanio-meta/site/in/{name}.json");
@@ -89,5 +101,8 @@ impl Drop for Storage {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", fs::read_to_string(self.dir.path().join("log")).unwrap_or_default());
+        }
     }
 }
