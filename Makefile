@@ -42,7 +42,7 @@ deny: ## licences, sources and bans of the dependencies (needs cargo-deny)
 
 FEATURES ?=
 export FEATURES
-build: ## release programs, man pages and completions; FEATURES=parquet also with what is left out else
+build: ## release programs, man pages and completions; FEATURES=parquet,s3 also with what is left out else
 	cargo build --release --locked --workspace --bins $(if $(FEATURES),--features $(FEATURES))
 	scripts/generate-docs.sh target/docs --release
 

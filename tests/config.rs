@@ -408,6 +408,7 @@ fn probes() -> Vec<(&'static str, String)> {
         ("export.format.parquet", format!("{job}[export.format.parquet]\n{z}{file}")),
         ("export.transport.file", format!("{job}[export.format.csv]\n[export.transport.file]\n{z}")),
         ("export.transport.sftp", format!("{job}[export.format.csv]\n[export.transport.sftp]\n{z}")),
+        ("export.transport.s3", format!("{job}[export.format.csv]\n[export.transport.s3]\n{z}")),
         ("export.transport.smtp", format!("{job}[export.format.csv]\n[export.transport.smtp]\n{z}")),
     ]
 }

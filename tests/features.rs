@@ -4,6 +4,10 @@
 #[path = "support/ew.rs"]
 mod ew;
 
+#[cfg(feature = "s3")]
+#[path = "support/s3.rs"]
+mod s3;
+
 use ew::Site;
 
 const EW_EXPORT: &str = env!("CARGO_BIN_EXE_ew-export");
@@ -11,8 +15,10 @@ const EW_EXPORT: &str = env!("CARGO_BIN_EXE_ew-export");
 const PARQUET: &str = "[[export]]\nname = \"u\"\npoints = [\"**\"]\n[export.format.parquet]\n\
                        [export.transport.file]\ndirectory = \"out\"\n";
 
+const S3: &str = "[[export]]\nname = \"u\"\npoints = [\"**\"]\n[export.format.csv]\n[export.transport.s3]\n";
+
 /// A site with a quarter of readings, after it.
-#[cfg(feature = "parquet")]
+#[cfg(any(feature = "parquet", feature = "s3"))]
 fn site(config: &str) -> Site {
     let mut site = Site::new(config);
     let rows: String =
@@ -27,7 +33,9 @@ fn site(config: &str) -> Site {
 /// One configuration is every program's.
 #[test]
 fn programs_that_export_nothing_take_every_kind() {
-    let site = Site::new(PARQUET);
+    let keys = "endpoint = \"https://s3.example.com\"\nbucket = \"meters\"\naccess_key_id = \"AK\"\n\
+                secret_access_key = \"x\"\n";
+    let site = Site::new(&format!("{S3}{keys}{}", PARQUET.replace("\"u\"", "\"v\"")));
     let log = ew::sibling(EW_EXPORT, "ew-log");
     site.run(log.to_str().unwrap(), "--check").exit(0).stderr("");
 }
@@ -63,4 +71,45 @@ fn parquet_is_exported() {
     // The same again is nothing new.
     site.run(EW_EXPORT, "u --from 2026-03-01T00:00:00Z --to 2026-03-01T00:15:00Z").exit(0);
     assert_eq!(site.names("out").len(), 1);
+}
+
+#[cfg(not(feature = "s3"))]
+#[test]
+fn a_transport_that_was_not_built_is_named() {
+    let keys = "endpoint = \"https://s3.example.com\"\nbucket = \"meters\"\naccess_key_id = \"AK\"\n\
+                secret_access_key = \"x\"\n";
+    let site = Site::new(&format!("{S3}{keys}"));
+    for arguments in ["", "--check", "--check --probe", "--dry-run"] {
+        site.run(EW_EXPORT, arguments).exit(78).stdout("").stderr(
+            "ew-export: ew.toml: in the job \"u\": cannot use s3 bucket meters at https://s3.example.com: this \
+             program was built without s3\n  \
+             hint: build it with cargo's --features s3, or give the job another transport\n",
+        );
+    }
+    assert!(site.names("").iter().all(|name| name == "ew.toml"), "{:?}", site.names(""));
+}
+
+/// The programs' clock is that of the readings here; the signature has the real one.
+#[cfg(feature = "s3")]
+#[test]
+fn objects_are_exported() {
+    let storage = s3::Storage::start();
+    let table = storage.table("").replace(&format!("\"{}\"", s3::SECRET), "{ file = \"secret\" }");
+    let site = site(&format!("{S3}{table}"));
+    site.write("secret", "wrong");
+    let refused = site.run(EW_EXPORT, "").exit(77);
+    assert!(refused.stderr.contains("SignatureDoesNotMatch"), "{}", refused.stderr);
+    site.run(EW_EXPORT, "--check --probe").exit(77);
+    site.write("secret", s3::SECRET);
+    let probed = site.run(EW_EXPORT, "--check --probe").exit(0);
+    assert!(!probed.stdout.contains(s3::SECRET));
+    // The reply is lost: the next attempt of the run looks, and sends nothing.
+    storage.set_faults("drop-reply");
+    site.run(EW_EXPORT, "").exit(0);
+    site.run(EW_EXPORT, "").exit(66);
+    assert_eq!(storage.names(), ["u_20260301T000000Z.csv"]);
+    let sent = std::fs::read_to_string(storage.objects().join("u_20260301T000000Z.csv")).unwrap();
+    assert_eq!(sent.lines().count(), 901);
+    let found = site.files_with(s3::SECRET);
+    assert_eq!(found, [site.file("secret")]);
 }

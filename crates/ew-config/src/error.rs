@@ -173,7 +173,7 @@ impl std::error::Error for ConfigError {}
 const HIDDEN: &str = "…";
 
 /// The keys whose values are secrets.
-const SECRET_KEYS: [&str; 7] = [
+const SECRET_KEYS: [&str; 9] = [
     "community",
     "password",
     "auth_password",
@@ -181,6 +181,8 @@ const SECRET_KEYS: [&str; 7] = [
     "key_password",
     "shared_secret",
     "enable_password",
+    "access_key_id",
+    "session_token",
 ];
 
 /// A line as far as it may be shown.

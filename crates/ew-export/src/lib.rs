@@ -28,7 +28,6 @@ use ew_cli::clock;
 use ew_cli::{Common, Failure, Lock, Output, Report};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, Span, When};
-use ew_format::FormatError;
 use ew_store::Log;
 use job::JobRun;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -97,7 +96,8 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let config = args.common.load()?;
     let jobs = select_jobs(&config, &args.jobs)?;
     for job in &jobs {
-        job.format.built().map_err(|e| not_built(&config, job, &e))?;
+        job.format.built().map_err(|e| not_built(&config, job, e.exit(), &e, e.hint()))?;
+        job.transport.built().map_err(|e| not_built(&config, job, e.exit(), &e, e.hint()))?;
     }
     if args.common.check {
         // A key file may come later, so what is missing on this machine is a warning.
@@ -242,9 +242,15 @@ fn record(log: &mut Log, ended: &JobReport, args: &Args) {
 }
 
 /// What a job asks for is known, and not in this program.
-fn not_built(config: &Config, job: &ExportOptions, error: &FormatError) -> Failure {
+fn not_built(
+    config: &Config,
+    job: &ExportOptions,
+    exit: Exit,
+    error: &dyn std::fmt::Display,
+    hint: Option<&str>,
+) -> Failure {
     let message = format!("{}: in the job {:?}: {error}", config.file.display(), job.name);
-    Failure::new(error.exit(), message).maybe_hint(error.hint())
+    Failure::new(exit, message).maybe_hint(hint)
 }
 
 /// The jobs named, or all; in the order of the configuration.
