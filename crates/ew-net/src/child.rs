@@ -1,6 +1,8 @@
-//! A child process that is spoken to in lines, in a process group of its own, and that never outlives its handle.
+//! A child process that is spoken to in lines or fed with a file, in a process group of its own, and that never
+//! outlives its handle.
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -10,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// So much of its stderr is kept, bytes.
+/// So much of its stderr is kept, bytes, from its beginning and from its end.
 const STDERR_BYTES_MAX: usize = 16 * 1024;
 const TICK: Duration = Duration::from_millis(5);
 
@@ -40,7 +42,7 @@ pub struct Child {
     stdin: Option<mpsc::Sender<String>>,
     lines: Receiver<Result<String, String>>,
     unfinished: Arc<Mutex<Vec<u8>>>,
-    stderr: Arc<Mutex<Vec<u8>>>,
+    stderr: Arc<Mutex<Kept>>,
     /// Disconnected once stderr has ended.
     stderr_end: Receiver<()>,
     limits: ChildLimits,
@@ -50,24 +52,29 @@ pub struct Child {
 impl Child {
     /// Starts a program with its arguments, without a shell, in a folder; it has this program's environment.
     pub fn start(command: &[String], folder: &Path, limits: ChildLimits) -> io::Result<Child> {
-        let (program, arguments) =
-            command.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        // A path is relative to the folder, a bare name is looked for in $PATH.
-        let program = if program.contains('/') { folder.join(program) } else { program.into() };
-        let mut starting = Command::new(program);
-        if !folder.as_os_str().is_empty() {
-            starting.current_dir(folder);
-        }
-        let mut child = starting
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()?;
+        let mut starting = prepare(command, folder)?;
+        starting.stdin(Stdio::piped()).stdout(Stdio::piped());
+        Child::launch(starting, limits)
+    }
+
+    /// The same with a file on its stdin, more in its environment, and nobody to read its stdout.
+    pub fn feed<'a>(
+        command: &[String],
+        folder: &Path,
+        file: File,
+        environment: impl IntoIterator<Item = (&'a str, &'a str)>,
+        limits: ChildLimits,
+    ) -> io::Result<Child> {
+        let mut starting = prepare(command, folder)?;
+        starting.stdin(file).stdout(Stdio::null()).envs(environment);
+        Child::launch(starting, limits)
+    }
+
+    fn launch(mut starting: Command, limits: ChildLimits) -> io::Result<Child> {
+        let mut child = starting.stderr(Stdio::piped()).process_group(0).spawn()?;
         let (say, said) = mpsc::channel::<String>();
         let (tell, lines) = mpsc::channel();
-        let (stderr, unfinished) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let (stderr, unfinished) = (Arc::new(Mutex::new(Kept::default())), Arc::new(Mutex::new(Vec::new())));
         let (stderr_open, stderr_end) = mpsc::channel();
         // Each thread ends with its pipe, and that with the process group.
         if let Some(mut stdin) = child.stdin.take() {
@@ -124,7 +131,8 @@ impl Child {
         self.ended_within(self.limits.grace)
     }
 
-    fn ended_within(&mut self, patience: Duration) -> Option<ExitStatus> {
+    /// The same within so much time.
+    pub fn ended_within(&mut self, patience: Duration) -> Option<ExitStatus> {
         self.stdin = None;
         let until = Instant::now() + patience;
         while self.is_running() {
@@ -168,7 +176,14 @@ impl Child {
 
     /// The beginning of what it wrote on stderr so far.
     pub fn stderr(&self) -> String {
-        text(&self.stderr)
+        String::from_utf8_lossy(&self.stderr.lock().unwrap_or_else(PoisonError::into_inner).first)
+            .into_owned()
+    }
+
+    /// The end of what it wrote on stderr, once that has ended or so much time has gone.
+    pub fn stderr_tail(&self, wait: Duration) -> String {
+        let _ = self.stderr_end.recv_timeout(wait);
+        String::from_utf8_lossy(&self.stderr.lock().unwrap_or_else(PoisonError::into_inner).last).into_owned()
     }
 
     /// The same once its stderr has ended, or so much time has gone: for a child whose stdout has ended, which says why on
@@ -200,6 +215,20 @@ impl Drop for Child {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// A program with its arguments, in a folder.
+fn prepare(command: &[String], folder: &Path) -> io::Result<Command> {
+    let (program, arguments) =
+        command.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    // A path is relative to the folder, a bare name is looked for in $PATH.
+    let program = if program.contains('/') { folder.join(program) } else { program.into() };
+    let mut starting = Command::new(program);
+    if !folder.as_os_str().is_empty() {
+        starting.current_dir(folder);
+    }
+    starting.args(arguments);
+    Ok(starting)
 }
 
 fn text(bytes: &Mutex<Vec<u8>>) -> String {
@@ -255,12 +284,22 @@ fn next_line(
     }
 }
 
-/// Keeps the beginning, and reads the rest lest the child waits.
-fn keep(mut pipe: impl Read, kept: &Mutex<Vec<u8>>) {
+/// What is kept of its stderr.
+#[derive(Default)]
+struct Kept {
+    first: Vec<u8>,
+    last: Vec<u8>,
+}
+
+/// Keeps the beginning and the end, and reads what is between lest the child waits.
+fn keep(mut pipe: impl Read, kept: &Mutex<Kept>) {
     let mut piece = [0; 4096];
     while let Ok(count @ 1..) = pipe.read(&mut piece) {
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = STDERR_BYTES_MAX - kept.len();
-        kept.extend_from_slice(&piece[..count.min(room)]);
+        let room = STDERR_BYTES_MAX - kept.first.len();
+        kept.first.extend_from_slice(&piece[..count.min(room)]);
+        kept.last.extend_from_slice(&piece[..count]);
+        let excess = kept.last.len().saturating_sub(STDERR_BYTES_MAX);
+        kept.last.drain(..excess);
     }
 }

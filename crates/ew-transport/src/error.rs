@@ -18,6 +18,8 @@ pub enum ErrorKind {
     Unreachable,
     /// The far side failed at what it was asked for, a full disk for instance.
     FarSide,
+    /// A command said that it failed, and not that another time might do.
+    Failed,
     /// A directory that is not there.
     Missing,
     /// The far side broke its protocol, or shares none with us.
@@ -95,7 +97,9 @@ impl TransportError {
         match self.kind {
             ErrorKind::Config => Exit::Config,
             ErrorKind::Local => Exit::Io,
-            ErrorKind::Unreachable | ErrorKind::FarSide | ErrorKind::Missing => Exit::Unavailable,
+            ErrorKind::Unreachable | ErrorKind::FarSide | ErrorKind::Failed | ErrorKind::Missing => {
+                Exit::Unavailable
+            }
             ErrorKind::Protocol => Exit::Protocol,
             ErrorKind::Refused | ErrorKind::Occupied => Exit::Refused,
             ErrorKind::TooLarge => Exit::Data,

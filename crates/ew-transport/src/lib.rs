@@ -4,6 +4,7 @@
 //! Err, nothing partial is under that name. The same parcel twice is harmless. No transporter knows what
 //! is in the file; `compress`, which stands with its keys, is done by whoever makes the file ([`Compressor`]). Mail alone is at least once: see [`SmtpOptions`].
 
+mod command;
 mod compress;
 mod error;
 mod file;
@@ -17,6 +18,7 @@ mod smtp;
 mod source;
 mod web;
 
+pub use command::{Argument, CommandOptions};
 pub use compress::{Compression, Compressor};
 pub use error::{ErrorKind, TransportError};
 pub use file::FileOptions;
@@ -230,6 +232,8 @@ macro_rules! register {
 }
 
 register! {
+    /// A command that gets the file on its stdin.
+    Command(CommandOptions),
     /// A directory of this machine.
     File(FileOptions),
     /// SFTP, version 3, over SSH 2.

@@ -5,7 +5,7 @@ use crate::error::{ErrorKind, Fault};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 
 /// Bytes read at once.
 pub(crate) const PIECE_BYTES: usize = 256 * 1024;
@@ -34,6 +34,12 @@ impl<'a> Source<'a> {
             self.check()?;
         }
         Ok(count)
+    }
+
+    /// The file itself, from its beginning, for somebody else to read.
+    pub(crate) fn rewound(mut self) -> Result<File, Fault> {
+        self.file.rewind().map_err(|e| Fault::local("read", self.parcel.file, &e))?;
+        Ok(self.file)
     }
 
     fn check(&self) -> Result<(), Fault> {
