@@ -1,8 +1,8 @@
 //! Comma-separated values, RFC 4180, with the dialects that receivers ask for.
 
-use crate::output::{Output, Times, push_number};
+use crate::output::{Names, Output, Times, push_number};
 use crate::{Decimals, Format, FormatError, Formatter, SliceHeader, Strftime};
-use ew_core::{Point, Row, Stamp};
+use ew_core::{Point, Quality, Row, Stamp};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
@@ -226,7 +226,7 @@ impl Format for CsvOptions {
             Layout::Long => {
                 let names = [TIMESTAMP, "point", "value", "unit", "quality"];
                 self.push_header(names.into_iter(), &mut output.text);
-                Box::new(Long { output, times, options: self })
+                Box::new(Long { output, times, options: self, stamp: String::new(), names: Names::new() })
             }
             Layout::Wide => {
                 let mut seen = HashSet::new();
@@ -334,22 +334,61 @@ struct Long<'a, W> {
     output: Output<W>,
     times: Times<'a>,
     options: &'a CsvOptions,
+    /// The present timestamp as a field.
+    stamp: String,
+    names: Names<Around>,
+}
+
+/// What stands before and after a value of a point, quotes and all.
+struct Around {
+    before: String,
+    after: String,
+    /// What `after` was made of.
+    unit: String,
+    quality: Option<Quality>,
+}
+
+impl Around {
+    fn new(options: &CsvOptions, point: &str) -> Around {
+        let mut before = String::from(options.delimiter);
+        options.push_text(options.shown(point), &mut before);
+        before.push(options.delimiter);
+        Around { before, after: String::new(), unit: String::new(), quality: None }
+    }
+
+    fn tell(&mut self, options: &CsvOptions, unit: &str, quality: Quality) {
+        if self.quality == Some(quality) && self.unit == unit {
+            return;
+        }
+        unit.clone_into(&mut self.unit);
+        self.quality = Some(quality);
+        self.after.clear();
+        self.after.push(options.delimiter);
+        options.push_text(unit, &mut self.after);
+        self.after.push(options.delimiter);
+        options.push_field(quality.as_str(), &mut self.after);
+        self.after.push_str(options.line_ending.as_str());
+    }
 }
 
 impl<W: Write> Formatter for Long<'_, W> {
     fn row(&mut self, row: Row<'_>) -> Result<(), FormatError> {
-        self.times.step(&row)?;
-        let (options, text) = (self.options, &mut self.output.text);
-        options.push_field(self.times.text(), text);
-        text.push(options.delimiter);
-        options.push_text(options.shown(row.point), text);
-        text.push(options.delimiter);
+        let options = self.options;
+        if self.times.turn(&row)? {
+            self.names.restart();
+            self.stamp.clear();
+            options.push_field(self.times.text(), &mut self.stamp);
+        }
+        let make = |point: &str| Ok::<_, FormatError>(Around::new(options, point));
+        let Some(around) = self.names.next(row.point, make)? else {
+            return Err(self.times.out_of_order(&row));
+        };
+        around.tell(options, row.unit, row.quality);
+        let text = &mut self.output.text;
+        text.push_str(&self.stamp);
+        text.push_str(&around.before);
         options.push_value(row.value, text);
-        text.push(options.delimiter);
-        options.push_text(row.unit, text);
-        text.push(options.delimiter);
-        options.push_field(row.quality.as_str(), text);
-        text.push_str(options.line_ending.as_str());
+        text.push_str(&around.after);
         self.output.drain()
     }
 
@@ -374,13 +413,22 @@ struct Wide<'a, W> {
 }
 
 impl<W: Write> Wide<'_, W> {
-    fn place(&mut self, point: &str) -> Option<usize> {
-        let at = match self.order.get(self.next) {
-            Some((name, _)) if *name == point => self.next,
-            _ => self.order.binary_search_by(|(name, _)| (*name).cmp(point)).ok()?,
+    /// The place in the line of a row's point, which comes after those of the rows before it.
+    fn place(&mut self, row: &Row<'_>) -> Result<usize, FormatError> {
+        let is_next = self.order.get(self.next).is_some_and(|(name, _)| *name == row.point);
+        let found = match is_next {
+            true => Ok(self.next),
+            false => self.order.binary_search_by(|(name, _)| (*name).cmp(row.point)),
         };
+        let Some((at, (_, place))) = found.ok().and_then(|at| Some((at, self.order.get(at)?))) else {
+            let (point, time) = (row.point.to_owned(), row.time);
+            return Err(FormatError::NoColumn { format: FORMAT, point, time });
+        };
+        if at < self.next {
+            return Err(self.times.out_of_order(row));
+        }
         self.next = at + 1;
-        self.order.get(at).map(|(_, place)| *place)
+        Ok(*place)
     }
 
     /// Writes the present line; `times` still has its timestamp.
@@ -406,11 +454,8 @@ impl<W: Write> Formatter for Wide<'_, W> {
             self.close_line();
             self.output.drain()?;
         }
-        self.times.step(&row)?;
-        let Some(place) = self.place(row.point) else {
-            let (point, time) = (row.point.to_owned(), row.time);
-            return Err(FormatError::NoColumn { format: FORMAT, point, time });
-        };
+        self.times.turn(&row)?;
+        let place = self.place(&row)?;
         self.cells[place] = row.value;
         self.is_open = true;
         Ok(())

@@ -1,6 +1,6 @@
 //! JSON lines: one object (RFC 8259) per row, each on its own line.
 
-use crate::output::{Output, Times, push_number};
+use crate::output::{Names, Output, Times, push_number};
 use crate::{Decimals, Format, FormatError, Formatter, SliceHeader, Strftime};
 use ew_core::{Row, Stamp};
 use serde::Deserialize;
@@ -25,8 +25,10 @@ pub(crate) struct Jsonl<'a, W> {
     output: Output<W>,
     times: Times<'a>,
     decimals: Option<Decimals>,
-    /// The present timestamp as a JSON string.
+    /// The present timestamp, up to where the point comes.
     timestamp: String,
+    /// The points, up to where the value comes.
+    names: Names<String>,
 }
 
 impl Format for JsonlOptions {
@@ -58,22 +60,32 @@ impl<'a, W: Write> Jsonl<'a, W> {
             times: Times::new(FORMAT, header.zone, options.timestamp_format.as_ref()),
             decimals: options.decimals,
             timestamp: String::new(),
+            names: Names::new(),
         }
     }
 }
 
 impl<W: Write> Formatter for Jsonl<'_, W> {
     fn row(&mut self, row: Row<'_>) -> Result<(), FormatError> {
-        if self.times.step(&row)? {
+        if self.times.turn(&row)? {
+            self.names.restart();
             self.timestamp.clear();
+            self.timestamp.push_str("{\"timestamp\":");
             push_string(self.times.text(), &mut self.timestamp);
+            self.timestamp.push_str(",\"point\":");
         }
+        let make = |point: &str| {
+            let mut name = String::new();
+            push_string(point, &mut name);
+            name.push_str(",\"value\":");
+            Ok::<_, FormatError>(name)
+        };
+        let Some(name) = self.names.next(row.point, make)? else {
+            return Err(self.times.out_of_order(&row));
+        };
         let text = &mut self.output.text;
-        text.push_str("{\"timestamp\":");
         text.push_str(&self.timestamp);
-        text.push_str(",\"point\":");
-        push_string(row.point, text);
-        text.push_str(",\"value\":");
+        text.push_str(name);
         match row.value {
             Some(value) => push_number(value, self.decimals, text),
             None => text.push_str("null"),

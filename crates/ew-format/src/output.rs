@@ -60,25 +60,33 @@ impl<'a> Times<'a> {
 
     /// Takes the next row's time and point; true when the time is a new one.
     pub(crate) fn step(&mut self, row: &Row<'_>) -> Result<bool, FormatError> {
-        let is_new = self.time != Some(row.time);
-        let in_order = self.time.is_none_or(|last| match is_new {
-            true => last < row.time,
-            false => self.point.as_str() < row.point,
-        });
-        if !in_order {
-            let (point, time) = (row.point.to_owned(), row.time);
-            return Err(FormatError::Order { format: self.format, point, time });
-        }
-        if is_new {
-            self.time = Some(row.time);
-            self.text = match self.template {
-                Some(template) => self.zone.format(row.time, template.as_str()),
-                None => self.zone.rfc3339(row.time),
-            };
+        let is_new = self.turn(row)?;
+        if !is_new && self.point.as_str() >= row.point {
+            return Err(self.out_of_order(row));
         }
         self.point.clear();
         self.point.push_str(row.point);
         Ok(is_new)
+    }
+
+    /// Takes the next row's time; true when it is a new one. The order of points is watched by [`Names`].
+    pub(crate) fn turn(&mut self, row: &Row<'_>) -> Result<bool, FormatError> {
+        if self.time == Some(row.time) {
+            return Ok(false);
+        }
+        if self.time.is_some_and(|last| last > row.time) {
+            return Err(self.out_of_order(row));
+        }
+        self.time = Some(row.time);
+        self.text = match self.template {
+            Some(template) => self.zone.format(row.time, template.as_str()),
+            None => self.zone.rfc3339(row.time),
+        };
+        Ok(true)
+    }
+
+    pub(crate) fn out_of_order(&self, row: &Row<'_>) -> FormatError {
+        FormatError::Order { format: self.format, point: row.point.to_owned(), time: row.time }
     }
 
     /// Whether this time is not the present one, so that the present line is complete.
@@ -89,6 +97,49 @@ impl<'a> Times<'a> {
     /// The present timestamp; empty before the first row.
     pub(crate) fn text(&self) -> &str {
         &self.text
+    }
+}
+
+/// The points met so far in byte-wise order, each with what is made of its name once. The rows of one time come in
+/// that order too, so that the next row is most likely of the point after the last one.
+pub(crate) struct Names<T> {
+    known: Vec<(Box<str>, T)>,
+    next: usize,
+}
+
+impl<T> Names<T> {
+    pub(crate) fn new() -> Names<T> {
+        Names { known: Vec::new(), next: 0 }
+    }
+
+    /// To be called at each new time.
+    pub(crate) fn restart(&mut self) {
+        self.next = 0;
+    }
+
+    /// What was made of a name, by `make` where it is a new one; none where the point is not after the last one of this
+    /// time.
+    pub(crate) fn next<E>(
+        &mut self,
+        point: &str,
+        make: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<&mut T>, E> {
+        let is_next = self.known.get(self.next).is_some_and(|(name, _)| &**name == point);
+        let place = match is_next {
+            true => self.next,
+            false => match self.known.binary_search_by(|(name, _)| (**name).cmp(point)) {
+                Ok(place) => place,
+                Err(place) => {
+                    self.known.insert(place, (point.into(), make(point)?));
+                    place
+                }
+            },
+        };
+        if place < self.next {
+            return Ok(None);
+        }
+        self.next = place + 1;
+        Ok(self.known.get_mut(place).map(|(_, made)| made))
     }
 }
 

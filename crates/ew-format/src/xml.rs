@@ -1,7 +1,7 @@
 //! XML 1.0, valid against `fixtures/data.dtd`:
 //! `<data info="…"><entry timestamp="…"><value name="…">12.5</value></entry></data>`.
 
-use crate::output::{Output, Times, push_number};
+use crate::output::{Names, Output, Times, push_number};
 use crate::{Decimals, Format, FormatError, Formatter, SliceHeader, Strftime};
 use ew_core::{Row, Stamp};
 use serde::Deserialize;
@@ -56,6 +56,8 @@ pub(crate) struct Xml<'a, W> {
     times: Times<'a>,
     options: &'a XmlOptions,
     entry: Entry,
+    /// The start tags of values.
+    names: Names<String>,
 }
 
 /// How far the present `entry` is.
@@ -94,7 +96,13 @@ impl Format for XmlOptions {
 impl<'a, W: Write> Xml<'a, W> {
     fn start(options: &'a XmlOptions, header: &SliceHeader<'a>, out: W) -> Result<Xml<'a, W>, FormatError> {
         let times = Times::new(FORMAT, header.zone, options.timestamp_format.as_ref());
-        let mut xml = Xml { output: Output::new(FORMAT, out), times, options, entry: Entry::Closed };
+        let mut xml = Xml {
+            output: Output::new(FORMAT, out),
+            times,
+            options,
+            entry: Entry::Closed,
+            names: Names::new(),
+        };
         xml.output.text.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<data info=\"");
         push_escaped(&options.info, &mut xml.output.text);
         xml.output.text.push_str("\">");
@@ -121,11 +129,8 @@ impl<'a, W: Write> Xml<'a, W> {
 
 impl<W: Write> Formatter for Xml<'_, W> {
     fn row(&mut self, row: Row<'_>) -> Result<(), FormatError> {
-        if let Some(character) = forbidden(row.point) {
-            let (point, time) = (row.point.to_owned(), row.time);
-            return Err(FormatError::Character { format: FORMAT, point, time, character });
-        }
-        if self.times.step(&row)? {
+        if self.times.turn(&row)? {
+            self.names.restart();
             self.close_entry();
             self.new_line("  ");
             self.output.text.push_str("<entry timestamp=\"");
@@ -133,12 +138,13 @@ impl<W: Write> Formatter for Xml<'_, W> {
             self.output.text.push_str("\">");
             self.entry = Entry::Empty;
         }
+        let pretty_format = self.options.pretty_format;
+        let Some(tag) = self.names.next(row.point, |point| value_tag(point, &row, pretty_format))? else {
+            return Err(self.times.out_of_order(&row));
+        };
         if let Some(value) = row.value {
-            self.new_line("    ");
             let text = &mut self.output.text;
-            text.push_str("<value name=\"");
-            push_escaped(row.point, text);
-            text.push_str("\">");
+            text.push_str(tag);
             push_number(value, self.options.decimals, text);
             text.push_str("</value>");
             self.entry = Entry::Filled;
@@ -152,6 +158,19 @@ impl<W: Write> Formatter for Xml<'_, W> {
         self.output.text.push_str("</data>\n");
         self.output.flush()
     }
+}
+
+/// The start tag of a value, on a line of its own where asked for.
+fn value_tag(point: &str, row: &Row<'_>, pretty_format: bool) -> Result<String, FormatError> {
+    if let Some(character) = forbidden(point) {
+        let (point, time) = (point.to_owned(), row.time);
+        return Err(FormatError::Character { format: FORMAT, point, time, character });
+    }
+    let mut tag = String::from(if pretty_format { "\n    " } else { "" });
+    tag.push_str("<value name=\"");
+    push_escaped(point, &mut tag);
+    tag.push_str("\">");
+    Ok(tag)
 }
 
 /// The first character outside the `Char` production of XML 1.0, section 2.2.

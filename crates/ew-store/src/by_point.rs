@@ -38,7 +38,7 @@ impl Snapshot<'_> {
         let mut select = self
             .tx
             .prepare_cached(
-                "select s.time, s.point, s.seq, s.value, s.unit, s.quality
+                "select s.time, s.point, s.value, s.unit, s.quality, s.seq
                  from sample s cross join point p on p.id = s.point
                  where s.time >= ?1 and s.time < ?2 and s.seq > ?3
                    and s.point in (select value from json_each(?4))
@@ -49,7 +49,7 @@ impl Snapshot<'_> {
             .query(params![window.start.micros(), window.end.micros(), seqs.after, names.ids()])
             .map_err(&sql)?;
         while let Some(row) = rows.next().map_err(&sql)? {
-            if let Some(held) = self.held(row, &names, units.len(), seqs, &sql)? {
+            if let Some(held) = self.held(row, &names, units.len(), Some(seqs))? {
                 each(held.row(&units))?;
             }
         }

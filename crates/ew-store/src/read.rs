@@ -5,7 +5,6 @@ use crate::error::StoreError;
 use ew_core::{Columns, Point, Quality, Row, Selection, Span, Timestamp, Window};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::path::Path;
-use std::sync::Arc;
 
 /// One consistent view of the log.
 #[derive(Debug)]
@@ -102,16 +101,15 @@ pub(crate) struct Names {
 
 #[derive(Clone)]
 pub(crate) struct Name {
-    text: Arc<str>,
+    text: Box<str>,
     /// Its place among the sorted names.
     pub(crate) rank: usize,
 }
 
 /// A row that was read and not yet handed on.
-pub(crate) struct Held {
+pub(crate) struct Held<'n> {
     time: Timestamp,
-    rank: usize,
-    point: Arc<str>,
+    name: &'n Name,
     value: Option<f64>,
     unit: usize,
     quality: Quality,
@@ -157,15 +155,16 @@ impl<'log> Snapshot<'log> {
         let mut select = self
             .tx
             .prepare_cached(
-                "select time, point, seq, value, unit, quality from sample
+                "select time, point, value, unit, quality, seq from sample
                  where time >= ?1 and time < ?2 order by time",
             )
             .map_err(&sql)?;
         let mut rows = select.query(params![window.start.micros(), window.end.micros()]).map_err(&sql)?;
-        let mut group: Vec<Held> = Vec::new();
+        let seqs = self.needed(seqs, window)?;
+        let mut group: Vec<Held<'_>> = Vec::new();
         let mut group_time = window.start;
         while let Some(row) = rows.next().map_err(&sql)? {
-            let Some(held) = self.held(row, &names, units.len(), seqs, &sql)? else { continue };
+            let Some(held) = self.held(row, &names, units.len(), seqs)? else { continue };
             if held.time != group_time {
                 flush(&mut group, &units, each)?;
                 group_time = held.time;
@@ -175,29 +174,50 @@ impl<'log> Snapshot<'log> {
         flush(&mut group, &units, each)
     }
 
-    /// A row of `select time, point, seq, value, unit, quality from sample`, as it was among those commits; none
+    /// The seqs that rows of the window have to be held against; none where all of its rows are among them, as they are
+    /// but for late ones. A trim takes commits away whose rows may have stayed.
+    fn needed(&self, seqs: Seqs, window: Window) -> Result<Option<Seqs>, StoreError> {
+        let sql = self.sql("read commits");
+        if seqs.after > 0 {
+            return Ok(Some(seqs));
+        }
+        let came_later: bool = self
+            .tx
+            .prepare_cached(
+                "select exists (select 1 from batch where last_seq > ?1 and time_max >= ?2 and time_min < ?3)
+                     or exists (select 1 from trim where before_time > ?2)",
+            )
+            .map_err(&sql)?
+            .query_row(params![seqs.up_to, window.start.micros(), window.end.micros()], |row| row.get(0))
+            .map_err(&sql)?;
+        Ok(came_later.then_some(seqs))
+    }
+
+    /// A row of `select time, point, value, unit, quality, seq from sample`, as it was among those commits; none
     /// where it was not, or is of no selected point.
-    pub(crate) fn held(
+    pub(crate) fn held<'n>(
         &self,
         row: &rusqlite::Row<'_>,
-        names: &Names,
+        names: &'n Names,
         units: usize,
-        seqs: Seqs,
-        sql: impl Fn(rusqlite::Error) -> StoreError,
-    ) -> Result<Option<Held>, StoreError> {
-        let time = Timestamp::from_micros(row.get(0).map_err(&sql)?);
-        let point: i64 = row.get(1).map_err(&sql)?;
+        seqs: Option<Seqs>,
+    ) -> Result<Option<Held<'n>>, StoreError> {
+        let sql = |source| StoreError::Sql { doing: "read samples", path: self.path.to_owned(), source };
+        let point: i64 = row.get(1).map_err(sql)?;
         let Some(name) = names.get(point) else { return Ok(None) };
-        let seq: i64 = row.get(2).map_err(&sql)?;
+        let time = Timestamp::from_micros(row.get(0).map_err(sql)?);
         let mut kept: (Option<f64>, i64, i64) =
-            (row.get(3).map_err(&sql)?, row.get(4).map_err(&sql)?, row.get(5).map_err(&sql)?);
-        if seq <= seqs.after {
-            return Ok(None);
-        }
-        if seq > seqs.up_to {
-            match self.before(time, point, seqs)? {
-                Some(old) => kept = old,
-                None => return Ok(None),
+            (row.get(2).map_err(sql)?, row.get(3).map_err(sql)?, row.get(4).map_err(sql)?);
+        if let Some(seqs) = seqs {
+            let seq: i64 = row.get(5).map_err(sql)?;
+            if seq <= seqs.after {
+                return Ok(None);
+            }
+            if seq > seqs.up_to {
+                match self.before(time, point, seqs)? {
+                    Some(old) => kept = old,
+                    None => return Ok(None),
+                }
             }
         }
         let quality = quality(kept.2).ok_or_else(|| self.unreadable(format!("the quality {}", kept.2)))?;
@@ -205,7 +225,7 @@ impl<'log> Snapshot<'log> {
             .ok()
             .filter(|id| *id < units)
             .ok_or_else(|| self.unreadable(format!("the unit {}", kept.1)))?;
-        Ok(Some(Held { time, rank: name.rank, point: name.text.clone(), value: kept.0, unit, quality }))
+        Ok(Some(Held { time, name, value: kept.0, unit, quality }))
     }
 
     /// What a sample was when `up_to` was the highest seq, if it was there and came after `after`.
@@ -466,21 +486,24 @@ pub(crate) fn sql_error(path: &Path, doing: &'static str) -> impl Fn(rusqlite::E
     move |source| StoreError::Sql { doing, path: path.clone(), source }
 }
 
-impl Held {
+impl Held<'_> {
     /// To be handed on, with the unit names by id.
     pub(crate) fn row<'a>(&'a self, units: &'a [String]) -> Row<'a> {
         let unit = units.get(self.unit).map_or("", String::as_str);
-        Row { time: self.time, point: &self.point, value: self.value, unit, quality: self.quality }
+        Row { time: self.time, point: &self.name.text, value: self.value, unit, quality: self.quality }
     }
 }
 
 /// Hands on the rows of one timestamp in order of their points and empties the buffer.
 fn flush<E>(
-    group: &mut Vec<Held>,
+    group: &mut Vec<Held<'_>>,
     units: &[String],
     each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    group.sort_unstable_by_key(|held| held.rank);
+    // The ids of points, which is the order of the log, mostly are in the order of their names too.
+    if !group.is_sorted_by_key(|held| held.name.rank) {
+        group.sort_unstable_by_key(|held| held.name.rank);
+    }
     for held in group.drain(..) {
         each(held.row(units))?;
     }
