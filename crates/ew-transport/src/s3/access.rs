@@ -74,7 +74,7 @@ impl Access {
             agent: agent(&options.tls, context.base, context.timeout)?,
             bucket,
             credentials,
-            secrets: [secret].into_iter().chain(token).collect(),
+            secrets: [key, secret].into_iter().chain(token).collect(),
             prefix,
         })
     }
