@@ -148,6 +148,9 @@ fn a_secret_is_never_shown() {
 fn a_secret_is_not_shown_by_a_mistake_on_its_line() {
     let sftp = "[[export]]\nname = \"u\"\npoints = [\"**\"]\n[export.format.csv]\n[export.transport.sftp]\n\
                 host = \"h\"\nuser = \"u\"\nknown_hosts = \"k\"\n";
+    let job = "[[export]]\nname = \"u\"\npoints = [\"**\"]\n[export.format.csv]\n";
+    let http = format!("{job}[export.transport.http]\nurl = ");
+    let command = format!("{job}[export.transport.command]\ncommand = ");
     let texts = [
         "[snmp]\ncomunity = \"hunter2\"\n".to_owned(),
         "[snmp]\ncommunity = { fil = \"x\", env = \"hunter2\" }\n".to_owned(),
@@ -156,6 +159,13 @@ fn a_secret_is_not_shown_by_a_mistake_on_its_line() {
         format!("{sftp}password = [\"hunter2\"]\n"),
         // A password of digits without its quotes.
         format!("{sftp}password = 31337\n"),
+        format!("{http}\"https://ew:hunter2@h/\"\n"),
+        format!("{http}\"ftp://ew:hunter2@h/\"\n"),
+        format!("{http}\"https://h/\"\nbearer = 31337\n"),
+        format!("{http}\"https://h/\"\nbearer_token = \"hunter2\"\n"),
+        format!("{http}\"https://h/\"\nheaders = {{ X-A = {{ fil = \"hunter2\" }} }}\n"),
+        format!("{http}\"https://h/\"\n[export.transport.http.headers]\nX-Api-Key = 31337\n"),
+        format!("{command}[\"true\"]\nenvironment = {{ A = {{ fil = \"hunter2\" }} }}\n"),
     ];
     let shown: Vec<String> = texts
         .iter()
@@ -309,8 +319,12 @@ fn table_variants(lines: &[String], name: &str, block: std::ops::Range<usize>) -
     for i in replacing {
         let mut changed = base.clone();
         let gone = in_place_of(&lines[i]).unwrap();
-        // What opens a key goes with it.
-        let with = if gone == "key_file" { "key_password" } else { gone };
+        // What opens a key, and what proves a user, goes with it.
+        let with = match gone {
+            "key_file" => "key_password",
+            "user" => "password",
+            gone => gone,
+        };
         silence(&mut changed, block.start, &[gone, with]);
         changed[i] = shown(&lines[i]).unwrap().to_owned();
         all.push(Variant { what: format!("{} of [{name}]", changed[i]), lines: changed });
@@ -407,6 +421,8 @@ fn probes() -> Vec<(&'static str, String)> {
         ("export.format.metermail", format!("{job}[export.format.metermail]\n{z}{file}")),
         ("export.format.parquet", format!("{job}[export.format.parquet]\n{z}{file}")),
         ("export.transport.file", format!("{job}[export.format.csv]\n[export.transport.file]\n{z}")),
+        ("export.transport.http", format!("{job}[export.format.csv]\n[export.transport.http]\n{z}")),
+        ("export.transport.command", format!("{job}[export.format.csv]\n[export.transport.command]\n{z}")),
         ("export.transport.sftp", format!("{job}[export.format.csv]\n[export.transport.sftp]\n{z}")),
         ("export.transport.s3", format!("{job}[export.format.csv]\n[export.transport.s3]\n{z}")),
         ("export.transport.smtp", format!("{job}[export.format.csv]\n[export.transport.smtp]\n{z}")),

@@ -59,6 +59,7 @@ fn what_the_server_says_is_what_is_told() {
     let login = format!("user = {USER:?}\npassword = {PASSWORD:?}");
     // Path, exit code, whether the next attempt may fare better, and words of the message.
     for (path, more, exit, is_retryable, words) in [
+        ("/taken/", "", Exit::Refused, false, "PUT /taken/u.csv: the server says 412"),
         ("/in/", "", Exit::Refused, false, "HEAD /in/u.csv: the server says 401 Unauthorized"),
         ("/forbidden/", "", Exit::Refused, false, "PUT /forbidden/u.csv: the server says 403 Forbidden"),
         ("/in/none/", login.as_str(), Exit::Unavailable, true, "PUT /in/none/u.csv: the server says 500"),
@@ -80,9 +81,9 @@ fn what_the_server_says_is_what_is_told() {
 
     // How long it asks to wait is told, and handed on.
     let busy = refused(&at("/busy/"), "");
-    assert_eq!((busy.exit(), busy.wait()), (Exit::Unavailable, Some(Duration::from_secs(120))), "{busy}");
+    assert_eq!((busy.exit(), busy.wait()), (Exit::Unavailable, Duration::from_secs(120)), "{busy}");
     assert!(busy.to_string().ends_with("; it asks to be left alone for 120 s"), "{busy}");
-    assert_eq!(refused(&at("/slow-down/"), "").wait(), Some(Duration::from_secs(2)));
+    assert_eq!(refused(&at("/slow-down/"), "").wait(), Duration::from_secs(2));
 
     // Too large is said before the body is sent.
     let large = Spool::large(3 * 1024 * 1024);
@@ -191,7 +192,7 @@ fn posts() {
     assert_eq!(body, "timestamp,a\n2023-11-14T22:13:20Z,12.5\n");
 
     // A form, as a browser sends it; read by Python's parser of MIME.
-    let keys = "method = \"post\"\nform_field = \"upload\"\ncontent_type = \"text/plain\"";
+    let keys = "form_field = \"upload\"\ncontent_type = \"text/plain\"";
     let spool = Spool::large(700_000);
     open(&http(&url, keys)).deliver(&spool.parcel("f \"1\".csv")).unwrap();
     let form = nginx.folder("open/f \"1\".csv");

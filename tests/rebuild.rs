@@ -725,7 +725,7 @@ fn what_cannot_be_looked_at_is_not_rebuilt() {
     let text = site.read("ew.toml");
     site.write("ew.toml", &text.replace("  [export.transport.file]\n  directory = \"out\"\n", mail));
     let ended = run(&site, "ew-ledger", "rebuild u").exit(2);
-    assert!(ended.stderr.contains("nobody can look into a mailbox"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("this receiver cannot be looked into"), "{}", ended.stderr);
 
     let server = Proftpd::start();
     server.strangers_directory("in", 0o300);

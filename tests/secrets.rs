@@ -3,6 +3,8 @@
 
 #[path = "support/ew.rs"]
 mod ew;
+#[path = "support/nginx.rs"]
+mod nginx;
 #[path = "support/sim.rs"]
 mod sim;
 #[path = "support/smtp.rs"]
@@ -187,6 +189,47 @@ fn the_password_of_a_mailbox() {
         case.check(form);
     }
     assert_eq!(sink.received().len(), FORMS.len());
+}
+
+/// Two secrets at once, one of which the server repeats.
+#[test]
+fn the_token_of_a_portal() {
+    let server = nginx::Nginx::start();
+    let url = server.url("/token/");
+    let case = Case {
+        program: EW_EXPORT.into(),
+        keys: &[
+            Key { name: "bearer", right: "sesame", wrong: "hunter2hunter2" },
+            Key { name: "hmac_secret", right: "s1gned-s3aled", wrong: "hunter3hunter3" },
+        ],
+        config: Box::new(move |keys| job(&format!("[export.transport.http]\nurl = {url:?}\n{keys}"))),
+        refused: 77,
+    };
+    for form in FORMS {
+        case.check(form);
+        std::fs::remove_file(server.folder("token/u_20260301T000000Z.csv")).unwrap();
+    }
+}
+
+/// The program has it in its environment, and tells it.
+#[test]
+fn the_environment_of_a_command() {
+    let script = "cat >/dev/null; echo \"it is $TOKEN\" >&2; test \"$TOKEN\" = open-sesame-7 || exit 77";
+    let case = Case {
+        program: EW_EXPORT.into(),
+        keys: &[Key { name: "TOKEN", right: "open-sesame-7", wrong: "hunter2hunter2" }],
+        config: Box::new(move |keys| {
+            job(&format!(
+                "[export.transport.command]\ncommand = [\"sh\", \"-c\", {:?}]\n\
+                 [export.transport.command.environment]\n{keys}",
+                script.replace("open-sesame-7", "$(printf %s-%s open sesame-7)")
+            ))
+        }),
+        refused: 77,
+    };
+    for form in FORMS {
+        case.check(form);
+    }
 }
 
 #[test]

@@ -97,7 +97,9 @@ fn check_job(job: &ExportOptions, site: &str) -> Result<(), String> {
         return Err(of_job(&"late = \"delta\" needs {rev} in filename"));
     }
     if job.manifest && !job.transport.takes_manifests() {
-        return Err(of_job(&"a manifest needs a folder or sftp; a mail has one attachment"));
+        return Err(of_job(
+            &"a manifest lies beside its file, which neither a mail nor a POST knows; leave manifest = false",
+        ));
     }
     if job.manifest && !job.filename.has_rev() {
         return Err(of_job(

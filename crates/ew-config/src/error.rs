@@ -193,7 +193,7 @@ fn shown(line: &str, key_is_unknown: bool) -> String {
         let key =
             line[from..end].rsplit(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | ' ' | '"')));
         let key = key.map(|word| word.trim().trim_matches('"')).find(|word| !word.is_empty()).unwrap_or("");
-        if key_is_unknown || is_secret_like(key) {
+        if key_is_unknown || is_secret_like(key) || has_credentials(&line[end..]) {
             return format!("{}= {HIDDEN}", &line[..end]);
         }
         from = end + 1;
@@ -203,8 +203,16 @@ fn shown(line: &str, key_is_unknown: bool) -> String {
 
 fn is_secret_like(key: &str) -> bool {
     let key = key.to_lowercase();
-    ["pass", "secr", "commun", "pwd"].iter().any(|part| key.contains(part))
+    ["pass", "secr", "commun", "pwd", "bear", "token", "api-key", "authori"]
+        .iter()
+        .any(|part| key.contains(part))
+        || ["headers", "environment"].contains(&key.as_str())
         || SECRET_KEYS.iter().any(|known| strsim::osa_distance(&key, known) <= 2)
+}
+
+/// Whether an address may have a password in it: `https://user:password@host/`.
+fn has_credentials(value: &str) -> bool {
+    value.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
 }
 
 /// Keys that stand in a table of their own, and where that goes.

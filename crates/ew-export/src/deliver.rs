@@ -21,6 +21,7 @@ use std::time::Duration;
 /// Waits are between half a second and ten: from one step to twice that, and the step doubles.
 const STEP_FIRST: Duration = Duration::from_millis(500);
 const STEP_MAX: Duration = Duration::from_secs(5);
+const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// The way to the receiver: one connection as long as it lasts, and attempts in a row without success.
 pub(crate) struct Courier {
@@ -297,13 +298,15 @@ pub(crate) fn deliver(
         job.log.ledger().failed(slice, &failure.message, &reached)?;
         let exhausted = courier.failures >= job.options.connection_attempts;
         let gave_up = exhausted || error.is_of_receiver();
-        if !error.is_retryable() || exhausted {
+        // One that asks for longer than a run waits is left to the next run.
+        let asked = error.wait();
+        if !error.is_retryable() || exhausted || asked > WAIT_MAX {
             job.result.slices.push(SliceReport::of(slice, Outcome::Failed, Some(failure.message.clone())));
             job.result.fail(&failure);
             job.report.failure(&failure.of_part(&job.options.name));
             return Ok(if gave_up { Delivered::GaveUp } else { Delivered::Failed });
         }
-        let wait = back_off(courier.failures, fastrand::f64());
+        let wait = back_off(courier.failures, fastrand::f64()).max(asked);
         job.report.detail(format_args!(
             "{}: {}; trying again in {:.1} s",
             job.options.name,

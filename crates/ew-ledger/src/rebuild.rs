@@ -134,7 +134,7 @@ impl<'a> Work<'a> {
                 .hint("set since to where the next export is to begin, so that nothing is sent twice")
         };
         let Some(mut look) = receiver::look(config, options)? else {
-            return Err(blind(Exit::Usage, "nobody can look into a mailbox"));
+            return Err(blind(Exit::Usage, "this receiver cannot be looked into"));
         };
         let entries = match look.list().map_err(receiver::failure)? {
             Answer::Is(entries) => entries.into_iter().map(|entry| (entry.name, entry.bytes)).collect(),

@@ -227,7 +227,7 @@ impl JobCheck {
 impl Eyes {
     fn open(config: &Config, options: &ExportOptions) -> Result<Eyes, Failure> {
         let Some(mut look) = receiver::look(config, options)? else {
-            return Ok(Eyes::Shut("nobody can look into a mailbox".to_owned()));
+            return Ok(Eyes::Shut("this receiver cannot be looked into".to_owned()));
         };
         let listing = match look.list().map_err(receiver::failure)? {
             Answer::Is(entries) => {

@@ -44,7 +44,8 @@ pub struct TransportError {
     reached: Box<[String]>,
     of_receiver: bool,
     looking: bool,
-    wait: Option<Duration>,
+    /// Seconds; a whole Duration would make every result a large one.
+    wait_secs: u32,
 }
 
 fn verb(looking: bool, object: &Option<String>) -> String {
@@ -117,9 +118,9 @@ impl TransportError {
         matches!(self.kind, ErrorKind::Unreachable | ErrorKind::FarSide)
     }
 
-    /// How long the far side asks to be left alone before the next attempt.
-    pub fn wait(&self) -> Option<Duration> {
-        self.wait
+    /// How long the far side asks to be left alone before the next attempt; zero where it does not.
+    pub fn wait(&self) -> Duration {
+        Duration::from_secs(self.wait_secs.into())
     }
 }
 
@@ -130,12 +131,12 @@ pub(crate) struct Fault {
     pub(crate) reason: String,
     pub(crate) hint: Option<String>,
     pub(crate) of_receiver: bool,
-    pub(crate) wait: Option<Duration>,
+    pub(crate) wait: Duration,
 }
 
 impl Fault {
     pub(crate) fn new(kind: ErrorKind, reason: impl Into<String>) -> Fault {
-        Fault { kind, reason: reason.into(), hint: None, of_receiver: false, wait: None }
+        Fault { kind, reason: reason.into(), hint: None, of_receiver: false, wait: Duration::ZERO }
     }
 
     pub(crate) fn hint(self, hint: impl Into<String>) -> Fault {
@@ -153,7 +154,7 @@ impl Fault {
     }
 
     /// The far side asks for so much time before the next attempt.
-    pub(crate) fn wait(self, wait: Option<Duration>) -> Fault {
+    pub(crate) fn wait(self, wait: Duration) -> Fault {
         Fault { wait, ..self }
     }
 
@@ -167,7 +168,7 @@ impl Fault {
             reached: Box::default(),
             of_receiver: self.of_receiver || object.is_none(),
             looking: false,
-            wait: self.wait,
+            wait_secs: u32::try_from(self.wait.as_secs()).unwrap_or(u32::MAX),
         }
     }
 

@@ -26,14 +26,19 @@ impl TryFrom<String> for Address {
     type Error = String;
 
     fn try_from(text: String) -> Result<Address, String> {
+        // Before anything else, because everything else repeats it.
+        if text.split_once("://").is_some_and(|(_, rest)| {
+            rest.split(['/', '?', '#']).next().is_some_and(|host| host.contains('@'))
+        }) {
+            return Err(
+                "the address holds credentials, and it is shown; write user and password, or bearer".into()
+            );
+        }
         let bad = |why: &str| Err(format!("{text:?} {why}"));
         let url = match Url::parse(&text.replace(NAME, PLACE)) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
             _ => return bad("is no address of http or https, such as \"https://portal.example.com/in/\""),
         };
-        if !url.username().is_empty() || url.password().is_some() {
-            return bad("holds credentials, which would be shown; write user and password, or bearer");
-        }
         if url.fragment().is_some() {
             return bad("has a fragment (#), which no server gets to see");
         }

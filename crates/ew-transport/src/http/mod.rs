@@ -55,11 +55,10 @@ pub struct HttpOptions {
 }
 
 /// How a file goes there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// Under its name, which can be looked for.
-    #[default]
     Put,
     /// To one address; what becomes of it is the receiver's affair.
     Post,
@@ -89,8 +88,7 @@ pub struct Hmac {
 #[serde(deny_unknown_fields)]
 struct Keys {
     url: Address,
-    #[serde(default)]
-    method: Method,
+    method: Option<Method>,
     #[serde(default)]
     rename: bool,
     #[serde(default, deserialize_with = "form_field")]
@@ -184,11 +182,15 @@ impl TryFrom<Keys> for HttpOptions {
         {
             return Err(format!("content_type = {mime:?} is no media type, such as \"text/csv\""));
         }
-        let url = match keys.method {
+        let method = keys.method.unwrap_or(match keys.form_field {
+            Some(_) => Method::Post,
+            None => Method::Put,
+        });
+        let url = match method {
             Method::Put => keys.url.named()?,
             Method::Post => keys.url,
         };
-        match keys.method {
+        match method {
             Method::Put if keys.form_field.is_some() => {
                 return Err("a form goes with method = \"post\" only".into());
             }
@@ -202,7 +204,7 @@ impl TryFrom<Keys> for HttpOptions {
         };
         Ok(HttpOptions {
             url,
-            method: keys.method,
+            method,
             rename: keys.rename,
             form_field: keys.form_field,
             content_type: keys.content_type,

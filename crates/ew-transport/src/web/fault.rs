@@ -4,14 +4,15 @@ use crate::error::{ErrorKind, Fault};
 use crate::net::{lost, silent};
 use std::error::Error as _;
 use std::io::{self, Read};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use ureq::http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
 use ureq::http::{HeaderMap, HeaderName, Response, StatusCode};
 use ureq::{Body, Error, Timeout};
 
 /// The longest part of an answer's body that is shown, and that is read to show it.
 const TEXT_CHARS_MAX: usize = 200;
-const TEXT_BYTES_MAX: u64 = 4096;
+const TEXT_BYTES_MAX: usize = 4096;
+const TEXT_WAIT: Duration = Duration::from_secs(2);
 
 /// A request without a whole answer.
 pub(crate) fn failed(operation: &str, error: &Error) -> Fault {
@@ -109,9 +110,7 @@ impl Reply {
         let (status, wait) = (response.status(), retry_after(response.headers()));
         let mime = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
         let is_html = mime.starts_with("text/html");
-        let mut bytes = Vec::new();
-        // What came before a failure is told all the same.
-        let _ = response.body_mut().as_reader().take(TEXT_BYTES_MAX).read_to_end(&mut bytes);
+        let bytes = beginning(response.body_mut().as_reader());
         let text = String::from_utf8_lossy(&bytes);
         let text = if is_html { without_tags(&text) } else { text.into_owned() };
         Reply { status, wait, text: tidy(&hide(&text)) }
@@ -134,7 +133,7 @@ impl Reply {
         if let Some(wait) = self.wait {
             reason = format!("{reason}; it asks to be left alone for {} s", wait.as_secs());
         }
-        let fault = |kind| Fault::new(kind, reason).wait(self.wait);
+        let fault = |kind| Fault::new(kind, reason).wait(self.wait.unwrap_or_default());
         match self.status.as_u16() {
             401 | 407 => fault(ErrorKind::Refused)
                 .hint("are the credentials right, and of the kind that the server asks for?")
@@ -144,6 +143,7 @@ impl Reply {
                 fault(ErrorKind::Missing).hint("is the address right, and is the folder there?")
             }
             408 | 425 | 429 => fault(ErrorKind::FarSide),
+            412 => fault(ErrorKind::Occupied).hint("a file of that name is there; look whose it is"),
             413 => fault(ErrorKind::TooLarge)
                 .hint("make the files smaller by breakup_on_period = true, a shorter period or compress"),
             507 => fault(ErrorKind::FarSide).hint("there is no room left at the receiver"),
@@ -153,6 +153,18 @@ impl Reply {
             _ => fault(ErrorKind::Protocol),
         }
     }
+}
+
+/// The first bytes of what may come without end, or byte by byte. What came before a failure is told all the same.
+fn beginning(mut from: impl Read) -> Vec<u8> {
+    let (mut bytes, mut piece, until) = (Vec::new(), [0; 1024], Instant::now() + TEXT_WAIT);
+    while let Ok(count @ 1..) = from.read(&mut piece) {
+        bytes.extend_from_slice(&piece[..count]);
+        if bytes.len() >= TEXT_BYTES_MAX || Instant::now() >= until {
+            break;
+        }
+    }
+    bytes
 }
 
 /// `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date that is held against the server's own.

@@ -1,0 +1,210 @@
+//! `ew-export` over HTTP to a real nginx, and by a command that is curl: whole slices, lost replies, a receiver that asks
+//! to be left alone, and kill -9 at any moment.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/ew.rs"]
+mod ew;
+#[path = "support/export.rs"]
+mod export;
+#[path = "support/nginx.rs"]
+mod nginx;
+#[path = "support/proxy.rs"]
+mod proxy;
+#[path = "support/smtp.rs"]
+mod smtp;
+
+use ew::Site;
+use export::{EW_EXPORT, append, ledger, run};
+use nginx::{Nginx, PASSWORD, USER};
+use proxy::{Plan, Proxy};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+/// A job `u` of quarters with this transport.
+fn site(transport: &str, more: &str) -> Site {
+    let mut site = Site::new(&format!(
+        "[[export]]\nname = \"u\"\npoints = [\"**\"]\nbreakup_on_period = true\n{more}\n[export.format.csv]\n\
+         [export.transport.{transport}\n"
+    ));
+    site.now("2026-03-01T02:00:00Z");
+    append(&site, "00:00 a 1\n 20:00 a 2\n 40:00 a 3");
+    site
+}
+
+/// Name and content of each file there.
+fn received(folder: &Path) -> Vec<(String, String)> {
+    let mut files: Vec<(String, String)> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+fn all() -> Vec<(String, String)> {
+    [("000000", "00:00", 1), ("001500", "20:00", 2), ("003000", "40:00", 3)]
+        .map(|(slot, time, value)| {
+            (format!("u_20260301T{slot}Z.csv"), format!("timestamp,a\n2026-03-01T00:{time}Z,{value}\n"))
+        })
+        .to_vec()
+}
+
+/// The receipt of the only revision of a slice.
+fn receipt(site: &Site, slice: &str) -> Value {
+    let shown = run(site, "ew-ledger", &format!("show u {slice} --json")).exit(0).stdout;
+    serde_json::from_str::<Value>(&shown).unwrap()["revisions"][0]["receipt"].clone()
+}
+
+fn dav(nginx: &Nginx, more: &str) -> Site {
+    let url = nginx.tls_url("/in/");
+    let ca_file = nginx.ca_file();
+    site(
+        &format!(
+            "http]\nurl = {url:?}\nrename = true\nuser = {USER:?}\npassword = {PASSWORD:?}\nca_file = {ca_file:?}\n{more}"
+        ),
+        "",
+    )
+}
+
+#[test]
+fn slices_arrive_over_webdav_and_are_verified_there() {
+    let nginx = Nginx::start();
+    let site = dav(&nginx, "");
+    run(&site, "ew-export", "-q").exit(0).stderr("");
+    assert_eq!(received(&nginx.folder("in")), all());
+    let receipt = receipt(&site, "u_20260301T000000Z.csv");
+    assert_eq!(receipt["destination"], nginx.tls_url("/in/"));
+    assert_eq!(receipt["path"], nginx.tls_url("/in/u_20260301T000000Z.csv"));
+    assert_eq!((receipt["how"].as_str(), receipt["checked"].as_str()), (Some("sent"), Some("size")));
+    // Nothing is sent twice.
+    run(&site, "ew-export", "").exit(66);
+    assert_eq!(nginx.asked("PUT", 3).len(), 3);
+    let verified = run(&site, "ew-ledger", "verify").exit(0).stdout;
+    assert!(verified.ends_with("u: slices 3: hash 3\n"), "{verified}");
+    fs::write(nginx.folder("in/u_20260301T001500Z.csv"), "altered").unwrap();
+    fs::remove_file(nginx.folder("in/u_20260301T003000Z.csv")).unwrap();
+    let verified = run(&site, "ew-ledger", "verify").exit(1).stdout;
+    assert!(verified.contains("altered") && verified.contains("missing"), "{verified}");
+    let probe = run(&site, "ew-export", "--check --probe").exit(0).stdout;
+    assert!(probe.contains("rename"), "{probe}");
+}
+
+/// SIGKILL at each step's boundary: the next run ends with each file once, whole, and nothing beside it.
+#[test]
+fn killed_anywhere_each_file_is_there_once() {
+    let nginx = Nginx::start();
+    for (round, boundary) in
+        ["rendered", "recorded", "opened", "written", "marked", "renamed", "delivered", "placed"]
+            .iter()
+            .enumerate()
+    {
+        let folder = nginx.folder("in");
+        fs::remove_dir_all(&folder).unwrap();
+        fs::create_dir(&folder).unwrap();
+        let site = dav(&nginx, "");
+        let mut command = site.command(EW_EXPORT, "");
+        command.env("EW_CRASH", format!("{boundary}:{}", round % 3 + 1));
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), None, "{boundary}: it was to be killed");
+        run(&site, "ew-export", "").exit(0);
+        assert_eq!(received(&folder), all(), "{boundary}");
+    }
+}
+
+#[test]
+fn a_lost_reply_is_looked_after_and_not_sent_again() {
+    let nginx = Nginx::start();
+    // The answer to the first PUT never comes: its body is the last thing that was let through.
+    let proxy = Proxy::start(nginx.address(), Plan::open());
+    let to = |port: u16| {
+        site(&format!("http]\nurl = \"http://127.0.0.1:{port}/open/\""), "connection_attempts = 1")
+    };
+    run(&to(proxy.port()), "ew-export", "").exit(0);
+    let each = proxy.bytes_up() / 3;
+    for file in received(&nginx.folder("open")) {
+        fs::remove_file(nginx.folder("open").join(file.0)).unwrap();
+    }
+    // HEAD, PUT, HEAD: cut between the PUT and what follows it.
+    let proxy = Proxy::start(nginx.address(), Plan::deafen_after(each / 2));
+    let site = to(proxy.port());
+    let ended = run(&site, "ew-export", "").exit(69);
+    assert!(
+        ended.stderr.contains("PUT /open/u_20260301T000000Z.csv: the connection was lost"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(ledger(&site), ["u_20260301T000000Z.csv 00:00-15:00 r0 1 failed"]);
+    proxy.set_plan(Plan::open());
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(received(&nginx.folder("open")), all());
+    assert_eq!(receipt(&site, "u_20260301T000000Z.csv")["how"], "found");
+    let puts = nginx.asked("PUT", 6);
+    let first = puts.iter().filter(|put| put["path"] == "/open/u_20260301T000000Z.csv").count();
+    assert_eq!(first, 2, "once by each of the two sites");
+}
+
+/// Two seconds are waited for within the run; two minutes are left to the next one.
+#[test]
+fn a_receiver_that_asks_to_be_left_alone() {
+    let nginx = Nginx::start();
+    let to = |path: &str| site(&format!("http]\nurl = {:?}", nginx.url(path)), "connection_attempts = 2");
+    let ended = run(&to("/busy/"), "ew-export", "").exit(69);
+    assert!(ended.stderr.contains("503 Service Unavailable"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("it asks to be left alone for 120 s"), "{}", ended.stderr);
+    assert_eq!(nginx.asked("HEAD", 1).len(), 1);
+    let ended = run(&to("/slow-down/"), "ew-export", "-v").exit(69);
+    assert!(ended.stderr.contains("429 Too Many Requests"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("trying again in 2.0 s"), "{}", ended.stderr);
+    assert_eq!(nginx.asked("HEAD", 3).len(), 3);
+}
+
+#[test]
+fn posts_have_a_key_that_stays() {
+    let nginx = Nginx::start();
+    let proxy = Proxy::start(nginx.address(), Plan::deafen_after(10));
+    let url = format!("http://127.0.0.1:{}/post?name={{name}}", proxy.port());
+    let site = site(&format!("http]\nurl = {url:?}\nform_field = \"file\""), "connection_attempts = 1");
+    run(&site, "ew-export", "").exit(69);
+    proxy.set_plan(Plan::open());
+    run(&site, "ew-export", "").exit(0);
+    let posts = nginx.asked("POST", 4);
+    let keys: Vec<&str> = posts.iter().map(|post| post["key"].as_str().unwrap()).collect();
+    assert!(keys[0] == keys[1] && keys[1] != keys[2] && keys[2] != keys[3], "{keys:?}");
+    let verified = run(&site, "ew-ledger", "verify").exit(1).stdout;
+    assert!(verified.contains("unverifiable 3"), "{verified}");
+}
+
+#[test]
+fn curl_gets_the_file_on_its_stdin() {
+    let nginx = Nginx::start();
+    let curl = |path: &str, user: &str| {
+        let url = format!("{}{{name}}", nginx.tls_url(path));
+        format!(
+            "command]\ncommand = [\"curl\", \"-sS\", \"--fail\", \"--cacert\", {:?}, \"-H\", \"Expect:\", \"-H\", \"X-Own: {{sha256}}\", \
+             \"-K\", \"curlrc\", \"-T\", \"-\", {url:?}]\nenvironment = {{ UNUSED = {user:?} }}",
+            nginx.ca_file()
+        )
+    };
+    let site = site(&curl("/in/", "x"), "");
+    site.write("curlrc", &format!("user = \"{USER}:wrong\"\n"));
+    let ended = run(&site, "ew-export", "").exit(69);
+    assert!(
+        ended
+            .stderr
+            .contains("to command curl: it ended with 22: curl: (22) The requested URL returned error: 401"),
+        "{}",
+        ended.stderr
+    );
+    site.write("curlrc", &format!("user = \"{USER}:{PASSWORD}\"\n"));
+    run(&site, "ew-export", "--check --probe").exit(0);
+    run(&site, "ew-export", "-q").exit(0).stderr("");
+    assert_eq!(received(&nginx.folder("in")), all());
+    let receipt = receipt(&site, "u_20260301T000000Z.csv");
+    assert_eq!((receipt["how"].as_str(), receipt["checked"].as_str()), (Some("sent"), Some("reply")));
+    assert_eq!(receipt["path"], "u_20260301T000000Z.csv");
+    run(&site, "ew-export", "").exit(66);
+    let verified = run(&site, "ew-ledger", "verify").exit(1).stdout;
+    assert!(verified.contains("unverifiable 3"), "{verified}");
+}
