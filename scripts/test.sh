@@ -17,12 +17,11 @@ trap 'rm -f "$log"' EXIT
 status=0
 cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$log" || status=$?
 # What is built only where it is asked for, after everything without it.
-features=(--features parquet,s3 --locked)
-crates=(-p ew-format -p ew-transport -p ew-export -p ew-ledger)
-cargo clippy "${crates[@]}" "${features[@]}" --all-targets --quiet -- -D warnings
-cargo test "${crates[@]}" "${features[@]}" --no-fail-fast --test parquet --test conform --test s3 --test features 2>&1 |
-    tee -a "$log" || status=$?
-cargo test -p ew-transport --features s3 --locked --test transport s3_conforms 2>&1 | tee -a "$log" || status=$?
+features=(--workspace --features parquet,s3 --locked)
+tests=(--test parquet --test conform --test s3 --test features)
+cargo clippy "${features[@]}" --lib "${tests[@]}" --quiet -- -D warnings
+cargo test "${features[@]}" --no-fail-fast "${tests[@]}" 2>&1 | tee -a "$log" || status=$?
+cargo test "${features[@]}" --test transport s3_conforms 2>&1 | tee -a "$log" || status=$?
 
 count() { awk -v word="$1" '/^test result:/ { for (i = 2; i <= NF; i++) if ($i ~ "^" word) sum += $(i - 1) } END { print sum + 0 }' "$log"; }
 passed=$(count passed) failed=$(count failed) skipped=$(count ignored)
