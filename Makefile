@@ -40,8 +40,10 @@ fuzz: ## every decoder of SNMP and C-Bus against what libFuzzer thinks of, FUZZ_
 deny: ## licences, sources and bans of the dependencies (needs cargo-deny)
 	cargo deny check bans licenses sources
 
-build: ## release programs, man pages and completions
-	cargo build --release --locked --workspace --bins
+FEATURES ?=
+export FEATURES
+build: ## release programs, man pages and completions; FEATURES=parquet,s3 also with what is left out else
+	cargo build --release --locked --workspace --bins $(if $(FEATURES),--features $(FEATURES))
 	scripts/generate-docs.sh target/docs --release
 
 install: ## install them; ARGS="--systemd --dry-run" goes to scripts/install.sh

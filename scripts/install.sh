@@ -14,7 +14,7 @@ usage: $0 [--dry-run] [--prefix DIR] [--systemd | --cron] [--programs DIR] [--do
   --programs DIR  the built programs [default: a release build, made here if cargo is there]
   --docs DIR      what generate-docs.sh wrote [default: target/docs, made here if cargo is there]
 
-With DESTDIR in the environment everything goes below it. /etc/ew/ew.toml is written only where it is not there.
+With DESTDIR in the environment everything goes below it; cargo features in FEATURES are built in. /etc/ew/ew.toml is written only where it is not there.
 EOF
 }
 
@@ -105,7 +105,7 @@ build() { # DIRECTORY WITNESS COMMAND...
 }
 if [ -z "$programs" ]; then
     programs=target/release
-    build "$programs" ew-poll cargo build --release --locked --workspace --bins
+    build "$programs" ew-poll cargo build --release --locked --workspace --bins ${FEATURES:+--features "$FEATURES"}
 fi
 if [ -z "$docs" ]; then
     docs=target/docs

@@ -4,7 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # nemreader 0.6 is the last one that needs nothing else.
-wanted="aiosmtpd==1.4.6 asyncssh==2.24.1 csvw==4.1.1 greenbutton-objects==2024.7.11 nemreader==0.6 prometheus-client==0.23.1 pyftpdlib[ssl]==2.2.0"
+wanted="aiosmtpd==1.4.6 asyncssh==2.24.1 csvw==4.1.1 duckdb==1.5.5 greenbutton-objects==2024.7.11 nanio==0.1.7
+ nemreader==0.6 prometheus-client==0.23.1 pyftpdlib[ssl]==2.2.0 starlette==1.10.0 uvicorn==0.54.0"
 venv=target/test-venv
 
 [ "$(cat "$venv/wanted" 2>/dev/null || true)" = "$wanted" ] && exit 0

@@ -16,6 +16,12 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
 cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$log" || status=$?
+# What is built only where it is asked for, after everything without it.
+features=(--workspace --features parquet,s3 --locked)
+tests=(--test parquet --test conform --test s3 --test features)
+cargo clippy "${features[@]}" --lib "${tests[@]}" --quiet -- -D warnings
+cargo test "${features[@]}" --no-fail-fast "${tests[@]}" 2>&1 | tee -a "$log" || status=$?
+cargo test "${features[@]}" --test transport s3_conforms 2>&1 | tee -a "$log" || status=$?
 
 count() { awk -v word="$1" '/^test result:/ { for (i = 2; i <= NF; i++) if ($i ~ "^" word) sum += $(i - 1) } END { print sum + 0 }' "$log"; }
 passed=$(count passed) failed=$(count failed) skipped=$(count ignored)

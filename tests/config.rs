@@ -455,11 +455,13 @@ fn probes() -> Vec<(&'static str, String)> {
         ("export.format.green_button", format!("{job}[export.format.green_button]\n{z}{file}")),
         ("export.format.metermail", format!("{job}[export.format.metermail]\n{z}{file}")),
         ("export.format.template", format!("{job}[export.format.template]\n{z}{file}")),
+        ("export.format.parquet", format!("{job}[export.format.parquet]\n{z}{file}")),
         ("export.transport.file", format!("{job}[export.format.csv]\n[export.transport.file]\n{z}")),
         ("export.transport.http", format!("{job}[export.format.csv]\n[export.transport.http]\n{z}")),
         ("export.transport.command", format!("{job}[export.format.csv]\n[export.transport.command]\n{z}")),
         ("export.transport.sftp", format!("{job}[export.format.csv]\n[export.transport.sftp]\n{z}")),
         ("export.transport.ftp", format!("{job}[export.format.csv]\n[export.transport.ftp]\n{z}")),
+        ("export.transport.s3", format!("{job}[export.format.csv]\n[export.transport.s3]\n{z}")),
         ("export.transport.smtp", format!("{job}[export.format.csv]\n[export.transport.smtp]\n{z}")),
     ]
 }

@@ -226,7 +226,11 @@ fn every_format_has_a_case() {
     // serde names them all.
     let error = toml::from_str::<FormatOptions>("[none]").unwrap_err().to_string();
     let (_, known) = error.split_once("expected one of ").unwrap();
-    let known: BTreeSet<&str> = known.split('`').skip(1).step_by(2).collect();
+    let mut known: BTreeSet<&str> = known.split('`').skip(1).step_by(2).collect();
+    if cfg!(not(feature = "parquet")) {
+        // Its keys are known in every build, and no more than that.
+        known.remove("parquet");
+    }
     let cases = kinds::cases();
     let tried: BTreeSet<&str> =
         cases.iter().map(|case| case.toml.split(['[', ']', '.']).nth(1).unwrap()).collect();
@@ -286,7 +290,8 @@ fn memory_is_flat() {
         rows.extend(points.iter().map(|point| at(step, point, Some((step % 1000) as f64 / 8.0))));
     }
     let columns = columns(&rows);
-    for case in kinds::cases() {
+    // Of Parquet, which is compressed, this tells nothing; tests/parquet.rs asks the kernel.
+    for case in kinds::cases().iter().filter(|case| !case.toml.starts_with("[parquet]")) {
         let options = slice::options(&case.toml);
         let rows = ordered(&options, &rows);
         let zone: Zone = case.zones[0].parse().unwrap();

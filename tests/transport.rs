@@ -9,6 +9,9 @@ mod nginx;
 mod proftpd;
 #[path = "support/proxy.rs"]
 mod proxy;
+#[cfg(feature = "s3")]
+#[path = "support/s3.rs"]
+mod s3;
 #[path = "support/smtp.rs"]
 mod smtp;
 #[path = "support/spool.rs"]
@@ -90,8 +93,18 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
+/// What a far side keeps.
+#[derive(Clone, Copy, PartialEq)]
+enum Kept {
+    /// Files in folders: a file grows under another name.
+    Files,
+    /// Objects: one is whole or not there.
+    #[cfg(feature = "s3")]
+    Objects,
+}
+
 /// What holds for every transporter, when `dir` is what its far side shows.
-fn conforms(transporter: &mut dyn Transporter, destination: &str, dir: &Path) {
+fn conforms(transporter: &mut dyn Transporter, destination: &str, dir: &Path, kept: Kept) {
     let first = Spool::new("timestamp,a\n2023-11-14T22:13:20Z,12.5\n");
     let parcel = first.parcel("u_1.csv");
 
@@ -104,7 +117,9 @@ fn conforms(transporter: &mut dyn Transporter, destination: &str, dir: &Path) {
     // The same again: looked at, not sent; also when a killed attempt has left its part.
     let receipt = transporter.deliver(&parcel).unwrap();
     assert_eq!((receipt.how, receipt.checked), (How::Found, Checked::Sha256));
-    fs::write(dir.join(".u_1.csv.part"), "half").unwrap();
+    if kept == Kept::Files {
+        fs::write(dir.join(".u_1.csv.part"), "half").unwrap();
+    }
     let receipt = transporter.deliver(&Parcel { sent_before: true, ..parcel }).unwrap();
     assert_eq!(receipt.how, How::Found);
     assert_eq!(names(dir), ["u_1.csv"]);
@@ -129,7 +144,9 @@ fn conforms(transporter: &mut dyn Transporter, destination: &str, dir: &Path) {
     }
 
     // A part left behind, longer than the file, is written over.
-    fs::write(dir.join(".u_2.csv.part"), vec![b'x'; 10_000]).unwrap();
+    if kept == Kept::Files {
+        fs::write(dir.join(".u_2.csv.part"), vec![b'x'; 10_000]).unwrap();
+    }
     let receipt = transporter.deliver(&first.parcel("u_2.csv")).unwrap();
     assert_eq!(receipt.how, How::Sent);
     assert_eq!(fs::read(dir.join("u_2.csv")).unwrap(), first.bytes);
@@ -162,11 +179,13 @@ fn conforms(transporter: &mut dyn Transporter, destination: &str, dir: &Path) {
     let error = transporter.deliver(&first.parcel("../escape")).unwrap_err();
     assert_eq!(error.exit(), Exit::Config, "{error}");
 
-    // A directory in the way is left alone.
-    fs::create_dir(dir.join("taken")).unwrap();
-    let error = transporter.deliver(&first.parcel("taken")).unwrap_err();
-    assert!(error.to_string().contains("taken is there"), "{error}");
-    assert_eq!(names(dir), [odd, "empty", "large", "taken", "u_1.csv", "u_2.csv"]);
+    if kept == Kept::Files {
+        // A directory in the way is left alone.
+        fs::create_dir(dir.join("taken")).unwrap();
+        let error = transporter.deliver(&first.parcel("taken")).unwrap_err();
+        assert!(error.to_string().contains("taken is there"), "{error}");
+        assert_eq!(names(dir), [odd, "empty", "large", "taken", "u_1.csv", "u_2.csv"]);
+    }
 
     // And after all these failures it still works.
     assert_eq!(transporter.deliver(&first.parcel("u_3.csv")).unwrap().how, How::Sent);
@@ -181,7 +200,7 @@ fn file_conforms() {
     assert_eq!(destination, format!("file://{}", out.display()));
     options.check(Path::new("/")).unwrap();
     // `out` is made: only its last part is missing.
-    conforms(&mut *open(&options), &destination, &out);
+    conforms(&mut *open(&options), &destination, &out, Kept::Files);
 }
 
 #[test]
@@ -193,7 +212,7 @@ fn sftp_conforms() {
     options.check(Path::new("/")).unwrap();
     let destination = format!("sftp://{}@127.0.0.1:{}/~/incoming", sshd.user(), sshd.port());
     assert_eq!(options.destination(Path::new("/")), destination);
-    conforms(&mut *open(&options), &destination, &sshd.root().join("incoming"));
+    conforms(&mut *open(&options), &destination, &sshd.root().join("incoming"), Kept::Files);
 }
 
 /// Another server, and a log-in by password.
@@ -210,7 +229,7 @@ fn sftp_conforms_with_proftpd() {
     ));
     let destination = format!("sftp://ew@127.0.0.1:{}/~/incoming", server.port());
     assert_eq!(options.destination(Path::new("/")), destination);
-    conforms(&mut *open(&options), &destination, &server.root().join("incoming"));
+    conforms(&mut *open(&options), &destination, &server.root().join("incoming"), Kept::Files);
 }
 
 /// pyftpdlib, in a directory of its own.
@@ -222,7 +241,7 @@ fn ftp_conforms() {
     options.check(Path::new("/")).unwrap();
     let destination = format!("ftp://ew@127.0.0.1:{}/~/incoming", server.port());
     assert_eq!(options.destination(Path::new("/")), destination);
-    conforms(&mut *open(&options), &destination, &server.root().join("incoming"));
+    conforms(&mut *open(&options), &destination, &server.root().join("incoming"), Kept::Files);
 }
 
 /// Without MLST; data connections must resume the TLS session.
@@ -236,7 +255,7 @@ fn ftp_conforms_with_vsftpd() {
     ));
     let destination = format!("ftp://anonymous@127.0.0.1:{}/~", server.port());
     assert_eq!(options.destination(Path::new("/")), destination);
-    conforms(&mut *open(&options), &destination, &server.root());
+    conforms(&mut *open(&options), &destination, &server.root(), Kept::Files);
 }
 
 /// The same is asked by this one, in its own way.
@@ -251,7 +270,7 @@ fn ftp_conforms_with_proftpd() {
         server.ca_file()
     ));
     let destination = format!("ftp://ew@127.0.0.1:{}/~", server.port());
-    conforms(&mut *open(&options), &destination, &server.root());
+    conforms(&mut *open(&options), &destination, &server.root(), Kept::Files);
     assert!(
         server.tls_log().contains("client reused TLS session for data connection"),
         "{}",
@@ -273,8 +292,24 @@ fn http_conforms() {
         let destination = format!("{}/", url.trim_end_matches('/'));
         assert_eq!(options.destination(Path::new("/")), destination);
         options.check(Path::new("/")).unwrap();
-        conforms(&mut *open(&options), &destination, &nginx.folder(folder));
+        conforms(&mut *open(&options), &destination, &nginx.folder(folder), Kept::Files);
     }
+}
+
+#[cfg(feature = "s3")]
+#[test]
+fn s3_conforms() {
+    let storage = s3::Storage::start();
+    // The largest file goes in two parts.
+    let options = options(&format!("[s3]\n{}", storage.table("multipart_above = 5242880")));
+    options.check(Path::new("/")).unwrap();
+    let destination = options.destination(Path::new("/"));
+    assert_eq!(
+        destination,
+        format!("s3://{}/meters/site/in", storage.endpoint().trim_start_matches("http://"))
+    );
+    conforms(&mut *open(&options), &destination, &storage.objects(), Kept::Objects);
+    assert_eq!(storage.begun(), 0, "parts are left");
 }
 
 #[test]

@@ -53,6 +53,8 @@ pub(crate) fn cases() -> Vec<Case> {
     let channels = meters(&|n, point| format!("{point} = {{ id = \"C{n:03}\", label = {point} }}"));
     let metermail =
         "[metermail]\ndevice_name = \"Dev\"\ndata_recorder_id = \"R1\"\ndata_recorder_label = \"Rec\"";
+    let parquet =
+        cfg!(feature = "parquet").then(|| (ANYWHERE, "[parquet]\nrow_group_rows = 1000".to_owned()));
     [
         (ANYWHERE, "[csv]".to_owned()),
         (ANYWHERE, "[csv]\nlayout = \"long\"".to_owned()),
@@ -82,6 +84,7 @@ pub(crate) fn cases() -> Vec<Case> {
         (ANYWHERE, format!("{metermail}\nenvelope = false\n[metermail.channels]\n{channels}")),
     ]
     .into_iter()
+    .chain(parquet)
     .map(|(zones, toml)| Case { toml, zones })
     .collect()
 }
@@ -146,6 +149,7 @@ pub(crate) fn kind(options: &FormatOptions) -> Kind {
         FormatOptions::Nem12(_) => Kind { is_foreign: true, ..own(told_nem12, NEM12) },
         FormatOptions::Metermail(_) => own(told_metermail, METERMAIL),
         FormatOptions::GreenButton(_) => Kind { is_foreign: true, ..own(told_green_button, GREEN_BUTTON) },
+        FormatOptions::Parquet(_) => Kind { is_foreign: true, ..own(told_whole, PARQUET) },
     }
 }
 
@@ -400,4 +404,11 @@ for usage_point in parse.parse_feed(path):
         assert r.timePeriod.duration.total_seconds() == readings.readingType.intervalLength == 1800
         (quality,) = r.readingQualities
         put(micros(r.timePeriod.start.isoformat()), usage_point.title, float(r.value), r.value_symbol, quality.quality.name)
+"#;
+
+const PARQUET: &str = r#"
+import duckdb
+rows = "select epoch_us(timestamp), point, value, unit, quality from read_parquet(?)"
+for row in duckdb.execute(rows, [path]).fetchall():
+    put(*row)
 "#;

@@ -98,6 +98,12 @@ fn check_job(job: &ExportOptions, site: &str) -> Result<(), String> {
     }
     check_interval(job).map_err(|e| of_job(&e))?;
     job.format.check(&job.grid(), job.interval).map_err(|e| of_job(&e))?;
+    if job.format.is_compressed() && job.transport.compress().is_some() {
+        return Err(of_job(&format!(
+            "compress would wrap a {} file, which is compressed inside already; leave compress out",
+            job.format.extension()
+        )));
+    }
     if job.late == Late::Delta && !job.filename.has_rev() {
         return Err(of_job(&"late = \"delta\" needs {rev} in filename"));
     }

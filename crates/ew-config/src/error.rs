@@ -177,7 +177,7 @@ impl std::error::Error for ConfigError {}
 pub(crate) const HIDDEN: &str = "…";
 
 /// The keys whose values are secrets.
-const SECRET_KEYS: [&str; 7] = [
+const SECRET_KEYS: [&str; 9] = [
     "community",
     "password",
     "auth_password",
@@ -185,6 +185,8 @@ const SECRET_KEYS: [&str; 7] = [
     "key_password",
     "shared_secret",
     "enable_password",
+    "access_key_id",
+    "session_token",
 ];
 
 /// A line as far as it may be shown.

@@ -98,6 +98,10 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let report = args.common.report("ew-export");
     let config = args.common.load()?;
     let jobs = select_jobs(&config, &args.jobs)?;
+    for job in &jobs {
+        job.format.built().map_err(|e| not_built(&config, job, e.exit(), &e, e.hint()))?;
+        job.transport.built().map_err(|e| not_built(&config, job, e.exit(), &e, e.hint()))?;
+    }
     if args.common.check {
         // A key file may come later, so what is missing on this machine is a warning.
         for job in &jobs {
@@ -238,6 +242,18 @@ fn record(log: &mut Log, ended: &JobReport, args: &Args) {
         let exit = Exit::of_parts([ended.part]);
         let _ = log.ledger().record_run(&ended.job, clock::now(), exit, ended.error.as_deref());
     }
+}
+
+/// What a job asks for is known, and not in this program.
+fn not_built(
+    config: &Config,
+    job: &ExportOptions,
+    exit: Exit,
+    error: &dyn std::fmt::Display,
+    hint: Option<&str>,
+) -> Failure {
+    let message = format!("{}: in the job {:?}: {error}", config.file.display(), job.name);
+    Failure::new(exit, message).maybe_hint(hint)
 }
 
 /// The jobs named, or all; in the order of the configuration.

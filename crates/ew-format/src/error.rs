@@ -6,6 +6,12 @@ use std::io;
 /// Why a slice has no text.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
+    /// The format is no part of this build.
+    #[error("this program was built without {format}")]
+    NotBuilt {
+        /// The format, and the cargo feature.
+        format: &'static str,
+    },
     /// The text could not be written.
     #[error("cannot write the {format}: {source}")]
     Write {
@@ -133,6 +139,7 @@ impl FormatError {
     /// How a program ends on it.
     pub fn exit(&self) -> Exit {
         match self {
+            FormatError::NotBuilt { .. } => Exit::Config,
             FormatError::Write { .. } => Exit::Io,
             _ => Exit::Data,
         }
@@ -141,6 +148,9 @@ impl FormatError {
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            FormatError::NotBuilt { .. } => {
+                Some("build it with cargo's --features parquet, or give the job another format")
+            }
             FormatError::Write { source, .. } => match source.kind() {
                 io::ErrorKind::StorageFull => Some("free some space and run it again; nothing was sent"),
                 _ => None,

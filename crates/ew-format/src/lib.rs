@@ -15,6 +15,7 @@ mod metermail;
 mod nem12;
 mod options;
 mod output;
+mod parquet;
 mod summer;
 mod template;
 mod units;
@@ -29,6 +30,7 @@ pub use crate::jsonl::JsonlOptions;
 pub use crate::metermail::{Channel, MetermailOptions};
 pub use crate::nem12::{Nem12Meter, Nem12Options};
 pub use crate::options::{Decimals, Field, Strftime};
+pub use crate::parquet::{ParquetOptions, RowGroupRows};
 pub use crate::template::TemplateOptions;
 pub use crate::xml::{XmlOptions, XmlText};
 
@@ -127,6 +129,16 @@ pub trait Format {
         Ok(())
     }
 
+    /// Whether this build can write it.
+    fn built(&self) -> Result<(), FormatError> {
+        Ok(())
+    }
+
+    /// Whether its files are compressed already, so that nothing is gained by doing it again.
+    fn is_compressed(&self) -> bool {
+        false
+    }
+
     /// Whether the header names the columns, so that they must be known before the first row.
     fn is_wide(&self) -> bool {
         false
@@ -197,4 +209,6 @@ register! {
     Template(TemplateOptions),
     /// Green Button: NAESB REQ.21, ESPI.
     GreenButton(GreenButtonOptions),
+    /// Apache Parquet; written with the cargo feature `parquet`.
+    Parquet(ParquetOptions),
 }

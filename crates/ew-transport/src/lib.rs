@@ -13,6 +13,7 @@ mod http;
 mod look;
 mod net;
 mod probe;
+mod s3;
 mod sftp;
 mod smtp;
 mod source;
@@ -26,6 +27,7 @@ pub use ftp::{FtpMode, FtpOptions, FtpSecurity, FtpTransfer};
 pub use http::{Address, Hmac, HttpLogin, HttpOptions, Method};
 pub use look::{Answer, Content, Entry, Look, Size};
 pub use probe::{Ability, Can, Finding, Probe};
+pub use s3::S3Options;
 pub use sftp::{Fingerprint, HostName, Login, SftpOptions};
 pub use smtp::{Body, BodyFormat, MailAddress, MailLogin, MailServer, MailWay, Security, SmtpOptions};
 pub use web::TlsFiles;
@@ -190,6 +192,11 @@ pub trait Transport {
     /// Whether the files that the options name are there and can be read. Reaches no far side.
     fn check(&self, base: &Path) -> Result<(), TransportError>;
 
+    /// Whether this build can reach it.
+    fn built(&self) -> Result<(), TransportError> {
+        Ok(())
+    }
+
     /// Tries what the receiver can do with a file of this name, which begins with a dot and is nobody else's, and
     /// takes it away again. To a mail server it says who a mail would be from and for, and sends none.
     fn probe(&self, context: &Context<'_>, name: &str) -> Probe;
@@ -246,6 +253,8 @@ register! {
     Ftp(FtpOptions),
     /// HTTP, with or without TLS.
     Http(HttpOptions),
+    /// Object storage; spoken with the cargo feature `s3`.
+    S3(S3Options),
     /// Mail.
     Smtp(SmtpOptions),
 }

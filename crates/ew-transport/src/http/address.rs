@@ -67,6 +67,16 @@ impl Address {
         self.url.query().is_some()
     }
 
+    /// Whether it is scheme, host and port alone.
+    pub(crate) fn is_origin(&self) -> bool {
+        !self.text.contains(NAME) && matches!(self.url.path(), "" | "/") && !self.has_query()
+    }
+
+    #[cfg(feature = "s3")]
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
     pub(crate) fn is_tls(&self) -> bool {
         self.url.scheme() == "https"
     }

@@ -116,6 +116,12 @@ impl Reply {
         Reply { status, wait, text: tidy(&hide(&text)) }
     }
 
+    /// What the server says in its own words, on one line.
+    #[cfg(feature = "s3")]
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// What it comes to where something else was hoped for.
     pub(crate) fn fault(&self, operation: &str) -> Fault {
         let mut reason = format!("{operation}: the server says {}", self.status.as_u16());
