@@ -4,13 +4,10 @@
 //! same slice gives the same bytes, on any machine and at any time. No formatter knows where its text goes.
 
 mod cmep;
-mod column;
 mod csv;
-mod csvw;
 mod error;
 mod green_button;
 mod jsonl;
-mod marks;
 mod metermail;
 mod nem12;
 mod options;
@@ -22,8 +19,7 @@ mod units;
 mod xml;
 
 pub use crate::cmep::{CmepMeter, CmepOptions, Ei};
-pub use crate::column::Column;
-pub use crate::csv::{CsvOptions, Layout, LineEnding};
+pub use crate::csv::{Column, CsvOptions, Layout, LineEnding};
 pub use crate::error::FormatError;
 pub use crate::green_button::{Flow, GreenButtonMeter, GreenButtonOptions};
 pub use crate::jsonl::JsonlOptions;
