@@ -1,8 +1,9 @@
 //! What the ledger has for each instant of a job: the one place that tells where a row stands.
 
+use crate::Seqs;
 use crate::error::StoreError;
 use crate::ledger::Job;
-use crate::read::{Names, Seqs};
+use crate::rows::Names;
 use crate::selection::{Scope, scopes};
 use crate::state::SliceState;
 use crate::{Snapshot, read};

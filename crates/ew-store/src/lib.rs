@@ -22,6 +22,7 @@ mod project;
 mod read;
 mod rebuild;
 mod record;
+mod rows;
 mod runs;
 mod schema;
 mod selection;

@@ -2,7 +2,8 @@
 
 use crate::Snapshot;
 use crate::error::StoreError;
-use crate::read::{Names, sql_error};
+use crate::read::sql_error;
+use crate::rows::Names;
 use ew_core::{Columns, Grid, Occupied, Point, Selection, Timestamp, Window};
 
 /// Time and point of each row of a window, in order of time.
