@@ -1,5 +1,5 @@
 # Thin: one call of cargo or of scripts/ each.
-.PHONY: demo test check crash fuzz bench-ledger bench-poll soak-poll deny build install
+.PHONY: demo test check crash fuzz bench bench-export bench-append bench-ledger bench-poll soak-poll deny build install
 
 demo: ## install what it needs, build, poll simulated switches, export CSV and XML
 	scripts/install-packages.sh build
@@ -18,6 +18,20 @@ SEED ?=
 crash: ## kill exports at N random moments, into a folder, over SFTP and FTPS; SEED=… repeats a run
 	cargo build --workspace --locked --bins
 	EW_CRASH_ROUNDS=$(N) $(if $(SEED),EW_CRASH_SEED=$(SEED)) cargo test --locked -p ew-export --test crash -- --nocapture at_random
+
+bench: bench-export bench-append bench-ledger bench-poll ## all of them
+
+bench-export: ## exports of 10 M rows, and of 15 minutes, beside sqlite3, DuckDB, quick-xml, Python; RUNS=5 ROWS=10000000
+	scripts/install-packages.sh test
+	scripts/bench-venv.sh
+	cargo build --release --locked --workspace --bins
+	cargo build --release --locked -p ew-export --example plain-xml
+	scripts/bench-export.py
+
+bench-append: ## ew-log append beside sqlite3, Python and a bare loop
+	scripts/install-packages.sh test
+	cargo build --release --locked -p ew-log --bins --example bare-insert
+	scripts/bench-append.py
 
 bench-ledger: ## what provable delivery costs beside rendering alone, and a run with nothing due
 	cargo build --release --locked --workspace --bins

@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""All of `ew-export` (plan, render, hash, spool, placement, ledger, kept file) on 10 M rows beside what a user would
+pick instead, and on a quarter of an hour at the end of a log: `make bench-export`.
+
+Logs are made by `ew-log append`: 500 points a minute, values with one decimal. All write to the same folder, in memory
+where there is some (BENCH_DIR). Runs are taken in turn, the first round is thrown away; RUNS=5 ROWS=10000000.
+"""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import bench
+
+ROWS = int(os.environ.get("ROWS", "10000000"))
+POINTS, START = 500, 1_767_225_600  # 2026-01-01T00:00:00Z
+PYTHON = bench.ROOT / "target/bench-venv/bin/python3"
+JOB = '[log]\nurl = "ew.db"\n[[export]]\nname = "u"\npoints = ["**"]\nperiod = "15m"\n[export.format.{format}\n[export.transport.file]\ndirectory = "out"\n{more}'
+QUALITIES = ["trusted", "actual", "presumed", "unknown", "max", "partial", "missing", "suspect"]
+
+STRFTIME = """select strftime('%Y-%m-%dT%H:%M:%SZ', s.time / 1000000, 'unixepoch') as timestamp, p.name as point, s.value,
+  u.name as unit, case s.quality {} end as quality
+  from sample s join point p on p.id = s.point join unit u on u.id = s.unit order by s.time, p.name""".format(
+    " ".join(f"when {n} then '{name}'" for n, name in enumerate(QUALITIES)))
+PLAIN = "select s.time, p.name, s.value, s.unit, s.quality from sample s join point p on p.id = s.point order by s.time"
+GROUPED = """select strftime('%Y-%m-%dT%H:%M:%SZ', time / 1000000, 'unixepoch') || ',' || group_concat(value) from sample
+  group by time order by time"""
+DUCKDB = """import duckdb, duckdb_extensions, sys
+con = duckdb.connect()
+duckdb_extensions.import_extension("sqlite_scanner", con=con)
+con.execute("attach 'clean.db' as log (type sqlite, read_only)")
+con.execute(sys.argv[1])"""
+SCANNED = """copy (select strftime(make_timestamp(s.time), '%Y-%m-%dT%H:%M:%SZ') as timestamp, p.name as point, s.value,
+  u.name as unit, s.quality from log.sample s join log.point p on p.id = s.point join log.unit u on u.id = s.unit
+  order by s.time, p.name) to '{}'"""
+PARQUET = """import duckdb
+duckdb.execute('''copy (select strftime(timestamp, '%Y-%m-%dT%H:%M:%SZ') as timestamp, point, value, unit, quality
+  from 'log.parquet') to 'peer.csv' ''')"""
+SCRIPT = """import csv, sqlite3, sys, time
+rows = sqlite3.connect("small.db").execute('''select s.time, p.name, s.value, u.name, s.quality from sample s
+  join point p on p.id = s.point join unit u on u.id = s.unit order by s.time, p.name''')
+out = csv.writer(open("peer.csv", "w", newline=""), lineterminator="\\n")
+out.writerow(["timestamp", "point", "value", "unit", "quality"])
+for at, *rest in rows:
+    out.writerow([time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at // 1000000)), *rest])"""
+
+
+def fill(folder, name, rows):
+    """A log of so many rows, written as polls a minute apart."""
+    (folder / "ew.toml").write_text(f'[log]\nurl = "{name}"\n')
+    append = subprocess.Popen([bench.BIN / "ew-log", "-q", "append"], cwd=folder, stdin=subprocess.PIPE)
+    with append.stdin as pipe:
+        pipe.write(b"timestamp,point,value,unit,quality\n")
+        for minute in range(rows // POINTS):
+            time = START + 60 * minute
+            pipe.write(b"".join(b"%d,com.example.site.sw%03d,%d.%d,W,actual\n" % (time, p, 100 + p, (minute * 7 + p) % 10)
+                                for p in range(POINTS)))
+    if append.wait() != 0:
+        sys.exit("ew-log append failed")
+    subprocess.run(["sqlite3", name, "pragma wal_checkpoint(truncate)"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+
+def fresh(folder, log):
+    for name in ("out", "ew.db.spool"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in ("ew.db-wal", "ew.db-shm", "peer.csv", "peer.xml"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.copy(folder / log, folder / "ew.db")
+
+
+def export(folder, format, log="clean.db", more="", arguments=()):
+    """A contender: a whole `ew-export` of a log of which nothing was exported."""
+    def prepare():
+        fresh(folder, log)
+        (folder / "ew.toml").write_text(JOB.format(format=format, more=more))
+
+    return prepare, lambda: bench.timed([bench.BIN / "ew-export", "-q", *arguments], folder)
+
+
+def peer(folder, command):
+    return lambda: fresh(folder, "empty"), lambda: bench.timed(command, folder)
+
+
+def contenders(*all):
+    return [(name, prepare, run) for name, (prepare, run) in all]
+
+
+def sqlite(query, output="peer.csv"):
+    return ["sqlite3", "-csv", "-header", "clean.db", ".output " + output, query]
+
+
+def long(folder):
+    subprocess.run([PYTHON, "-c", DUCKDB, SCANNED.format("log.parquet").replace(
+        "strftime(make_timestamp(s.time), '%Y-%m-%dT%H:%M:%SZ')", "make_timestamp(s.time)")], cwd=folder, check=True)
+    results = bench.in_turn(contenders(
+        ("ew-export", export(folder, 'csv]\nlayout = "long"')),
+        ("ew-export, no kept file", (lambda: (fresh(folder, "clean.db"), (folder / "ew.toml").write_text(
+            JOB.format(format='csv]\nlayout = "long"', more="").replace("[[export]]", 'keep_files = "0s"\n[[export]]'))),
+            lambda: bench.timed([bench.BIN / "ew-export", "-q"], folder))),
+        ("sqlite3 strftime", peer(folder, sqlite(STRFTIME))),
+        ("sqlite3, times as numbers", peer(folder, sqlite(PLAIN))),
+        ("duckdb over the log", peer(folder, [PYTHON, "-c", DUCKDB, SCANNED.format("peer.csv")])),
+        ("duckdb over its own Parquet", peer(folder, [PYTHON, "-c", PARQUET])),
+    ))
+    return bench.against(results, "ew-export")
+
+
+def slow(folder):
+    """A tenth of the rows, for those who take minutes."""
+    utils = [bench.ROOT / "target/bench-venv/bin/sqlite-utils", "query", "small.db", STRFTIME, "--csv"]
+    return bench.against(bench.in_turn(contenders(
+        ("ew-export", export(folder, 'csv]\nlayout = "long"', log="small.db")),
+        ("python csv and strftime", peer(folder, [PYTHON, "-c", SCRIPT])),
+        ("sqlite-utils", peer(folder, utils)),
+    )), "ew-export")
+
+
+def wide(folder):
+    return bench.against(bench.in_turn(contenders(
+        ("ew-export", export(folder, "csv]")),
+        ("sqlite3 group_concat", peer(folder, ["sqlite3", "clean.db", ".output peer.csv", GROUPED])),
+    )), "ew-export")
+
+
+def xml(folder):
+    return bench.against(bench.in_turn(contenders(
+        ("ew-export", export(folder, "xml]")),
+        ("quick-xml's writer", peer(folder, [bench.BIN / "examples/plain-xml", "clean.db", "peer.xml"])),
+    )), "ew-export")
+
+
+def gzip(folder):
+    pipeline = [["sqlite3", "-csv", "-header", "clean.db", STRFTIME], ["sh", "-c", "gzip -6 >peer.csv"]]
+    return bench.against(bench.in_turn(contenders(
+        ("ew-export", export(folder, 'csv]\nlayout = "long"', more='compress = "gzip"\n')),
+        ("ew-export, zstd", export(folder, 'csv]\nlayout = "long"', more='compress = "zstd"\n')),
+        ("sqlite3 strftime | gzip", peer(folder, pipeline)),
+    ), runs=min(bench.RUNS, 3)), "ew-export")
+
+
+def formats(folder):
+    """A tenth of the rows, printed: what each formatter makes a second."""
+    end = START + 60 * (ROWS // 10 // POINTS)
+    arguments = ["u", "--stdout", f"--from={START}", f"--to={end}"]
+    kinds = {
+        "csv long": 'csv]\nlayout = "long"', "csv wide": "csv]", "xml": "xml]", "jsonl": "jsonl]", "cmep": "cmep]",
+        "template retx": "template]\ntemplate = \"retx\"",
+    }
+    all = contenders(*((name, export(folder, kind, log="small.db", arguments=arguments)) for name, kind in kinds.items()))
+    results = bench.in_turn(all, runs=min(bench.RUNS, 3))
+    for result in results.values():
+        result["rows_a_second"] = round(ROWS / 10 / result["median_s"])
+    return bench.against(results, "csv long")
+
+
+def latency(folder, log, rows):
+    """All but the last quarter of an hour is delivered; then the same slice is, again and again."""
+    end = START + 60 * (rows // POINTS)
+    fresh(folder, log)
+    (folder / "ew.toml").write_text(JOB.format(format='csv]\nlayout = "long"', more="").replace(
+        "[[export]]", 'keep_files = "0s"\n[[export]]'))
+    subprocess.run([bench.BIN / "ew-export", "-q", "--no-breakup-on-period", f"--end={end - 900}"], cwd=folder, check=True)
+    shutil.rmtree(folder / "out")
+    subprocess.run(["sqlite3", "ew.db", "pragma wal_checkpoint(truncate)"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    ledger = folder / "ledger.db"
+    os.rename(folder / "ew.db", ledger)
+
+    def prepare():
+        shutil.rmtree(folder / "out", ignore_errors=True)
+        for name in ("ew.db-wal", "ew.db-shm"):
+            (folder / name).unlink(missing_ok=True)
+        shutil.copy(ledger, folder / "ew.db")
+
+    def run(*arguments):
+        return lambda: bench.timed([bench.BIN / "ew-export", "-q", *arguments], folder)
+
+    found = bench.in_turn([("15 minutes of 500 points", prepare, run(f"--end={end}"))])
+    found |= bench.in_turn([("nothing due", lambda: None, run(f"--end={end}"))])
+    ledger.unlink()
+    return found
+
+
+def start(folder):
+    names = ["ew-poll", "ew-log", "ew-export", "ew-ledger", "ew-cbus", "ew-sim"]
+    return bench.in_turn([(f"{n} --help", lambda: None, lambda n=n: bench.timed([bench.BIN / n, "--help"], folder)) for n in names])
+
+
+def main():
+    wanted = os.environ.get("ONLY", "start long wide xml gzip slow formats latency").split()
+    result = {"rows": ROWS, "points": POINTS}
+    with tempfile.TemporaryDirectory(dir=bench.folder()) as scratch:
+        folder = pathlib.Path(scratch)
+        (folder / "empty").touch()
+        fill(folder, "clean.db", ROWS)
+        fill(folder, "small.db", ROWS // 10)
+        for name in wanted:
+            part = {"latency": lambda: latency(folder, "clean.db", ROWS)}.get(name) or (lambda: globals()[name](folder))
+            result[name] = part()
+            bench.table(f"{name}, {ROWS} rows", result[name])
+    if "ONLY" not in os.environ:
+        bench.keep("export", result)
+
+
+main()

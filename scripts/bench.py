@@ -1,0 +1,82 @@
+"""What the benchmarks share: timing whole processes in turn, and what is said of them."""
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BIN = ROOT / "target/release"
+RUNS = int(os.environ.get("RUNS", "5"))
+
+
+def folder():
+    """Where logs and files go: memory, where there is some, so that the disk is not what is measured."""
+    return os.environ.get("BENCH_DIR") or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else str(ROOT / "target"))
+
+
+def timed(arguments, folder, stdin=None, environment=None):
+    """Seconds, MiB of its largest process; a list of lists is a pipeline."""
+    environment = dict(os.environ, TZ="UTC", **(environment or {}))
+    pipeline = arguments if isinstance(arguments[0], list) else [arguments]
+    begin, children, source = time.monotonic(), [], stdin
+    for place, command in enumerate(pipeline):
+        is_last = place + 1 == len(pipeline)
+        child = subprocess.Popen(command, cwd=folder, env=environment, stdin=source, stderr=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL if is_last else subprocess.PIPE)
+        if source not in (None, stdin):
+            source.close()
+        source = child.stdout
+        children.append((child, command))
+    peak = 0
+    for child, command in children:
+        _, status, usage = os.wait4(child.pid, 0)
+        peak = max(peak, usage.ru_maxrss / 1024)
+        if os.waitstatus_to_exitcode(status) != 0:
+            sys.exit(f"{command} ended with {os.waitstatus_to_exitcode(status)}")
+    return time.monotonic() - begin, peak
+
+
+def in_turn(contenders, runs=RUNS):
+    """Runs each in turn, the first round thrown away. A contender is a name, what prepares a run, and the run."""
+    measured = {name: [] for name, _, _ in contenders}
+    for _ in range(runs + 1):
+        for name, prepare, run in contenders:
+            prepare()
+            measured[name].append(run())
+    return {name: summary(found) for name, found in measured.items()}
+
+
+def summary(measured):
+    seconds = [second for second, _ in measured[1:]]
+    return {
+        "median_s": round(statistics.median(seconds), 4),
+        "min_s": round(min(seconds), 4),
+        "max_s": round(max(seconds), 4),
+        "peak_mib": round(max(mib for _, mib in measured), 1),
+    }
+
+
+def against(results, ours):
+    """How many times as long as ours each took, by the medians."""
+    for result in results.values():
+        result["times_ours"] = round(result["median_s"] / results[ours]["median_s"], 2)
+    return results
+
+
+def table(title, results):
+    print(f"\n{title}\n{'':34} {'median s':>9} {'least':>8} {'most':>8} {'MiB':>7} {'x ours':>7}")
+    for name, r in results.items():
+        print(f"{name:34} {r['median_s']:9.3f} {r['min_s']:8.3f} {r['max_s']:8.3f} {r['peak_mib']:7.1f} {r.get('times_ours', ''):>7}")
+
+
+def keep(name, result):
+    """As JSON for docs/performance, with what it was measured on."""
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    result = {"commit": commit, "cores": os.cpu_count(), "runs": RUNS, **result}
+    file = ROOT / "docs/performance" / f"{name}.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(result, indent=2) + "\n")
+    print(f"\nkept in {file.relative_to(ROOT)}")
