@@ -441,6 +441,21 @@ fn one_level_that_cannot_be_had_is_an_error() {
     assert!(text.ends_with("//HOME/254/56/2: its state is error, and level 0 with it"), "{text}");
 }
 
+/// A server without TREE tells the states of groups in another way, and not asked it made zeros of them.
+#[test]
+fn without_a_tree_a_zero_of_a_lost_group_is_not_believed_either() {
+    for fault in ["unsupported=TREE", "denied=TREE"] {
+        let found = discovered(&format!("--fault {fault} --fault lost-group=1"));
+        let of = |network: &str| {
+            let group = found.groups.iter().find(|g| g.network == network && g.address == 1).unwrap();
+            (group.level, group.reason.as_deref())
+        };
+        let lost = (None, Some("its state is error, and level 0 with it"));
+        assert_eq!((of("253"), of("254")), (lost, lost), "{fault}");
+        assert_eq!(found.complete, Some(false), "{fault}");
+    }
+}
+
 #[test]
 fn older_servers_have_poorer_trees() {
     let whole = discovered("");
