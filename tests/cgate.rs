@@ -713,6 +713,30 @@ fn a_pipe_is_as_good_as_a_port() {
     assert_eq!(local.exit(), Exit::Io);
 }
 
+/// The pipe would stay open for as long as the grandchild lives.
+#[test]
+fn a_grandchild_that_holds_a_pipe_is_no_server_that_is_silent() {
+    let toml = "name = \"lobby\"\n[backend.cgate]\ncommand = [\"sh\", \"-c\", \"sleep 300 & echo 201 hello\"]\nproject = \"HOME\"\n";
+    let mut run = Run::new(toml);
+    run.deadline = Duration::from_millis(900);
+    let (_, text, _) = error(run.discover());
+    assert!(text.ends_with("the connection was lost"), "{text}");
+}
+
+/// It gets SIGTERM long before it would end by itself: the run has a deadline.
+#[test]
+fn a_pipe_that_does_not_end_is_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let late = dir.path().join("late");
+    let script = format!("echo 201 hello; cat > /dev/null; sleep 3; touch {}", late.display());
+    let toml = format!(
+        "name = \"lobby\"\nreply_timeout = \"100ms\"\n[backend.cgate]\ncommand = [\"sh\", \"-c\", {script:?}]\nproject = \"HOME\"\n"
+    );
+    let (_, text, _) = error(Run::new(&toml).discover());
+    assert!(text.ends_with("no answer in time"), "{text}");
+    assert!(!late.exists());
+}
+
 #[test]
 fn no_command_can_be_smuggled_in_by_a_name() {
     let server = server("");
