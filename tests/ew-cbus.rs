@@ -359,6 +359,16 @@ fn a_terminal_is_not_told_what_to_do_by_a_label() {
     assert!(ended.stderr.contains("a\\u{1b}[2J.xml"), "{}", ended.stderr);
 }
 
+#[test]
+fn a_trace_that_cannot_be_written_stops_nothing_and_is_told() {
+    let ended = run(&lobby(""), "get lobby 56 1 --trace /dev/full").exit(0).stdout("255\n");
+    assert!(
+        ended.stderr.contains("lobby: the trace is not whole: No space left on device"),
+        "{}",
+        ended.stderr
+    );
+}
+
 /// A column has not that many characters.
 #[test]
 fn a_label_of_any_length_can_be_shown() {
