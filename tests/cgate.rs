@@ -737,6 +737,57 @@ fn a_pipe_that_does_not_end_is_not_waited_for() {
     assert!(!late.exists());
 }
 
+/// A server on a pipe with network 254, or what else it says of networks, and these rows for the levels and states of
+/// application 56.
+fn scripted(networks: &str, levels: &[&str], states: &[&str]) -> Run {
+    let rows = |rows: &[&str]| {
+        let (last, rows) = rows.split_last().unwrap();
+        let rows: String =
+            rows.iter().map(|row| format!("echo \"$tag 300-//HOME/254/56/{row}\"; ")).collect();
+        format!("{rows}echo \"$tag 300 //HOME/254/56/{last}\"")
+    };
+    let script = format!(
+        "echo 201 hello; while read -r tag command; do case $command in QUIT*) exit ;; \
+         *Networks*) echo \"$tag 300 //HOME: Networks={networks}\" ;; \
+         *InterfaceState*) echo \"$tag 300 //HOME/254: InterfaceState=running\" ;; \
+         *' State'*) echo \"$tag 300 //HOME/254: State=ok\" ;; \
+         *level*) {} ;; *state*) {} ;; *) echo \"$tag 402 no\" ;; esac; done",
+        rows(levels),
+        rows(states)
+    );
+    Run::new(&format!(
+        "name = \"lobby\"\n[backend.cgate]\ncommand = [\"sh\", \"-c\", {script:?}]\nproject = \"HOME\"\n"
+    ))
+}
+
+#[test]
+fn what_is_told_twice_otherwise_or_not_at_all_has_no_level_and_is_missed() {
+    let levels = ["1: level=11", "1: level=200", "2: level=22", "4: level=0"];
+    let states = ["1: state=ok", "2: state=ok", "3: state=ok"];
+    let told = scripted("254", &levels, &states).with(|bus| bus.levels(None)).unwrap();
+    let groups: Vec<_> =
+        told.groups.iter().map(|g| (g.address, g.level, g.reason.as_deref().unwrap_or(""))).collect();
+    assert_eq!(
+        groups,
+        [
+            (1, None, "300 //HOME/254/56/1: level=200, and something else before"),
+            (2, Some(22), ""),
+            (3, None, "GET //HOME/254/56/* level does not tell of it"),
+            (4, None, "level 0 may be that of a group not heard from, and its state is not told"),
+        ]
+    );
+    assert!(told.groups.iter().all(|g| (g.level.is_none()) == g.failed().is_some()), "{:?}", told.groups);
+}
+
+#[test]
+fn a_network_that_is_not_understood_or_none_at_all_is_not_passed_over() {
+    let (error, text, _) = error(scripted("254,300", &["1: level=1"], &["1: state=ok"]).discover());
+    assert_eq!(error.exit(), Exit::Protocol);
+    assert!(text.contains("Networks=254,300"), "{text}");
+    let none = scripted("", &["1: level=1"], &["1: state=ok"]).with(|bus| bus.levels(None)).unwrap();
+    assert_eq!(none.incomplete_reasons, ["project HOME has no networks"]);
+}
+
 #[test]
 fn no_command_can_be_smuggled_in_by_a_name() {
     let server = server("");

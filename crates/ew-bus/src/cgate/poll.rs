@@ -47,6 +47,19 @@ impl States {
     }
 }
 
+impl States {
+    /// The groups that have a state where levels were told, and nothing in place of theirs.
+    fn beside(&self, told: &levels::Application) -> Vec<u8> {
+        match self {
+            States::Told(states) if !told.groups.is_empty() => {
+                let is_told = |group: &u8| told.groups.iter().any(|(there, _)| there == group);
+                states.keys().copied().filter(|group| *group != UNUSED && !is_told(group)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// What became of an application that was asked for its levels.
 #[derive(Default)]
 pub(crate) struct Asked {
@@ -62,6 +75,9 @@ impl CgateBus<'_> {
         let project = self.project()?;
         let networks = self.networks()?;
         let mut levels = Levels::default();
+        if networks.is_empty() {
+            levels.incomplete_reasons.push(format!("project {project} has no networks"));
+        }
         let mut first = None;
         let mut answered = 0;
         for network in networks {
@@ -159,6 +175,7 @@ impl CgateBus<'_> {
         if let (true, None, Some(row)) = (told.groups.is_empty(), &told.fault, told.odd.first()) {
             asked.incomplete_reasons.push(format!("{command} told of no group: {}", row.words()));
         }
+        let untold = states.beside(&told);
         for row in told.odd {
             let object = Some(format!("{object}/{application}"));
             asked.warnings.push(Warning { code: Some(row.code), object, text: row.text });
@@ -196,6 +213,13 @@ impl CgateBus<'_> {
                 )
             });
         }
+        let (bus, network) = (&self.session.options.name, network.to_string());
+        asked.groups.extend(untold.into_iter().map(|address| Group {
+            on_bus: Some(true),
+            reason: Some(format!("{command} does not tell of it")),
+            ..Group::new(bus, &network, application, address, Origin::Bus)
+        }));
+        asked.groups.sort_by_key(|group| group.address);
         Ok(asked)
     }
 
