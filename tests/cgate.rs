@@ -441,6 +441,21 @@ fn one_level_that_cannot_be_had_is_an_error() {
     assert!(text.ends_with("//HOME/254/56/2: its state is error, and level 0 with it"), "{text}");
 }
 
+/// A server without TREE tells the states of groups in another way, and not asked it made zeros of them.
+#[test]
+fn without_a_tree_a_zero_of_a_lost_group_is_not_believed_either() {
+    for fault in ["unsupported=TREE", "denied=TREE"] {
+        let found = discovered(&format!("--fault {fault} --fault lost-group=1"));
+        let of = |network: &str| {
+            let group = found.groups.iter().find(|g| g.network == network && g.address == 1).unwrap();
+            (group.level, group.reason.as_deref())
+        };
+        let lost = (None, Some("its state is error, and level 0 with it"));
+        assert_eq!((of("253"), of("254")), (lost, lost), "{fault}");
+        assert_eq!(found.complete, Some(false), "{fault}");
+    }
+}
+
 #[test]
 fn older_servers_have_poorer_trees() {
     let whole = discovered("");
@@ -696,6 +711,81 @@ fn a_pipe_is_as_good_as_a_port() {
     let toml = "name = \"lobby\"\n[backend.cgate]\ncommand = [\"./none\"]\nproject = \"HOME\"\n";
     let (local, _, _) = error(Run::new(toml).discover());
     assert_eq!(local.exit(), Exit::Io);
+}
+
+/// The pipe would stay open for as long as the grandchild lives.
+#[test]
+fn a_grandchild_that_holds_a_pipe_is_no_server_that_is_silent() {
+    let toml = "name = \"lobby\"\n[backend.cgate]\ncommand = [\"sh\", \"-c\", \"sleep 300 & echo 201 hello\"]\nproject = \"HOME\"\n";
+    let mut run = Run::new(toml);
+    run.deadline = Duration::from_millis(900);
+    let (_, text, _) = error(run.discover());
+    assert!(text.ends_with("the connection was lost"), "{text}");
+}
+
+/// It gets SIGTERM long before it would end by itself: the run has a deadline.
+#[test]
+fn a_pipe_that_does_not_end_is_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let late = dir.path().join("late");
+    let script = format!("echo 201 hello; cat > /dev/null; sleep 3; touch {}", late.display());
+    let toml = format!(
+        "name = \"lobby\"\nreply_timeout = \"100ms\"\n[backend.cgate]\ncommand = [\"sh\", \"-c\", {script:?}]\nproject = \"HOME\"\n"
+    );
+    let (_, text, _) = error(Run::new(&toml).discover());
+    assert!(text.ends_with("no answer in time"), "{text}");
+    assert!(!late.exists());
+}
+
+/// A server on a pipe with network 254, or what else it says of networks, and these rows for the levels and states of
+/// application 56.
+fn scripted(networks: &str, levels: &[&str], states: &[&str]) -> Run {
+    let rows = |rows: &[&str]| {
+        let (last, rows) = rows.split_last().unwrap();
+        let rows: String =
+            rows.iter().map(|row| format!("echo \"$tag 300-//HOME/254/56/{row}\"; ")).collect();
+        format!("{rows}echo \"$tag 300 //HOME/254/56/{last}\"")
+    };
+    let script = format!(
+        "echo 201 hello; while read -r tag command; do case $command in QUIT*) exit ;; \
+         *Networks*) echo \"$tag 300 //HOME: Networks={networks}\" ;; \
+         *InterfaceState*) echo \"$tag 300 //HOME/254: InterfaceState=running\" ;; \
+         *' State'*) echo \"$tag 300 //HOME/254: State=ok\" ;; \
+         *level*) {} ;; *state*) {} ;; *) echo \"$tag 402 no\" ;; esac; done",
+        rows(levels),
+        rows(states)
+    );
+    Run::new(&format!(
+        "name = \"lobby\"\n[backend.cgate]\ncommand = [\"sh\", \"-c\", {script:?}]\nproject = \"HOME\"\n"
+    ))
+}
+
+#[test]
+fn what_is_told_twice_otherwise_or_not_at_all_has_no_level_and_is_missed() {
+    let levels = ["1: level=11", "1: level=200", "2: level=22", "4: level=0"];
+    let states = ["1: state=ok", "2: state=ok", "3: state=ok"];
+    let told = scripted("254", &levels, &states).with(|bus| bus.levels(None)).unwrap();
+    let groups: Vec<_> =
+        told.groups.iter().map(|g| (g.address, g.level, g.reason.as_deref().unwrap_or(""))).collect();
+    assert_eq!(
+        groups,
+        [
+            (1, None, "300 //HOME/254/56/1: level=200, and something else before"),
+            (2, Some(22), ""),
+            (3, None, "GET //HOME/254/56/* level does not tell of it"),
+            (4, None, "level 0 may be that of a group not heard from, and its state is not told"),
+        ]
+    );
+    assert!(told.groups.iter().all(|g| (g.level.is_none()) == g.failed().is_some()), "{:?}", told.groups);
+}
+
+#[test]
+fn a_network_that_is_not_understood_or_none_at_all_is_not_passed_over() {
+    let (error, text, _) = error(scripted("254,300", &["1: level=1"], &["1: state=ok"]).discover());
+    assert_eq!(error.exit(), Exit::Protocol);
+    assert!(text.contains("Networks=254,300"), "{text}");
+    let none = scripted("", &["1: level=1"], &["1: state=ok"]).with(|bus| bus.levels(None)).unwrap();
+    assert_eq!(none.incomplete_reasons, ["project HOME has no networks"]);
 }
 
 #[test]

@@ -347,9 +347,39 @@ fn a_terminal_is_not_told_what_to_do_by_a_label() {
     assert!(!table.contains('\u{1b}'), "{table}");
     let found = json(&run(&site, "discover --json").exit(0));
     assert_eq!(found["groups"][0]["tag"], "A\u{1b}[2J\nB");
+    // JSON itself lets these through.
+    let sql = "update tagged_entity set tag_name = 'A' || char(155, 127, 8238) where id = 4";
+    rusqlite::Connection::open(site.file("HQ.db")).unwrap().execute_batch(sql).unwrap();
+    run(&site, "import-tags HQ.db").exit(0);
+    let ended = run(&site, "discover --json").exit(0);
+    assert!(ended.stdout.contains("\"A\\u009b\\u007f\\u202e\""), "{}", ended.stdout);
+    assert_eq!(json(&ended)["groups"][0]["tag"], "A\u{9b}\u{7f}\u{202e}");
     // Nor by what is said on stderr.
     let ended = run(&site, "import-tags a\u{1b}[2J.xml").exit(74);
     assert!(ended.stderr.contains("a\\u{1b}[2J.xml"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_trace_that_cannot_be_written_stops_nothing_and_is_told() {
+    let ended = run(&lobby(""), "get lobby 56 1 --trace /dev/full").exit(0).stdout("255\n");
+    assert!(
+        ended.stderr.contains("lobby: the trace is not whole: No space left on device"),
+        "{}",
+        ended.stderr
+    );
+}
+
+/// A column has not that many characters.
+#[test]
+fn a_label_of_any_length_can_be_shown() {
+    let site = lobby("");
+    database(&site.file("HQ.db"));
+    let sql = "update tagged_entity set tag_name = printf('%.70000c', 'A') where id = 4";
+    rusqlite::Connection::open(site.file("HQ.db")).unwrap().execute_batch(sql).unwrap();
+    run(&site, "import-tags HQ.db").exit(0);
+    let table = run(&site, "discover").exit(0).stdout;
+    assert!(table.contains(&"A".repeat(70_000)));
+    assert!(table.lines().all(|line| line.len() < 1000 || line.contains("AAAA")));
 }
 
 /// A C-Gate 3 project with the tables that matter, made from those of a real one.

@@ -261,6 +261,24 @@ fn where_nobody_listens_the_hint_is_the_same() {
     assert!(error.hint().unwrap().contains("one client"));
 }
 
+/// As of a port of some other program's.
+#[test]
+fn what_speaks_and_says_nothing_of_an_interface_is_none() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        while std::io::Write::write_all(&mut client, b"!").is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let options = options(&format!("127.0.0.1:{port}"), "");
+    let (ended, _) = opened(ew_bus::open_hurried, &options, Duration::from_secs(60), |bus| bus.probe());
+    let error = ended.unwrap_err();
+    assert!(error.to_string().ends_with("it says nothing that an interface would"), "{error}");
+    assert_eq!(error.exit(), Exit::Protocol);
+}
+
 #[test]
 fn a_port_that_is_none_is_named() {
     let options = options("/nonexistent/ttyS9", "");

@@ -4,7 +4,7 @@ use crate::{Backend, BusOptions};
 use rustix::fs::{major, minor};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::time::Duration;
@@ -64,10 +64,19 @@ fn of_device(path: &Path) -> Option<String> {
     (major != MEMORY).then(|| format!("tty-{major}-{minor}"))
 }
 
+/// `192.0.2.20:10001`, be it as `tcp://192.0.2.20:10001`; `localhost` needs nobody to look it up.
+fn socket(word: &str) -> Option<SocketAddr> {
+    let word = word.strip_prefix("tcp://").unwrap_or(word);
+    match word.strip_prefix("localhost:") {
+        Some(port) => port.parse().ok().map(|port| (Ipv4Addr::LOCALHOST, port).into()),
+        None => word.parse().ok(),
+    }
+}
+
 fn of_command(words: &[String], base: &Path) -> BTreeSet<String> {
-    let named = words.iter().filter_map(|word| match word.parse() {
-        Ok(address) => Some(of_address(address)),
-        Err(_) => of_device(&base.join(word)),
+    let named = words.iter().filter_map(|word| match socket(word) {
+        Some(address) => Some(of_address(address)),
+        None => of_device(&base.join(word)),
     });
     let named: BTreeSet<String> = named.collect();
     if !named.is_empty() {
@@ -105,7 +114,9 @@ mod tests {
             assert_eq!(names(&format!("cni]\nhost = {host:?}")), here, "{host}");
         }
         assert_eq!(names("cgate]\nhost = \"localhost\"\nport = 10001"), here);
-        assert_eq!(names("exec]\ncommand = [\"cbus_cli\", \"127.0.0.1:10001\"]"), here);
+        for word in ["127.0.0.1:10001", "localhost:10001", "tcp://localhost:10001", "tcp://[::1]:10001"] {
+            assert_eq!(names(&format!("exec]\ncommand = [\"cbus_cli\", {word:?}]")), here, "{word}");
+        }
         assert_eq!(names("cni]\nhost = \"192.0.2.20\""), BTreeSet::from(["tcp-192.0.2.20-10001".to_owned()]));
         assert_eq!(names("cni]\nhost = \"2001:db8::1\""), names("cni]\nhost = \"2001:DB8:0::1\""));
         assert_ne!(names("cni]\nhost = \"localhost\"\nport = 10002"), here);

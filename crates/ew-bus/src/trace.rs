@@ -3,7 +3,7 @@
 use ew_core::Timestamp;
 use std::cell::RefCell;
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 use std::rc::Rc;
 
 /// `--trace FILE`: one line an exchange, `TIME > "what was sent"` and `TIME < "what came"`. Clones write to the same
@@ -14,6 +14,7 @@ pub struct Trace(Option<Rc<RefCell<Sink>>>);
 struct Sink {
     out: Box<dyn Write>,
     now: fn() -> Timestamp,
+    failed: Option<io::Error>,
 }
 
 impl Trace {
@@ -24,7 +25,7 @@ impl Trace {
 
     /// Writes to `out`.
     pub fn to(out: Box<dyn Write>, now: fn() -> Timestamp) -> Trace {
-        Trace(Some(Rc::new(RefCell::new(Sink { out, now }))))
+        Trace(Some(Rc::new(RefCell::new(Sink { out, now, failed: None }))))
     }
 
     /// Something was sent.
@@ -44,7 +45,14 @@ impl Trace {
         // At once: escaped bytes go out one by one, and a line may have millions of them.
         let line = format!("{now} {direction} \"{}\"\n", bytes.escape_ascii());
         // A trace that cannot be written stops nothing.
-        let _ = sink.out.write_all(line.as_bytes());
+        if let Err(error) = sink.out.write_all(line.as_bytes()) {
+            sink.failed.get_or_insert(error);
+        }
+    }
+
+    /// Why something is missing in it; told once.
+    pub fn failed(&self) -> Option<io::Error> {
+        self.0.as_ref()?.borrow_mut().failed.take()
     }
 }
 

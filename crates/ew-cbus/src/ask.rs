@@ -107,8 +107,11 @@ impl<'a> Asker<'a> {
             now: &clock::now,
             note: &note,
         };
-        let mut bus = ew_bus::open(options, context).map_err(failure)?;
-        ask(bus.as_mut()).map_err(failure)
+        let answer = ew_bus::open(options, context).and_then(|mut bus| ask(bus.as_mut()));
+        if let Some(error) = self.trace.failed() {
+            self.report.warning(format_args!("{}: the trace is not whole: {error}", options.name));
+        }
+        answer.map_err(failure)
     }
 }
 

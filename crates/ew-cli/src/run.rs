@@ -1,11 +1,14 @@
 //! From `main` to the exit code.
 
-use crate::text::{cell, lines};
+use crate::text::{cell, json, lines};
 use crate::{Failure, Report};
 use ew_core::Exit;
 use serde::Serialize;
 use std::io::{BufWriter, StdoutLock, Write};
 use std::process::ExitCode;
+
+/// No column is padded wider, characters: what is longer, as a far side may say it, stands out of its column alone.
+const WIDTH_MAX: usize = 250;
 
 /// Data on stdout. A reader that has gone ends the program quietly.
 #[derive(Debug)]
@@ -25,8 +28,8 @@ impl Output {
 
     /// One JSON document, on lines of its own.
     pub fn json(&mut self, document: &impl Serialize) -> Result<(), Failure> {
-        serde_json::to_writer_pretty(&mut self.out, document).map_err(|e| Failure::stdout(&e.into()))?;
-        self.write("")
+        let text = serde_json::to_string_pretty(document).map_err(|e| Failure::stdout(&e.into()))?;
+        self.write(&json(&text))
     }
 
     /// What a run that did its work says of it: nobody reading it changes nothing about how the run ended.
@@ -44,14 +47,15 @@ impl Output {
         self.out.flush().map_err(|e| Failure::stdout(&e))
     }
 
-    /// Columns padded to their widest cell, two spaces between; the first row is the heading. A cell stays one, whatever
+    /// Columns padded to their widest cell, within reason, two spaces between; the first row is the heading. A cell stays one, whatever
     /// was in it.
     pub fn table(&mut self, rows: &[Vec<String>]) -> Result<(), Failure> {
         let shown = |row: &Vec<String>| row.iter().map(|text| cell(text).into_owned()).collect();
         let rows: Vec<Vec<String>> = rows.iter().map(shown).collect();
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
-            rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0).min(WIDTH_MAX)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         for row in &rows {

@@ -17,6 +17,8 @@ const WAITING_MAX: usize = 16;
 /// So much of its stderr is kept, bytes, from its beginning and from its end.
 const STDERR_BYTES_MAX: usize = 16 * 1024;
 const TICK: Duration = Duration::from_millis(5);
+/// So often it is looked whether a silent child still runs: its stdout may be open in the hands of another process.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What a child may take.
 #[derive(Debug, Clone, Copy)]
@@ -140,6 +142,27 @@ impl Child {
             Ok(line) => line,
             Err(RecvTimeoutError::Timeout) => Err(NoLine::Silence),
             Err(RecvTimeoutError::Disconnected) => Err(NoLine::End),
+        }
+    }
+
+    /// The same of a child that runs: once it is gone its stdout has ended, though another process may hold it open.
+    pub fn line_while_running(&self, deadline: Instant) -> Result<String, NoLine> {
+        loop {
+            // A child that never stops to speak is no reason to hear it for ever.
+            if Instant::now() >= deadline {
+                return Err(NoLine::Silence);
+            }
+            match self.line(deadline.min(Instant::now() + LOOK)) {
+                Err(NoLine::Silence) if self.is_running() => {}
+                // It may have spoken last words between the two looks.
+                Err(NoLine::Silence) => {
+                    return self.line(Instant::now() + LOOK).map_err(|no| match no {
+                        NoLine::Silence => NoLine::End,
+                        other => other,
+                    });
+                }
+                told => return told,
+            }
         }
     }
 

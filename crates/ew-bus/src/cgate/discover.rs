@@ -1,7 +1,6 @@
 //! One discovery: what a network's units, groups and tags come to, and whether anything is missing.
 
 use super::network::State;
-use super::poll::States;
 use super::poll::not_up;
 use super::reply::{Reply, Row};
 use super::tree::{self, TreeGroup, TreeUnit, used};
@@ -253,9 +252,7 @@ impl CgateBus<'_> {
         found: &mut Discovery,
     ) -> Result<(), BusError> {
         for application in applications.keys().filter(|a| **a != super::measure::MEASUREMENT) {
-            let of = told.groups.iter().filter(|group| group.application == *application);
-            let states =
-                States::Told(of.filter_map(|group| Some((group.address, group.state.clone()?))).collect());
+            let states = self.ask_states(object, told.network, *application)?;
             let asked = self.application_levels(object, told.network, *application, state, &states)?;
             if asked.groups.is_empty() && asked.incomplete_reasons.is_empty() {
                 told.levelless.insert(*application);

@@ -25,6 +25,20 @@ pub(crate) struct Application {
     pub(crate) odd: Vec<Row>,
 }
 
+impl Application {
+    /// A group that is told twice, and not the same, has no level: which one it is nobody knows.
+    fn add(&mut self, group: u8, told: Told, row: &Row) {
+        match self.groups.iter_mut().find(|(there, _)| *there == group) {
+            None => self.groups.push((group, told)),
+            Some((_, first)) if *first == told => {}
+            Some((_, first)) => {
+                let text = format!("{}, and something else before", row.text);
+                *first = Told::Fault(Row { code: row.code, text });
+            }
+        }
+    }
+}
+
 /// 401 to the whole: it has no groups; 402: no levels. Neither is a fault.
 pub(crate) fn of(reply: &Reply, network: u8, application: u8) -> Application {
     let mut told = Application::default();
@@ -33,11 +47,11 @@ pub(crate) fn of(reply: &Reply, network: u8, application: u8) -> Application {
         match (row.code, group) {
             (_, Some(UNUSED)) => {}
             (300, Some(group)) => match level_in(&row.text) {
-                Some(level) => told.groups.push((group, Told::Level(level))),
-                None => told.groups.push((group, Told::Fault(row.clone()))),
+                Some(level) => told.add(group, Told::Level(level), row),
+                None => told.add(group, Told::Fault(row.clone()), row),
             },
-            (402, Some(group)) => told.groups.push((group, Told::NoLevel(row.words()))),
-            (400..=599, Some(group)) => told.groups.push((group, Told::Fault(row.clone()))),
+            (402, Some(group)) => told.add(group, Told::NoLevel(row.words()), row),
+            (400..=599, Some(group)) => told.add(group, Told::Fault(row.clone()), row),
             (401 | 402, None) => {}
             (400..=599, None) => told.fault = Some(row.clone()),
             _ => told.odd.push(row.clone()),
@@ -94,6 +108,14 @@ mod tests {
             told.groups,
             [(1, Told::Level(255)), (2, Told::Fault(fault)), (3, Told::Level(0)), (4, Told::Fault(no_level))]
         );
+        let twice = reply(&[
+            (300, "//HOME/254/56/1: level=5"),
+            (300, "//HOME/254/56/1: level=5"),
+            (300, "//HOME/254/56/2: level=5"),
+            (300, "//HOME/254/56/2: level=6"),
+        ]);
+        let at_odds = Row { code: 300, text: "//HOME/254/56/2: level=6, and something else before".into() };
+        assert_eq!(of(&twice, 254, 56).groups, [(1, Told::Level(5)), (2, Told::Fault(at_odds))]);
         let odd: Vec<&str> = told.odd.iter().map(|row| row.text.as_str()).collect();
         assert_eq!(odd, ["//HOME/253/56/5: level=1"]);
         assert_eq!(told.fault, None);

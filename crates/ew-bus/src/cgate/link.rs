@@ -8,7 +8,9 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long a child may take to end once its stdin is closed, and again after SIGTERM.
+/// How long a child may take to end once its stdin is closed, before SIGTERM.
+const LEAVE: Duration = Duration::from_millis(500);
+/// And after it, before SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How long a child that has failed may take to say why.
@@ -78,7 +80,7 @@ impl Link {
     /// what a child is at is not seen before its line is whole, so there `idle` counts for nothing.
     pub(crate) fn line(&mut self, idle: Duration, until: Instant) -> Result<Vec<u8>, Broken> {
         if let Way::Pipe(child) = &self.way {
-            return match child.line(until) {
+            return match child.line_while_running(until) {
                 Ok(line) => Ok(line.into_bytes()),
                 // As over TCP, where nobody looks before the line is one.
                 Err(NoLine::NoText(line)) => Ok(line),
@@ -130,6 +132,15 @@ impl Link {
                 .collect::<Vec<_>>()
                 .join("; "),
             Way::Plain(_) | Way::Tls(_) => String::new(),
+        }
+    }
+}
+
+impl Drop for Link {
+    /// A child that does not end by itself is no reason to outlast the deadline of the run.
+    fn drop(&mut self) {
+        if let Way::Pipe(child) = &mut self.way {
+            child.end_after(LEAVE);
         }
     }
 }

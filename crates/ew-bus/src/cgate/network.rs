@@ -42,6 +42,12 @@ impl State {
     }
 }
 
+/// Whether all of it are numbers of networks.
+fn is_list(told: &str) -> bool {
+    let items = told.split(',').map(str::trim).filter(|item| !item.is_empty());
+    items.clone().count() == numbers(told).count()
+}
+
 impl CgateBus<'_> {
     /// The project of `ew.toml`; without one, the only one that the server has.
     pub(crate) fn project(&mut self) -> Result<String, BusError> {
@@ -106,7 +112,13 @@ impl CgateBus<'_> {
         let mut networks: Vec<u8> = numbers(told).take(NETWORKS_MAX).collect();
         networks.sort_unstable();
         networks.dedup();
-        let Some(wanted) = self.session.cgate.networks.clone() else { return Ok(networks) };
+        let Some(wanted) = self.session.cgate.networks.clone() else {
+            // One that is left out would be missed by nobody.
+            return match is_list(told) {
+                true => Ok(networks),
+                false => Err(self.no_answer(&command, &reply)),
+            };
+        };
         if networks.is_empty() || wanted.iter().any(|network| networks.contains(network)) {
             return Ok(wanted);
         }

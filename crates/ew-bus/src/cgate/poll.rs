@@ -27,15 +27,35 @@ pub(crate) enum States {
 impl States {
     /// Why a level is not believed: it says 0 of a group that it has not heard from.
     fn doubt(&self, group: u8) -> impl Fn(u8) -> Option<String> + '_ {
-        move |level| match self {
-            States::Told(states) => {
-                let state = states.get(&group).filter(|state| state.eq_ignore_ascii_case("error"));
-                state.map(|_| format!("its state is error, and level {level} with it"))
+        move |level| {
+            let untold = |words: &str| {
+                (level == 0).then(|| {
+                    format!("level 0 may be that of a group not heard from, and its state is not told{words}")
+                })
+            };
+            match self {
+                States::Untold(words) => untold(&format!(": {words}")),
+                States::Told(states) => match states.get(&group) {
+                    None => untold(""),
+                    Some(state) if state.eq_ignore_ascii_case("error") => {
+                        Some(format!("its state is error, and level {level} with it"))
+                    }
+                    Some(_) => None,
+                },
             }
-            States::Untold(words) if level == 0 => Some(format!(
-                "level 0 may be that of a group not heard from, and its state is not told: {words}"
-            )),
-            States::Untold(_) => None,
+        }
+    }
+}
+
+impl States {
+    /// The groups that have a state where levels were told, and nothing in place of theirs.
+    fn beside(&self, told: &levels::Application) -> Vec<u8> {
+        match self {
+            States::Told(states) if !told.groups.is_empty() => {
+                let is_told = |group: &u8| told.groups.iter().any(|(there, _)| there == group);
+                states.keys().copied().filter(|group| *group != UNUSED && !is_told(group)).collect()
+            }
+            _ => Vec::new(),
         }
     }
 }
@@ -55,6 +75,9 @@ impl CgateBus<'_> {
         let project = self.project()?;
         let networks = self.networks()?;
         let mut levels = Levels::default();
+        if networks.is_empty() {
+            levels.incomplete_reasons.push(format!("project {project} has no networks"));
+        }
         let mut first = None;
         let mut answered = 0;
         for network in networks {
@@ -115,7 +138,12 @@ impl CgateBus<'_> {
     }
 
     /// C-Gate's own state of each group, where it has one.
-    fn ask_states(&mut self, object: &str, network: u8, application: u8) -> Result<States, BusError> {
+    pub(crate) fn ask_states(
+        &mut self,
+        object: &str,
+        network: u8,
+        application: u8,
+    ) -> Result<States, BusError> {
         let reply = self.session.ask(&format!("GET {object}/{application}/* state"))?;
         Ok(match reply.last.is_fault() && reply.last.code != NOT_THERE {
             true => States::Untold(reply.last.words()),
@@ -147,6 +175,7 @@ impl CgateBus<'_> {
         if let (true, None, Some(row)) = (told.groups.is_empty(), &told.fault, told.odd.first()) {
             asked.incomplete_reasons.push(format!("{command} told of no group: {}", row.words()));
         }
+        let untold = states.beside(&told);
         for row in told.odd {
             let object = Some(format!("{object}/{application}"));
             asked.warnings.push(Warning { code: Some(row.code), object, text: row.text });
@@ -184,6 +213,13 @@ impl CgateBus<'_> {
                 )
             });
         }
+        let (bus, network) = (&self.session.options.name, network.to_string());
+        asked.groups.extend(untold.into_iter().map(|address| Group {
+            on_bus: Some(true),
+            reason: Some(format!("{command} does not tell of it")),
+            ..Group::new(bus, &network, application, address, Origin::Bus)
+        }));
+        asked.groups.sort_by_key(|group| group.address);
         Ok(asked)
     }
 
@@ -390,7 +426,8 @@ mod tests {
     #[test]
     fn a_zero_counts_only_where_the_group_s_state_is_told() {
         let told = States::Told([(1, "ok".to_owned()), (2, "Error".to_owned())].into());
-        assert_eq!((told.doubt(1)(0), told.doubt(3)(0)), (None, None));
+        assert_eq!((told.doubt(1)(0), told.doubt(3)(3)), (None, None));
+        assert!(told.doubt(3)(0).unwrap().ends_with("its state is not told"));
         assert_eq!(told.doubt(2)(0).as_deref(), Some("its state is error, and level 0 with it"));
         let untold = States::Untold("500 Internal error".into());
         assert_eq!(untold.doubt(1)(7), None);

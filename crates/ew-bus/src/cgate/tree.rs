@@ -35,7 +35,6 @@ pub(crate) struct TreeUnit {
 pub(crate) struct TreeGroup {
     pub(crate) application: u8,
     pub(crate) address: u8,
-    pub(crate) state: Option<String>,
     pub(crate) units: Vec<u8>,
 }
 
@@ -87,7 +86,6 @@ pub(crate) fn of_rows(rows: &[Row]) -> (Vec<TreeUnit>, Vec<TreeGroup>) {
                 groups.push(TreeGroup {
                     application,
                     address,
-                    state: of("state").cloned(),
                     units: of("units").map(|units| numbers(units).collect()).unwrap_or_default(),
                 });
             }
@@ -103,7 +101,7 @@ pub(crate) fn groups_of_units(rows: &[Row], network: u8, application: u8) -> Vec
     rows.filter_map(|row| {
         let (_, _, units) = assignment(&row.text)?;
         let address = group_in(&row.text, network, application)?;
-        Some(TreeGroup { application, address, state: None, units: numbers(units).collect() })
+        Some(TreeGroup { application, address, units: numbers(units).collect() })
     })
     .collect()
 }
@@ -201,13 +199,8 @@ mod tests {
         assert_eq!(units.len(), 1);
         assert_eq!(units[0].kind.as_deref(), Some("DIMDN8"));
         assert_eq!(units[0].groups, [13, 14, 15]);
-        let group = |address, state: &str, units: &[u8]| TreeGroup {
-            application: 56,
-            address,
-            state: Some(state.into()),
-            units: units.to_vec(),
-        };
-        assert_eq!(groups, [group(8, "ok", &[4, 6]), group(9, "error", &[])]);
+        let group = |address, units: &[u8]| TreeGroup { application: 56, address, units: units.to_vec() };
+        assert_eq!(groups, [group(8, &[4, 6]), group(9, &[])]);
     }
 
     proptest! {

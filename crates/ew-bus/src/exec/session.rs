@@ -17,8 +17,6 @@ const STOP: Duration = Duration::from_secs(5);
 const LINE_BYTES_MAX: u64 = 1 << 20;
 const REPLY_LINES_MAX: usize = 100_000;
 const REPLY_BYTES_MAX: usize = 64 << 20;
-/// So often it is looked whether a silent child still runs: its stdout may be open in the hands of another process.
-const LOOK: Duration = Duration::from_millis(100);
 /// How long nothing may follow a prompt before the next question.
 const SETTLE: Duration = Duration::from_millis(2);
 const PROMPT: &str = "ready>";
@@ -229,26 +227,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn line(&mut self, deadline: Instant) -> Result<String, NoLine> {
-        let Some(child) = &mut self.child else { return Err(NoLine::End) };
-        loop {
-            let look = Instant::now() + LOOK;
-            // A child that never stops to speak is no reason to hear it for ever.
-            if Instant::now() >= deadline {
-                return Err(NoLine::Silence);
-            }
-            match child.line(look.min(deadline)) {
-                Err(NoLine::Silence) if child.is_running() => {}
-                // It may have spoken last words between the two looks.
-                Err(NoLine::Silence) => {
-                    return child.line(Instant::now() + LOOK).map_err(|no| match no {
-                        NoLine::Silence => NoLine::End,
-                        other => other,
-                    });
-                }
-                told => return told,
-            }
-        }
+    fn line(&self, deadline: Instant) -> Result<String, NoLine> {
+        self.child.as_ref().map_or(Err(NoLine::End), |child| child.line_while_running(deadline))
     }
 
     fn silent(&self, doing: &str, timeout: Duration) -> BusError {

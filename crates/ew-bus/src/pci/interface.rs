@@ -172,7 +172,7 @@ impl Interface {
 
     /// What the interface says of itself, in whatever mode it is: nothing is set.
     pub(super) fn probe(&mut self) -> Result<Vec<String>, BusError> {
-        let mut lines = Vec::new();
+        let (mut lines, mut is_told) = (Vec::new(), false);
         let questions = [
             ("type", Command::identify(None, 1), 1),
             ("firmware", Command::identify(None, 2), 2),
@@ -184,13 +184,22 @@ impl Interface {
             if !self.session.was_heard {
                 return Err(self.session.silent(&doing));
             }
+            is_told |= answer.is_some();
             lines.push(match answer {
                 Some(data) if parameter == OPTIONS_1 => format!("options {}", options_text(&data)),
                 Some(data) => format!("{what} {}", text(&data).unwrap_or_else(|| hex(&data))),
                 None => format!("{what} not told"),
             });
         }
-        Ok(lines)
+        match is_told {
+            true => Ok(lines),
+            // Something speaks there; nothing that it said shows that it is an interface.
+            false => Err(BusError::Breach {
+                endpoint: self.session.endpoint.clone(),
+                doing: "ask what it is".into(),
+                cause: "it says nothing that an interface would".into(),
+            }),
+        }
     }
 
     /// Asks the interface in a mode that is not known: without a checksum, and with one once it has said that it
