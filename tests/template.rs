@@ -217,6 +217,28 @@ fn one_point_after_the_other() {
     assert!(unit.contains("is in \"W\", of which there is no kWh in the template"), "{unit}");
 }
 
+/// A channel tells its unit once, before its values: none of them is in another one.
+#[test]
+fn values_are_in_the_unit_that_was_told() {
+    let fsg = template("fsg", "");
+    let row = |n: i64, value, unit| Reading { unit, ..reading(T0 + n * SECOND, "a", value) };
+    let told = |rows: &[Reading]| {
+        render_columns(&fsg, "UTC", &[], rows).map(|text| {
+            let words = text.split_whitespace().filter_map(|word| {
+                word.strip_prefix("uom=").or(word.split_once("\">").map(|(_, value)| value))
+            });
+            words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+        })
+    };
+    let rows =
+        [row(0, Some(1.5), "kWh"), row(1, Some(2500.0), "Wh"), row(2, Some(3.0), ""), row(3, None, "W")];
+    assert_eq!(told(&rows).unwrap(), "\"kWh\" 1.5 2.5 3 None");
+    assert_eq!(told(&[row(0, Some(1.0), ""), row(1, Some(2.0), "Wh")]).unwrap(), "\"\" 1 2");
+    let error = told(&[row(0, None, "Wh"), row(1, Some(2.0), "W")]).unwrap_err();
+    assert_eq!(error.exit().code(), 65, "{error}");
+    assert!(error.to_string().contains("is in \"W\", of which there is no Wh"), "{error}");
+}
+
 #[test]
 fn disorder_is_refused() {
     let own = template("fsg", "");
