@@ -194,6 +194,30 @@ fn described_csv_reads_back() {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
 }
 
+/// A key is told only where it is one: readers refuse a file in which it comes twice.
+#[test]
+fn a_key_that_would_come_twice_is_not_told() {
+    let zone: Zone = "Europe/Zurich".parse().unwrap();
+    let columns: Vec<Point> = ["a", "b"].map(|name| name.parse().unwrap()).into();
+    let units = Units::from([("a".to_owned(), ["W".to_owned()].into()), ("b".to_owned(), [].into())]);
+    for (toml, expect) in [
+        ("", Some(1)),
+        ("names = { a = \"x\" }", Some(1)),
+        ("timestamp_format = \"%d.%m.%Y %H:%M\"", None),
+        ("layout = \"long\"", Some(2)),
+        ("layout = \"long\"\nnames = { a = \"x\", c = \"x\" }", Some(2)),
+        ("layout = \"long\"\nnames = { a = \"x\", b = \"x\" }", None),
+        ("layout = \"long\"\nnames = { a = \"b\" }", None),
+        ("layout = \"long\"\ntimestamp_format = \"%H:%M\"", None),
+    ] {
+        let options = options(&format!("[csv]\ncsvw = true\n{toml}"));
+        let text = options.describe().unwrap().description(&header(&zone, &columns), "u.csv", &units);
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let key = document["tableSchema"]["primaryKey"].as_array().map(Vec::len);
+        assert_eq!(key, expect, "{toml}");
+    }
+}
+
 /// As Python writes them.
 fn expected_cells(rows: &[Reading], columns: &[Point], layout: &str, dialect: &str) -> String {
     let guard = |text: &str| match dialect.contains("formula_guard") && text.starts_with('=') {

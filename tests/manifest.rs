@@ -279,6 +279,24 @@ fn metadata_lies_beside_files_too() {
     assert_eq!(content(), before);
 }
 
+/// A point has its unit there also where an interval before its first reading has none.
+#[test]
+fn a_null_without_a_unit_hides_no_unit() {
+    let job = "manifest = true\nfilename = \"u_{start_utc:%Y%m%d}{rev}.{ext}\"\nperiod = \"1d\"\ninterval = \"15m\"\naggregate = \"energy\"";
+    let mut site = Site::new(&export::config(job, "csv]\n  csvw = true"));
+    site.now("2026-03-02T00:00:00Z");
+    let rows = "timestamp,point,value,unit\n2026-03-01T00:15:00Z,a,2,W\n2026-03-01T00:25:00Z,a,2,W\n";
+    let log = ew::sibling(export::EW_EXPORT, "ew-log");
+    site.run_with_input(log.to_str().unwrap(), "-q append", rows).exit(0);
+    run(&site, "ew-export", "-q").exit(0);
+    let read = |suffix: &str| -> serde_json::Value {
+        serde_json::from_str(&site.read(&format!("out/u_20260301.csv{suffix}"))).unwrap()
+    };
+    assert_eq!(read("-metadata.json")["tableSchema"]["columns"][1]["schema:unitText"], "Wh");
+    // The manifest tells of rows, nulls among them.
+    assert_eq!(read(".manifest.json")["units"], serde_json::json!(["", "Wh"]));
+}
+
 /// A log that is lost gets it back from the receiver.
 #[test]
 fn metadata_is_rebuilt() {

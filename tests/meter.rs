@@ -160,6 +160,14 @@ fn nem12_of_two_days() {
     assert_eq!(empty, "100,NEM12,202603030000,EW,RETAILER\r\n900\r\n");
 }
 
+/// A log can be given a value that is said to be missing: the flag says null, so there is none.
+#[test]
+fn nem12_has_no_value_of_what_is_missing() {
+    let day = |value| vec![half_hour(0, "com.example.hq", value, Quality::Missing)];
+    let told = |value| nem12(NEM12, TWO_DAYS, "30m", &day(value));
+    assert_eq!(told(Some(5.0)), told(None));
+}
+
 /// What nemreader makes of a file, a line for each reading.
 const NEM12_READER: &str = r#"
 import sys, logging

@@ -4,7 +4,7 @@
 #[path = "support/slice.rs"]
 mod slice;
 
-use ew_core::{Point, RowOrder, Timestamp, Window, Zone};
+use ew_core::{Grid, Point, RowOrder, TimeOfDay, Timestamp, Window, Zone};
 use ew_format::{FormatError, FormatOptions, SliceHeader};
 use slice::{Reading, SECOND, fixtures, options, reading, sorted};
 use std::process::Command;
@@ -215,6 +215,40 @@ fn one_point_after_the_other() {
     assert_eq!(unknown, "com.example.c at 2023-11-14T22:13:20Z is no meter of the template");
     let unit = refused(&[reading(T0, "com.example.b", Some(1.0))]);
     assert!(unit.contains("is in \"W\", of which there is no kWh in the template"), "{unit}");
+}
+
+/// A meter that takes the place of another has its name there; only in one slice they cannot be told apart.
+#[test]
+fn two_points_of_one_name_may_follow_each_other() {
+    let retx = template("retx", "names = { a = \"HQ\", b = \"HQ\" }");
+    let slots =
+        Grid { zone: Zone::utc(), period: "1h".parse().unwrap(), synchronize_on: TimeOfDay::MIDNIGHT };
+    retx.check(&slots, None).unwrap();
+    assert!(render_columns(&retx, "UTC", &["b"], &[reading(T0, "b", Some(1.0))]).is_ok());
+    let both = render_columns(&retx, "UTC", &["a", "b"], &[]).unwrap_err();
+    assert_eq!(both.to_string(), "the template has two columns HQ");
+}
+
+/// A channel tells its unit once, before its values: none of them is in another one.
+#[test]
+fn values_are_in_the_unit_that_was_told() {
+    let fsg = template("fsg", "");
+    let row = |n: i64, value, unit| Reading { unit, ..reading(T0 + n * SECOND, "a", value) };
+    let told = |rows: &[Reading]| {
+        render_columns(&fsg, "UTC", &[], rows).map(|text| {
+            let words = text.split_whitespace().filter_map(|word| {
+                word.strip_prefix("uom=").or(word.split_once("\">").map(|(_, value)| value))
+            });
+            words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+        })
+    };
+    let rows =
+        [row(0, Some(1.5), "kWh"), row(1, Some(2500.0), "Wh"), row(2, Some(3.0), ""), row(3, None, "W")];
+    assert_eq!(told(&rows).unwrap(), "\"kWh\" 1.5 2.5 3 None");
+    assert_eq!(told(&[row(0, Some(1.0), ""), row(1, Some(2.0), "Wh")]).unwrap(), "\"\" 1 2");
+    let error = told(&[row(0, None, "Wh"), row(1, Some(2.0), "W")]).unwrap_err();
+    assert_eq!(error.exit().code(), 65, "{error}");
+    assert!(error.to_string().contains("is in \"W\", of which there is no Wh"), "{error}");
 }
 
 #[test]

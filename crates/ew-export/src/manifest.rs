@@ -15,8 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Summary {
     first: Option<Timestamp>,
     last: Option<Timestamp>,
-    /// Of each point.
+    /// Of each point. That of a null which has none is not among them: it says nothing of values.
     pub(crate) units: Units,
+    has_bare_null: bool,
     quality: BTreeMap<&'static str, u64>,
     nulls: u64,
 }
@@ -29,7 +30,9 @@ impl Summary {
         if !self.units.contains_key(row.point) {
             self.units.insert(row.point.to_owned(), BTreeSet::new());
         }
-        if let Some(units) = self.units.get_mut(row.point)
+        if row.value.is_none() && row.unit.is_empty() {
+            self.has_bare_null = true;
+        } else if let Some(units) = self.units.get_mut(row.point)
             && !units.contains(row.unit)
         {
             units.insert(row.unit.to_owned());
@@ -49,6 +52,7 @@ impl Summary {
             *self.quality.entry(quality).or_default() += rows;
         }
         self.nulls += other.nulls;
+        self.has_bare_null |= other.has_bare_null;
     }
 }
 
@@ -74,7 +78,7 @@ struct Manifest<'a> {
     #[serde(serialize_with = "optional_time")]
     last: Option<Timestamp>,
     points: usize,
-    units: BTreeSet<&'a String>,
+    units: BTreeSet<&'a str>,
     quality: BTreeMap<&'static str, u64>,
     nulls: u64,
     format: &'a str,
@@ -99,6 +103,7 @@ pub(crate) fn text(
 ) -> Result<String, Failure> {
     let mut quality: BTreeMap<&'static str, u64> = Quality::ALL.iter().map(|q| (q.as_str(), 0)).collect();
     quality.extend(&summary.quality);
+    let units = summary.units.values().flatten().map(String::as_str);
     let manifest = Manifest {
         manifest: 1,
         job: &job.options.name,
@@ -115,7 +120,7 @@ pub(crate) fn text(
         first: summary.first,
         last: summary.last,
         points: summary.units.len(),
-        units: summary.units.values().flatten().collect(),
+        units: units.chain(summary.has_bare_null.then_some("")).collect(),
         quality,
         nulls: summary.nulls,
         format: &slice.format,

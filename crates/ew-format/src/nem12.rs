@@ -363,7 +363,9 @@ impl<W: Write> Formatter for Nem12<'_, W> {
             let why = "not every row is the beginning of an interval of a day of 24 hours";
             return Err(FormatError::Slice { format: FORMAT, why });
         };
-        let Some(value) = row.value else { return Ok(()) };
+        // The flag N goes without a value, so that nobody takes one for measured.
+        let told = row.value.filter(|_| row.quality != Quality::Missing);
+        let Some(value) = told else { return Ok(()) };
         let Some(value) = convert(value, row.unit, self.units) else {
             return Err(FormatError::unit(FORMAT, &row, self.units));
         };

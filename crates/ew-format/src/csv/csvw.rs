@@ -3,6 +3,7 @@
 use crate::csv::{CsvOptions, Layout, POINT, QUALITY, TIMESTAMP, UNIT, VALUE};
 use crate::{Describe, SliceHeader, Units};
 use serde_json::{Value, json};
+use std::collections::HashSet;
 
 impl Describe for CsvOptions {
     /// Keys are in order of the alphabet, so that the same slice gives the same bytes however a map keeps them.
@@ -52,7 +53,7 @@ impl Describe for CsvOptions {
                 (vec![time, text(POINT), value(VALUE), text(UNIT), text(QUALITY)], vec![TIMESTAMP, POINT])
             }
         };
-        let document = json!({
+        let mut document = json!({
             "@context": "http://www.w3.org/ns/csvw",
             "dialect": {
                 "commentPrefix": null,
@@ -62,9 +63,17 @@ impl Describe for CsvOptions {
                 "skipRows": prefix + usize::from(is_foreign),
                 "trim": false,
             },
-            "tableSchema": { "columns": columns, "primaryKey": key },
+            "tableSchema": { "columns": columns },
             "url": encoded(name, "-._~"),
         });
+        // Times by a template can be alike, such as those of the hour that comes twice in autumn, and so can two
+        // points by `names`: then no column tells rows apart.
+        let mut points = HashSet::new();
+        let is_told_apart =
+            self.layout == Layout::Wide || units.keys().all(|point| points.insert(self.title(point)));
+        if self.timestamp_format.is_none() && is_told_apart {
+            document["tableSchema"]["primaryKey"] = json!(key);
+        }
         format!("{document:#}\n")
     }
 }

@@ -129,8 +129,12 @@ impl TemplateOptions {
     /// there is a slice.
     fn try_out(&self, slots: &Grid, interval: Option<Period>) -> Result<(), FormatError> {
         let window: Window = slots.slot(Timestamp::from_secs(0));
-        let named: BTreeSet<&str> =
+        let mut named: BTreeSet<&str> =
             self.keys.names.keys().chain(self.keys.meters.keys()).map(String::as_str).collect();
+        // Two of one name need not meet in a slice: a meter may take the place of another.
+        let names = &self.keys.names;
+        let mut shown = BTreeSet::new();
+        named.retain(|name| shown.insert(names.get(*name).map_or(*name, String::as_str)));
         let mut columns: Vec<Point> = named.into_iter().filter_map(|name| name.parse().ok()).collect();
         let columns_max = self.layout.as_ref().map_or(1, |layout| layout.columns_max());
         columns.truncate(columns_max);

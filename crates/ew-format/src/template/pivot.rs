@@ -239,10 +239,15 @@ impl<W: Write> Formatter for OnePoint<'_, W> {
         self.points.step(&row)?;
         if is_new {
             self.close()?;
-            let meter = self.document.meter(row.point).ok_or_else(|| no_meter(&row))?;
+            let mut meter = self.document.meter(row.point).ok_or_else(|| no_meter(&row))?;
             let mut fields = meter.fields();
             fields.push(("unit", Value::from(meter.units.as_deref().unwrap_or(row.unit))));
             self.document.part(Part::PointStart, fields.clone(), Some((row.point, row.time)))?;
+            // What has been said of the unit holds for all values that follow.
+            let is_told = !self.document.layout.part(Part::PointStart).is_empty() && !row.unit.is_empty();
+            if is_told && meter.units.is_none() {
+                meter.units = Some(row.unit.to_owned());
+            }
             self.meter = Some((meter, fields));
         }
         let Some((meter, _)) = &self.meter else { return Err(no_meter(&row)) };
