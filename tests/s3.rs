@@ -5,6 +5,8 @@
 mod s3;
 #[path = "support/spool.rs"]
 mod spool;
+#[path = "support/told.rs"]
+mod told;
 /// For the spool's secrets; nothing here speaks SSH.
 mod sshd {
     pub(crate) const KEY_PASSWORD: &str = "";
@@ -270,4 +272,21 @@ fn nobody_there() {
     let error = open(&options).deliver(&Spool::new("x").parcel("u.csv")).unwrap_err();
     assert_eq!((error.exit(), error.is_retryable()), (Exit::Unavailable, true), "{error}");
     assert_eq!(probe(&options).abilities.last().unwrap().ability, Ability::Connect);
+}
+
+#[test]
+fn a_listing_without_end() {
+    let storage = Storage::start();
+    let mut page = 0;
+    let port = told::start(move |_, _, _| {
+        page += 1;
+        let xml = format!(
+            "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>b</Name><Prefix>site/in/</Prefix><KeyCount>0</KeyCount><MaxKeys>1000</MaxKeys>\
+             <IsTruncated>true</IsTruncated><NextContinuationToken>{page}</NextContinuationToken></ListBucketResult>"
+        );
+        told::with("200 OK", xml.as_bytes())
+    });
+    let options = but(&storage, &storage.endpoint(), &format!("http://127.0.0.1:{port}"));
+    let told = look(&options).list().unwrap();
+    assert!(matches!(&told, Answer::Unknown(why) if why.contains("more than")), "{told:?}");
 }

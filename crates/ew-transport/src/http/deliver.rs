@@ -190,7 +190,7 @@ impl Visit<'_> {
             true => self.put_and_move(may_replace)?,
             false => {
                 self.send(self.url, may_replace)?;
-                self.check(self.url)?
+                self.check(self.url)?.unwrap_or(Checked::Reply)
             }
         };
         Ok((how, checked))
@@ -200,13 +200,17 @@ impl Visit<'_> {
         self.is_begun = true;
         self.send(self.part, true)?;
         let checked = self.check(self.part)?;
-        // What could not be kept may be kept all the same.
-        self.is_marked = true;
-        self.parcel.mark.keep(true)?;
+        // Where the temporary name is hidden, nothing there tells the next attempt nothing.
+        if checked.is_some() {
+            // What could not be kept may be kept all the same.
+            self.is_marked = true;
+            self.parcel.mark.keep(true)?;
+        }
         let moved = rename(&self.http.access, self.part, self.url, may_replace);
         // No answer, or that of a server between us and the receiver, leaves it open; any other says that nothing was
         // renamed.
         if let Err(fault) = &moved
+            && self.is_marked
             && !matches!(fault.kind, ErrorKind::Unreachable | ErrorKind::Protocol | ErrorKind::FarSide)
         {
             self.parcel.mark.keep(false)?;
@@ -215,7 +219,7 @@ impl Visit<'_> {
         moved?;
         // Acknowledged, it needs no look: what was renamed was whole, and it may have been taken away already.
         self.parcel.steps.done("renamed");
-        Ok(checked)
+        Ok(checked.unwrap_or(Checked::Reply))
     }
 
     /// What is under the final name.
@@ -234,10 +238,14 @@ impl Visit<'_> {
         if let Some(bytes) = bytes
             && bytes != parcel.bytes
         {
+            // Some tell another size than the file has.
+            if parcel.sent_before && self.is_whole(self.url)? {
+                return Ok(Found::Same(Checked::Sha256));
+            }
             let is_begun = bytes < parcel.bytes && may_be_ours && self.is_beginning(bytes)?;
             return Ok(if is_begun { Found::Begun } else { Found::Other });
         }
-        Ok(match self.reads_back(parcel.bytes)? {
+        Ok(match self.reads_back(self.url, parcel.bytes)? {
             Some(held) if held.bytes == parcel.bytes && held.sha256 == parcel.sha256 => {
                 Found::Same(Checked::Sha256)
             }
@@ -248,18 +256,24 @@ impl Visit<'_> {
         })
     }
 
-    fn reads_back(&self, bytes_max: u64) -> Result<Option<Held>, Fault> {
-        match read_back::<Hashed>(&self.http.access, self.url, bytes_max) {
+    fn reads_back(&self, url: &Url, bytes_max: u64) -> Result<Option<Held>, Fault> {
+        match read_back::<Hashed>(&self.http.access, url, bytes_max) {
             Ok(read) => Ok(Some(read.into())),
             Err(fault) if matches!(fault.kind, ErrorKind::Refused | ErrorKind::Missing) => Ok(None),
             Err(fault) => Err(fault),
         }
     }
 
+    /// Whether what is read there is the parcel.
+    fn is_whole(&self, url: &Url) -> Result<bool, Fault> {
+        let held = self.reads_back(url, self.parcel.bytes)?;
+        Ok(held.is_some_and(|held| held.bytes == self.parcel.bytes && held.sha256 == self.parcel.sha256))
+    }
+
     /// Whether the so many bytes there are the first of the parcel's.
     fn is_beginning(&self, bytes: u64) -> Result<bool, Fault> {
         let local = |e: std::io::Error| Fault::local("read", self.parcel.file, &e);
-        let Some(held) = self.reads_back(bytes)? else { return Ok(false) };
+        let Some(held) = self.reads_back(self.url, bytes)? else { return Ok(false) };
         let file = fs::File::open(self.parcel.file).map_err(local)?;
         Ok(sha256_of(file.take(bytes), bytes).map_err(local)?.is_some_and(|ours| ours == held.sha256))
     }
@@ -274,17 +288,20 @@ impl Visit<'_> {
         self.http.send(Verb::PUT, url, self.parcel, &mime, (Vec::new(), Vec::new()), headers)
     }
 
-    /// Whether the whole file is there, by its size. Where that is not told, or the file was taken away the moment it
-    /// was there, the server's word is taken.
-    fn check(&self, url: &Url) -> Result<Checked, Fault> {
+    /// Whether the whole file is there, by its size, or read back where that is another. Where it is not told, the
+    /// server's word is taken; none where there is nothing: the file was taken away the moment it was there, or is
+    /// hidden.
+    fn check(&self, url: &Url) -> Result<Option<Checked>, Fault> {
         let (path, bytes) = (url.path(), self.parcel.bytes);
         match see(&self.http.access, url)? {
-            Seen::File(Some(there)) if there == bytes => Ok(Checked::Size),
+            Seen::File(Some(there)) if there == bytes => Ok(Some(Checked::Size)),
+            Seen::File(Some(_)) if self.is_whole(url)? => Ok(Some(Checked::Sha256)),
             Seen::File(Some(there)) => {
                 Err(Fault::new(ErrorKind::FarSide, format!("{path} has {there} bytes of {bytes} there"))
                     .hint("a full disk or a quota is the usual reason"))
             }
-            _ => Ok(Checked::Reply),
+            Seen::Nothing => Ok(None),
+            _ => Ok(Some(Checked::Reply)),
         }
     }
 
@@ -315,8 +332,7 @@ pub(crate) fn rename(access: &Access, from: &Url, to: &Url, may_replace: bool) -
     let ask = Ask { headers, ..Ask::new(verb, from) };
     let response = access.ask(&ask)?;
     match response.status().as_u16() {
-        // Of several things that it concerns, one at least failed.
-        207 => Err(Fault::new(ErrorKind::FarSide, format!("{}: it was not done", ask.operation()))),
+        207 => Err(ask.undone()),
         200..=299 => Ok(()),
         412 => Err(occupied(to.path())),
         405 | 501 => Err(Fault { kind: ErrorKind::Refused, ..access.fault(&ask, response) }

@@ -65,6 +65,11 @@ impl<'a> Ask<'a> {
     pub(crate) fn operation(&self) -> String {
         format!("{} {}", self.method, self.url.path())
     }
+
+    /// The answer 207 (RFC 4918, section 13): of several things that it concerns, one at least failed.
+    pub(crate) fn undone(&self) -> Fault {
+        Fault::new(ErrorKind::FarSide, format!("{}: it was not done", self.operation()))
+    }
 }
 
 impl Access {
@@ -98,15 +103,16 @@ impl Access {
     /// The same, where nothing but success is hoped for.
     pub(crate) fn must(&self, ask: &Ask<'_>) -> Result<Response<Body>, Fault> {
         let response = self.ask(ask)?;
-        match response.status().is_success() {
-            true => Ok(response),
-            false => Err(self.fault(ask, response)),
+        match response.status().as_u16() {
+            207 => Err(ask.undone()),
+            200..=299 => Ok(response),
+            _ => Err(self.fault(ask, response)),
         }
     }
 
     /// What an answer comes to that is no success.
     pub(crate) fn fault(&self, ask: &Ask<'_>, response: Response<Body>) -> Fault {
-        let to = location(&response).map(|to| self.hide(&to.chars().take(200).collect::<String>()));
+        let to = location(&response).map(|to| self.hide(to).chars().take(200).collect::<String>());
         let fault = Reply::of(response, |text| self.hide(text)).fault(&ask.operation());
         match to {
             Some(to) if fault.kind == ErrorKind::Refused => {

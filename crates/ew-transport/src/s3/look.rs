@@ -8,6 +8,9 @@ use crate::{Answer, Content, Entry, Look, Size, TransportError};
 use rusty_s3::actions::ListObjectsV2;
 use ureq::http::header::CONTENT_LENGTH;
 
+/// Pages of a listing, a thousand names each: one without any may still say that another follows.
+const PAGES_MAX: usize = NAMES_MAX / 1000;
+
 /// What the server says of a key.
 pub(crate) enum Seen {
     Nothing,
@@ -49,7 +52,7 @@ pub(crate) fn read_back<S: Sink>(access: &Access, key: &str, bytes_max: u64) -> 
 pub(crate) fn list(access: &Access) -> Result<Vec<Entry>, Fault> {
     let operation = format!("list {}", access.prefix);
     let (mut entries, mut token) = (Vec::new(), None::<String>);
-    loop {
+    for _ in 0..PAGES_MAX {
         let mut action = access.bucket.list_objects_v2(access.credentials());
         action.with_delimiter("/");
         if !access.prefix.is_empty() {
@@ -74,6 +77,7 @@ pub(crate) fn list(access: &Access) -> Result<Vec<Entry>, Fault> {
             None => return Ok(entries),
         };
     }
+    Err(too_many(&access.prefix))
 }
 
 /// Asks one bucket.
