@@ -40,17 +40,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn write(
-    out: &mut Writer<impl Write>,
-    entry: &mut Option<Timestamp>,
-    row: Row<'_>,
-) -> std::io::Result<()> {
+fn write(out: &mut Writer<impl Write>, entry: &mut Option<Timestamp>, row: Row<'_>) -> std::io::Result<()> {
     if *entry != Some(row.time) {
         if entry.is_some() {
             out.write_event(Event::End(BytesEnd::new("entry")))?;
         }
         let time = row.time.to_string();
-        out.write_event(Event::Start(BytesStart::new("entry").with_attributes([("timestamp", time.as_str())])))?;
+        out.write_event(Event::Start(
+            BytesStart::new("entry").with_attributes([("timestamp", time.as_str())]),
+        ))?;
         *entry = Some(row.time);
     }
     if let Some(value) = row.value {
