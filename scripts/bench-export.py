@@ -141,17 +141,38 @@ def gzip(folder):
 
 
 def formats(folder):
-    """A tenth of the rows, printed: what each formatter makes a second."""
-    end = START + 60 * (ROWS // 10 // POINTS)
-    arguments = ["u", "--stdout", f"--from={START}", f"--to={end}"]
+    """A day of the log, printed: what each formatter makes a second. Those of intervals have their energy summed first."""
+    names = [f"com.example.site.sw{n:03}" for n in range(POINTS)]
+    table = lambda kind, of: f"[export.format.{kind}.{of[0]}]\n" + "".join(
+        f'"{name}" = {{ {of[1].format(n)} }}\n' for n, name in enumerate(names))
+    energy = 'interval = "5m"\naggregate = "energy"\n'
     kinds = {
-        "csv long": 'csv]\nlayout = "long"', "csv wide": "csv]", "xml": "xml]", "jsonl": "jsonl]", "cmep": "cmep]",
-        "template retx": "template]\ntemplate = \"retx\"",
+        "csv long": ("", 'csv]\nlayout = "long"\n'),
+        "csv wide": ("", "csv]\n"),
+        "xml": ("", "xml]\n"),
+        "jsonl": ("", "jsonl]\n"),
+        "template retx": ("", 'template]\ntemplate = "retx"\n'),
+        "cmep": (energy, "cmep]\n"),
+        "nem12": (energy, 'nem12]\nfrom_participant = "EW"\nto_participant = "RETAILER"\n'
+                  + table("nem12", ("meters", 'nmi = "6305{:06}", suffix = "E1"'))),
+        "green_button": (energy, 'green_button]\nnamespace = "example.com"\n'),
+        "metermail": (energy, 'metermail]\ndevice_name = "d"\ndata_recorder_id = "R1"\ndata_recorder_label = "r"\n'
+                      + table("metermail", ("channels", 'id = "C{0:03}", label = "c{0}"'))),
+        "csv long of intervals": (energy, 'csv]\nlayout = "long"\n'),
     }
-    all = contenders(*((name, export(folder, kind, log="small.db", arguments=arguments)) for name, kind in kinds.items()))
-    results = bench.in_turn(all, runs=min(bench.RUNS, 3))
+
+    def contender(name, job, format):
+        def prepare():
+            fresh(folder, "small.db")
+            (folder / "ew.toml").write_text('[log]\nurl = "ew.db"\n[[export]]\nname = "u"\npoints = ["**"]\nperiod = "1d"\n'
+                                            + job + "[export.format." + format + '[export.transport.file]\ndirectory = "out"\n')
+
+        command = [bench.BIN / "ew-export", "-q", "u", "--stdout", f"--from={START}", f"--to={START + 86400}"]
+        return name, prepare, lambda: bench.timed(command, folder)
+
+    results = bench.in_turn([contender(name, *kind) for name, kind in kinds.items()], runs=min(bench.RUNS, 3))
     for result in results.values():
-        result["rows_a_second"] = round(ROWS / 10 / result["median_s"])
+        result["rows_a_second"] = round(1440 * POINTS / result["median_s"])
     return bench.against(results, "csv long")
 
 
@@ -193,7 +214,8 @@ def main():
     with tempfile.TemporaryDirectory(dir=bench.folder()) as scratch:
         folder = pathlib.Path(scratch)
         (folder / "empty").touch()
-        fill(folder, "clean.db", ROWS)
+        if not set(wanted) <= {"start", "slow", "formats"}:
+            fill(folder, "clean.db", ROWS)
         fill(folder, "small.db", ROWS // 10)
         for name in wanted:
             part = {"latency": lambda: latency(folder, "clean.db", ROWS)}.get(name) or (lambda: globals()[name](folder))
