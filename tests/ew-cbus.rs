@@ -541,6 +541,10 @@ fn a_file_without_tags_is_65_and_the_tags_before_it_stay() {
         assert!(ended.stderr.starts_with(&format!("ew-cbus: {what}\n  hint: ")), "{}", ended.stderr);
     }
     run(&site, &format!("import-tags {} --network 7", fixture("project.xml").display())).exit(2);
+    // The tags that are there would be lost by it.
+    site.write("bare.xml", "<Installation><Project><TagName>HQ</TagName></Project></Installation>");
+    let ended = run(&site, "import-tags bare.xml").exit(65).stdout("");
+    assert!(ended.stderr.contains("bare.xml has no network in it"), "{}", ended.stderr);
     let latin = |declaration: &str| -> Vec<u8> {
         let text = std::fs::read_to_string(fixture("project.xml")).unwrap();
         let text = text.replace("Porch", "P\u{f6}rch");

@@ -38,6 +38,13 @@ pub(crate) fn import(
         }
     };
     let known: Vec<_> = tags.networks.iter().map(|one| one.address.clone()).collect();
+    if known.is_empty() {
+        return Err(Failure::new(
+            Exit::Data,
+            format!("{name} has no network in it; the tags of {bus} stay as they are"),
+        )
+        .hint("a project that Toolkit has saved or backed up has one: look whether it is the right file"));
+    }
     // Their one network has no number of its own that could be looked for.
     let is_one = matches!(options.backend, Backend::Cni(_) | Backend::Pci(_));
     if is_one && known.len() > 1 && request.network.is_none() {
