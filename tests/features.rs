@@ -122,8 +122,9 @@ fn parts_of_a_killed_run_are_taken_away() {
         let storage = s3::Storage::start();
         let prefix = format!("prefix = \"{}\"\n", "x".repeat(6 * 1024 * 1024));
         let format = format!("[export.format.csv]\n{prefix}");
-        let keys = storage.table("multipart_above = 5242880");
-        let site = site(&format!("{S3}{keys}").replace("[export.format.csv]\n", &format));
+        let config = format!("{S3}{}", storage.table("multipart_above = 5242880"));
+        let site = site(&config);
+        site.write("ew.toml", &config.replace("[export.format.csv]\n", &format));
         let killed = site.command(EW_EXPORT, "").env("EW_CRASH", boundary).output().unwrap();
         assert_eq!((killed.status.code(), storage.begun()), (None, begun), "{boundary}");
         site.run(EW_EXPORT, "").exit(0);
@@ -131,6 +132,7 @@ fn parts_of_a_killed_run_are_taken_away() {
         assert_eq!(storage.names(), ["u_20260301T000000Z.csv"]);
         let sent = std::fs::read(storage.objects().join("u_20260301T000000Z.csv")).unwrap();
         assert_eq!(sent.iter().filter(|byte| **byte == b'\n').count(), 902, "{boundary}");
+        site.write("ew.toml", &config);
         let ledger = ew::sibling(EW_EXPORT, "ew-ledger");
         let shown = site.run(ledger.to_str().unwrap(), "show u u_20260301T000000Z.csv --json").exit(0);
         assert!(shown.stdout.contains(&format!("\"how\": \"{how}\"")), "{boundary}: {}", shown.stdout);
