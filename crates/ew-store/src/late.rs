@@ -172,11 +172,6 @@ impl Ledger<'_> {
         Snapshot::begin(self.conn, self.path)?.written_since(job).map(|written| written.is_empty())
     }
 
-    /// Slices that are due and have no file yet, in order of time.
-    pub fn planned(&self, job: &Job) -> Result<Vec<Delivery>, StoreError> {
-        self.select("where s.job = ?1 and s.state = 'planned' order by s.start_time, s.rev", params![job.id])
-    }
-
     /// Why a planned slice has no file; the next run tries again.
     pub fn not_rendered(&mut self, slice: &Delivery, reason: &str) -> Result<(), StoreError> {
         let sql = self.sql("note a failure");
