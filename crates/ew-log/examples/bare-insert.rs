@@ -22,7 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tx = conn.transaction()?;
     let mut points: HashMap<String, i64> = HashMap::new();
     {
-        let mut name = tx.prepare("insert into point (name) values (?1)")?;
+        let mut name = tx.prepare(
+            "insert into point (name) values (?1) on conflict (name) do update set name = name returning id",
+        )?;
         let mut sample = tx.prepare("insert into sample values (?1, ?2, ?3, ?4, 1, 1)")?;
         let mut rows = csv::Reader::from_path(file)?;
         let mut record = csv::StringRecord::new();
@@ -34,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let id = match points.get(point) {
                 Some(id) => *id,
                 None => {
-                    let id = name.insert([point])?;
+                    let id = name.query_row([point], |row| row.get(0))?;
                     points.insert(point.to_owned(), id);
                     id
                 }
