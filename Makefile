@@ -26,6 +26,7 @@ bench-export: ## exports of 10 M rows, and of 15 minutes, beside sqlite3, DuckDB
 	scripts/bench-venv.sh
 	cargo build --release --locked --workspace --bins
 	cargo build --release --locked -p ew-export --example plain-xml
+	$(if $(filter formats,$(or $(ONLY),formats)),cargo build --release --locked -p ew-export --features parquet --target-dir target/bench-features)
 	scripts/bench-export.py
 
 bench-append: ## ew-log append beside sqlite3, Python and a bare loop
