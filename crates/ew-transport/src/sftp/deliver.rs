@@ -2,7 +2,7 @@
 
 use super::connect::{Access, Link};
 use super::fault::{fault, io_fault, is_absent, is_denied, is_failure, is_unsupported};
-use super::file::{File, REQUEST_BYTES_MAX};
+use super::file::{File, REQUEST_BYTES};
 use super::talk::Asked;
 use crate::error::{ErrorKind, Fault, occupied};
 use crate::source::{Source, sha256_of};
@@ -346,13 +346,13 @@ impl<'a> Visit<'a> {
         &mut self,
         path: &'a str,
         made: Result<File<'a>, ssh2::Error>,
-        mut source: Source<'_>,
+        source: Source<'_>,
         options: &Sftp,
     ) -> Result<Checked, Fault> {
         let mut file = self.created(path, made, options)?;
         self.partial = Some(path);
         self.parcel.steps.done("opened");
-        let writes = self.pump(path, &mut file, &mut source)?;
+        let writes = self.pump(path, &mut file, source)?;
         let synced = self.link.can_sync.get().then(|| file.fsync());
         let (stat, closed) = (file.stat(), file.close());
         for write in writes {
@@ -435,25 +435,33 @@ impl<'a> Visit<'a> {
         &self,
         path: &str,
         file: &mut File<'a>,
-        source: &mut Source<'_>,
+        source: Source<'_>,
     ) -> Result<VecDeque<Asked<'a, ()>>, Fault> {
         let failed = |e: ssh2::Error| self.fault("write", path, &e);
-        let mut piece = vec![0; REQUEST_BYTES_MAX];
-        let (mut writes, mut window) = (VecDeque::new(), WINDOW_BYTES_MIN / REQUEST_BYTES_MAX);
-        loop {
-            let count = source.read(&mut piece)?;
-            if count == 0 {
-                return Ok(writes);
+        let (mut writes, mut on_their_way, mut window) = (VecDeque::new(), 0, WINDOW_BYTES_MIN);
+        source.each(|mut piece| {
+            while !piece.is_empty() {
+                // Longer requests are less work at both ends, once it is known that the line carries them.
+                let request = match window / 8 {
+                    bytes if bytes > REQUEST_BYTES => bytes.min(self.link.sftp.write_bytes_max()),
+                    _ => REQUEST_BYTES,
+                };
+                let (next, rest) = piece.split_at(request.min(piece.len()));
+                piece = rest;
+                writes.push_back((next.len(), file.write(next)));
+                on_their_way += next.len();
+                self.link.sftp.send_much().map_err(failed)?;
+                while on_their_way > window
+                    && let Some((bytes, write)) = writes.pop_front()
+                {
+                    write.answer().map_err(failed)?;
+                    on_their_way -= bytes;
+                    window = WINDOW_BYTES_MAX.min(window + bytes);
+                }
             }
-            writes.push_back(file.write(&piece[..count]));
-            self.link.sftp.send_much().map_err(failed)?;
-            while writes.len() > window
-                && let Some(write) = writes.pop_front()
-            {
-                write.answer().map_err(failed)?;
-                window = (window + 1).min(WINDOW_BYTES_MAX / REQUEST_BYTES_MAX);
-            }
-        }
+            Ok(())
+        })?;
+        Ok(writes.into_iter().map(|(_, write)| write).collect())
     }
 
     /// Whether the whole file is under this name: by its size, or read back where there is none to see.

@@ -6,8 +6,8 @@ use ssh2::{Error, ErrorCode, FileStat};
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
-/// The most bytes of one read or write. Every server takes so many (draft-ietf-secsh-filexfer-02, section 3).
-pub(crate) const REQUEST_BYTES_MAX: usize = 32 * 1024;
+/// The bytes of one read or write that every server takes (draft-ietf-secsh-filexfer-02, section 3).
+pub(crate) const REQUEST_BYTES: usize = 32 * 1024;
 
 /// The most reads on their way at once.
 const AHEAD_MAX: usize = 64;
@@ -32,7 +32,7 @@ impl<'a> File<'a> {
         File { sftp, handle, offset: 0, ahead: VecDeque::new(), ahead_max: 2, piece }
     }
 
-    /// Writes at most [`REQUEST_BYTES_MAX`] behind what was written.
+    /// Writes behind what was written; at most [`Sftp::write_bytes_max`].
     pub(crate) fn write(&mut self, piece: &[u8]) -> Asked<'a, ()> {
         let fields = [Field::Text(&self.handle), Field::Long(self.offset), Field::Text(piece)];
         self.offset += piece.len() as u64;
@@ -69,17 +69,17 @@ impl<'a> File<'a> {
     /// The next piece, empty at the end. Several are asked for ahead, more with each that comes.
     fn next_piece(&mut self) -> Result<Vec<u8>, Error> {
         while self.ahead.len() < self.ahead_max {
-            let size = Field::Number(REQUEST_BYTES_MAX as u32);
+            let size = Field::Number(REQUEST_BYTES as u32);
             let fields = [Field::Text(&self.handle), Field::Long(self.offset), size];
             self.ahead.push_back((self.offset, self.sftp.ask(wire::READ, &fields, data)));
-            self.offset += REQUEST_BYTES_MAX as u64;
+            self.offset += REQUEST_BYTES as u64;
         }
         let Some((from, asked)) = self.ahead.pop_front() else { return Ok(Vec::new()) };
         let piece = match asked.answer() {
             Err(e) if e.code() == ErrorCode::SFTP(END) => Vec::new(),
             answer => answer?,
         };
-        if piece.len() < REQUEST_BYTES_MAX {
+        if piece.len() < REQUEST_BYTES {
             // What was asked for behind it leaves a gap, which is none at the end only.
             self.ahead.clear();
             self.offset = from + piece.len() as u64;
@@ -95,7 +95,7 @@ const END: i32 = 1;
 /// A server that gives nothing, or more than was asked for, would never come to an end.
 fn data(_: &Sftp, kind: u8, mut fields: Fields<'_>) -> Option<Vec<u8>> {
     let piece = if kind == wire::DATA { fields.text()? } else { return None };
-    (1..=REQUEST_BYTES_MAX).contains(&piece.len()).then(|| piece.to_vec())
+    (1..=REQUEST_BYTES).contains(&piece.len()).then(|| piece.to_vec())
 }
 
 impl Read for File<'_> {

@@ -4,13 +4,13 @@
 //! what a slice costs. libssh2's own SFTP waits for each answer before the next request; without blocking it sends
 //! several, but does not tell whether one has gone out whole, and only then may another follow.
 
-use super::file::File;
+use super::file::{File, REQUEST_BYTES};
 use super::wire::{self, Field, Fields};
 use ssh2::{Channel, Error, ErrorCode, ExtendedData, FileStat, OpenFlags, Session};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
-use std::mem;
+use std::{iter, mem};
 
 /// The version that is spoken.
 const SPOKEN: u32 = 3;
@@ -18,6 +18,12 @@ const SPOKEN: u32 = 3;
 /// The longest answer, and the longest listing in one answer, bytes. Those of a common kind are far shorter.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 const LISTING_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The most bytes of one write; OpenSSH's server takes twice as many.
+const WRITE_BYTES_MAX: usize = 128 * 1024;
+
+/// The extension that tells how many it is.
+const LIMITS: &[u8] = b"limits@openssh.com";
 
 /// Requests of so many bytes go out without waiting for more, so that little is held here.
 const OUT_BYTES: usize = 128 * 1024;
@@ -28,7 +34,12 @@ const SOCKET_DISCONNECT: i32 = -13;
 const SFTP_PROTOCOL: i32 = -31;
 
 /// A connection to an SFTP server.
-pub(crate) struct Sftp(RefCell<Talk>);
+pub(crate) struct Sftp {
+    talk: RefCell<Talk>,
+    write_bytes_max: Cell<usize>,
+    /// The request for the server's limits, whose answer nobody waited for yet.
+    limits: Cell<Option<u32>>,
+}
 
 struct Talk {
     session: Session,
@@ -63,7 +74,7 @@ pub(crate) struct Asked<'a, T> {
 impl<T> Asked<'_, T> {
     /// Sends whatever was asked and waits for this answer. A status other than success is an error.
     pub(crate) fn answer(self) -> Result<T, Error> {
-        let (kind, body) = self.sftp.0.borrow_mut().answer(self.id)?;
+        let (kind, body) = self.sftp.talk.borrow_mut().answer(self.id)?;
         let mut fields = Fields(&body);
         let meant = match kind {
             wire::STATUS => match fields.number() {
@@ -82,7 +93,7 @@ impl<T> Asked<'_, T> {
 
 impl<T> Drop for Asked<'_, T> {
     fn drop(&mut self) {
-        let mut talk = self.sftp.0.borrow_mut();
+        let mut talk = self.sftp.talk.borrow_mut();
         talk.early.remove(&self.id);
         if talk.open.contains(&self.id) {
             talk.unwanted.insert(self.id);
@@ -103,10 +114,31 @@ impl Sftp {
         // In place of a number this has the version.
         wire::put(&mut talk.out, wire::INIT, SPOKEN, &[]);
         talk.send()?;
-        match talk.read()? {
-            (SPOKEN.., (wire::VERSION, _)) => Ok(Sftp(RefCell::new(talk))),
-            _ => Err(odd("the server does not speak SFTP version 3")),
+        let (SPOKEN.., (wire::VERSION, extensions)) = talk.read()? else {
+            return Err(odd("the server does not speak SFTP version 3"));
+        };
+        let mut extensions = Fields(&extensions);
+        let names = iter::from_fn(|| {
+            let name = extensions.text()?;
+            extensions.text().map(|_| name)
+        });
+        // It goes out with what is asked next, so that it takes no time.
+        let limits = names
+            .into_iter()
+            .any(|name| name == LIMITS)
+            .then(|| talk.ask(wire::EXTENDED, &[Field::Text(LIMITS)]));
+        let (talk, write_bytes_max) = (RefCell::new(talk), Cell::new(REQUEST_BYTES));
+        Ok(Sftp { talk, write_bytes_max, limits: Cell::new(limits) })
+    }
+
+    /// The most bytes of one write, as far as the server tells.
+    pub(crate) fn write_bytes_max(&self) -> usize {
+        if let Some(id) = self.limits.take()
+            && let Ok(max) = (Asked { sftp: self, id, meaning: limits }).answer()
+        {
+            self.write_bytes_max.set(max.clamp(REQUEST_BYTES, WRITE_BYTES_MAX));
         }
+        self.write_bytes_max.get()
     }
 
     /// The attributes of a file or directory.
@@ -151,7 +183,7 @@ impl Sftp {
 
     /// Sends what has become a lot, without waiting for an answer.
     pub(crate) fn send_much(&self) -> Result<(), Error> {
-        let mut talk = self.0.borrow_mut();
+        let mut talk = self.talk.borrow_mut();
         if talk.out.len() < OUT_BYTES { Ok(()) } else { talk.send() }
     }
 
@@ -161,11 +193,7 @@ impl Sftp {
         fields: &[Field<'_>],
         meaning: Meaning<'a, T>,
     ) -> Asked<'a, T> {
-        let mut talk = self.0.borrow_mut();
-        let id = talk.next;
-        talk.next = talk.next.wrapping_add(1);
-        wire::put(&mut talk.out, kind, id, fields);
-        talk.open.insert(id);
+        let id = self.talk.borrow_mut().ask(kind, fields);
         Asked { sftp: self, id, meaning }
     }
 }
@@ -187,6 +215,12 @@ pub(super) fn stat(_: &Sftp, kind: u8, mut fields: Fields<'_>) -> Option<FileSta
     if kind == wire::ATTRS { fields.stat() } else { None }
 }
 
+/// The most bytes of a packet, of a read and of a write.
+fn limits(_: &Sftp, kind: u8, mut fields: Fields<'_>) -> Option<usize> {
+    let [_, _, write] = [fields.long()?, fields.long()?, fields.long()?];
+    if kind == wire::EXTENDED_REPLY { usize::try_from(write).ok() } else { None }
+}
+
 fn handle<'a>(sftp: &'a Sftp, kind: u8, mut fields: Fields<'_>) -> Option<File<'a>> {
     if kind == wire::HANDLE { fields.text().map(|handle| File::new(sftp, handle)) } else { None }
 }
@@ -196,6 +230,14 @@ pub(super) fn odd(what: &'static str) -> Error {
 }
 
 impl Talk {
+    fn ask(&mut self, kind: u8, fields: &[Field<'_>]) -> u32 {
+        let id = self.next;
+        self.next = id.wrapping_add(1);
+        wire::put(&mut self.out, kind, id, fields);
+        self.open.insert(id);
+        id
+    }
+
     fn answer(&mut self, wanted: u32) -> Result<Answer, Error> {
         if let Some(answer) = self.early.remove(&wanted) {
             return Ok(answer);

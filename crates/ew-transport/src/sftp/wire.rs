@@ -22,6 +22,7 @@ pub(super) const DATA: u8 = 103;
 pub(super) const NAME: u8 = 104;
 pub(super) const ATTRS: u8 = 105;
 pub(super) const EXTENDED: u8 = 200;
+pub(super) const EXTENDED_REPLY: u8 = 201;
 
 // Which attributes follow (section 5).
 const ATTR_SIZE: u32 = 1;
@@ -63,7 +64,6 @@ fn length(bytes: usize) -> [u8; 4] {
 }
 
 /// What is left to read of an answer. A field that is not there, or not whole, is none.
-#[derive(Debug)]
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -73,7 +73,7 @@ impl<'a> Fields<'a> {
         Some(u32::from_be_bytes(*number))
     }
 
-    fn long(&mut self) -> Option<u64> {
+    pub(super) fn long(&mut self) -> Option<u64> {
         Some(u64::from(self.number()?) << 32 | u64::from(self.number()?))
     }
 
