@@ -104,6 +104,9 @@ impl EnergyConfigError {
 
 /// Checks that each of a user's profiles has a name of its own.
 pub fn check_profiles(own: &[ProfileOptions]) -> Result<(), EnergyConfigError> {
+    if own.is_empty() {
+        return Ok(());
+    }
     let shipped = Profiles::default();
     for (number, ProfileOptions { name, .. }) in own.iter().enumerate() {
         let cause = match own[..number].iter().any(|other| other.name == *name) {

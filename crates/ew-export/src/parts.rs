@@ -4,7 +4,7 @@ use crate::manifest::Summary;
 use crate::render::{Piece, RenderError, Renderer};
 use ew_core::{Row, Timestamp, Window};
 use ew_format::{FormatError, InParts, Part, SliceHeader};
-use ew_store::{Log, Snapshot, State};
+use ew_store::{Log, Reader, State};
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -172,9 +172,10 @@ impl Worker<'_, '_> {
     fn make_all(&self, log: &Log) -> Result<(), RenderError> {
         let snapshot = log.snapshot()?;
         let state = snapshot.state()?;
+        let reader = snapshot.reader(&self.piece.scope.selection)?;
         while let Some(stretch) = self.take(state) {
             let mut bytes = 0;
-            let made = self.make(&snapshot, &stretch, &mut bytes).unwrap_or_else(Made::Failed);
+            let made = self.make(&reader, &stretch, &mut bytes).unwrap_or_else(Made::Failed);
             let is_whole = matches!(made, Made::Whole { .. });
             if stretch.made.send(made).is_err() || !is_whole {
                 break;
@@ -199,7 +200,7 @@ impl Worker<'_, '_> {
         Some(Stretch { window, part, made })
     }
 
-    fn make(&self, snapshot: &Snapshot<'_>, stretch: &Stretch, bytes: &mut u64) -> Result<Made, RenderError> {
+    fn make(&self, reader: &Reader<'_>, stretch: &Stretch, bytes: &mut u64) -> Result<Made, RenderError> {
         let out = Pieces { made: &stretch.made, bytes };
         let mut formatter =
             self.format.start_part(self.header, stretch.part, Box::new(out)).map_err(RenderError::Format)?;
@@ -212,8 +213,7 @@ impl Worker<'_, '_> {
             }
             formatter.row(row).map_err(RenderError::Format)
         };
-        let Piece { scope, seqs, .. } = self.piece;
-        snapshot.for_each_row(stretch.window, &scope.selection, *seqs, &mut each)?;
+        reader.for_each_row(stretch.window, self.piece.seqs, &mut each)?;
         formatter.finish().map_err(RenderError::Format)?;
         drop(formatter);
         Ok(Made::Whole { rows, summary })

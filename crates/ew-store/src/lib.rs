@@ -44,6 +44,7 @@ pub use project::{ProjectDb, ProjectError, read_project};
 pub use read::{GAPS_LISTED_MAX, Gap, PointInfo, Seqs, Snapshot, State, Stats, Total};
 pub use rebuild::{FoundThere, Matched, Rebuilt, RebuiltFile, ToldBy};
 pub use record::{NewSlice, Placed};
+pub use rows::Reader;
 pub use runs::LastRun;
 pub use selection::Scope;
 pub use state::SliceState;

@@ -2,6 +2,7 @@
 
 use crate::error::StoreError;
 use crate::{Ledger, Snapshot, schema};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,6 +29,8 @@ impl Log {
         let mut conn = Connection::open_with_flags(path, flags).map_err(sql("open a database"))?;
         conn.busy_timeout(WRITE_WAIT).map_err(sql("open a database"))?;
         conn.pragma_update(None, "foreign_keys", true).map_err(sql("open a database"))?;
+        // Else each statement is planned a second time, when SQLite sees its values.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(sql("open a database"))?;
         // A receipt must outlive a power cut, and so must the rows that it speaks of.
         conn.pragma_update(None, "synchronous", "full").map_err(sql("open a database"))?;
         migrate(&mut conn, path, ran_before)?;

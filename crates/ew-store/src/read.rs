@@ -143,19 +143,33 @@ impl<'log> Snapshot<'log> {
         let sql = self.sql("read samples");
         let names = self.names(selection)?;
         let mut seen = vec![false; names.sorted.len()];
+        let mut unseen = seen.len();
+        let (start, end) = (window.start.micros(), window.end.micros());
+        let needed = self.needed(seqs, window)?;
         let mut select = self
             .tx
-            .prepare_cached(
-                "select distinct point from sample s where time >= ?1 and time < ?2 and seq > ?3
-                 and (seq <= ?4 or exists (select 1 from correction c where c.time = s.time
-                     and c.point = s.point and c.seq > ?3 and c.seq <= ?4))",
-            )
+            .prepare_cached(match needed {
+                None => "select point from sample where time >= ?1 and time < ?2",
+                Some(_) => {
+                    "select point from sample s where time >= ?1 and time < ?2 and seq > ?3
+                     and (seq <= ?4 or exists (select 1 from correction c where c.time = s.time
+                         and c.point = s.point and c.seq > ?3 and c.seq <= ?4))"
+                }
+            })
             .map_err(&sql)?;
-        let bounds = params![window.start.micros(), window.end.micros(), seqs.after, seqs.up_to];
-        let mut rows = select.query(bounds).map_err(&sql)?;
-        while let Some(row) = rows.next().map_err(&sql)? {
-            if let Some(name) = names.get(row.get(0).map_err(&sql)?) {
-                seen[name.rank] = true;
+        let mut rows = match needed {
+            None => select.query([start, end]),
+            Some(seqs) => select.query([start, end, seqs.after, seqs.up_to]),
+        }
+        .map_err(&sql)?;
+        // Mostly the first rows are of all of them.
+        while unseen > 0
+            && let Some(row) = rows.next().map_err(&sql)?
+        {
+            if let Some(name) = names.get(row.get(0).map_err(&sql)?)
+                && !std::mem::replace(&mut seen[name.rank], true)
+            {
+                unseen -= 1;
             }
         }
         Ok(names.sorted.iter().zip(seen).filter(|(_, seen)| *seen).map(|(name, _)| name.clone()).collect())

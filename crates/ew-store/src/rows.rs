@@ -15,6 +15,8 @@ pub(crate) struct Names {
     by_id: Vec<Option<Name>>,
     /// The selected names in order.
     pub(crate) sorted: Vec<Point>,
+    /// Whether the order of their ids, which is that of the rows of one time in the log, is that of the names too.
+    are_in_order_of_ids: bool,
 }
 
 #[derive(Clone)]
@@ -33,9 +35,66 @@ pub(crate) struct Held<'n> {
     quality: Quality,
 }
 
-impl Snapshot<'_> {
+/// What is read once to read rows of one stretch of time after the other.
+pub struct Reader<'s> {
+    snapshot: &'s Snapshot<'s>,
+    names: Names,
+    units: Vec<String>,
+}
+
+impl Reader<'_> {
     /// Calls `each` with the rows of the window in order of (time, point name), as the log was when
     /// `seqs.up_to` was the highest seq.
+    pub fn for_each_row<E: From<StoreError>>(
+        &self,
+        window: Window,
+        seqs: Seqs,
+        each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Reader { snapshot, names, units } = self;
+        let sql = snapshot.sql("read samples");
+        let seqs = snapshot.needed(seqs, window)?;
+        // The end of the window is looked for here: SQLite would compare the key of every row with it. Nor does it
+        // look at a column that is not asked for.
+        let mut select = snapshot
+            .tx
+            .prepare_cached(match seqs {
+                None => "select time, point, value, unit, quality from sample where time >= ?1 order by time",
+                Some(_) => {
+                    "select time, point, value, unit, quality, seq from sample where time >= ?1 order by time"
+                }
+            })
+            .map_err(&sql)?;
+        let mut rows = select.query([window.start.micros()]).map_err(&sql)?;
+        let mut group: Vec<Held<'_>> = Vec::new();
+        let mut group_time = window.start;
+        while let Some(row) = rows.next().map_err(&sql)? {
+            let time = Timestamp::from_micros(row.get(0).map_err(&sql)?);
+            if time >= window.end {
+                break;
+            }
+            let Some(held) = snapshot.held(row, time, names, units.len(), seqs)? else { continue };
+            if names.are_in_order_of_ids {
+                each(held.row(units))?;
+                continue;
+            }
+            if held.time != group_time {
+                flush(&mut group, units, each)?;
+                group_time = held.time;
+            }
+            group.push(held);
+        }
+        flush(&mut group, units, each)
+    }
+}
+
+impl Snapshot<'_> {
+    /// For rows of a selection.
+    pub fn reader(&self, selection: &Selection) -> Result<Reader<'_>, StoreError> {
+        Ok(Reader { snapshot: self, names: self.names(selection)?, units: self.units()? })
+    }
+
+    /// Calls `each` with the rows of one window; see [`Reader::for_each_row`].
     pub fn for_each_row<E: From<StoreError>>(
         &self,
         window: Window,
@@ -43,34 +102,12 @@ impl Snapshot<'_> {
         seqs: Seqs,
         each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let sql = self.sql("read samples");
-        let names = self.names(selection)?;
-        let units = self.units()?;
-        let mut select = self
-            .tx
-            .prepare_cached(
-                "select time, point, value, unit, quality, seq from sample
-                 where time >= ?1 and time < ?2 order by time",
-            )
-            .map_err(&sql)?;
-        let mut rows = select.query(params![window.start.micros(), window.end.micros()]).map_err(&sql)?;
-        let seqs = self.needed(seqs, window)?;
-        let mut group: Vec<Held<'_>> = Vec::new();
-        let mut group_time = window.start;
-        while let Some(row) = rows.next().map_err(&sql)? {
-            let Some(held) = self.held(row, &names, units.len(), seqs)? else { continue };
-            if held.time != group_time {
-                flush(&mut group, &units, each)?;
-                group_time = held.time;
-            }
-            group.push(held);
-        }
-        flush(&mut group, &units, each)
+        self.reader(selection)?.for_each_row(window, seqs, each)
     }
 
     /// The seqs that rows of the window have to be held against; none where all of its rows are among them, as they are
     /// but for late ones. A trim takes commits away whose rows may have stayed.
-    fn needed(&self, seqs: Seqs, window: Window) -> Result<Option<Seqs>, StoreError> {
+    pub(crate) fn needed(&self, seqs: Seqs, window: Window) -> Result<Option<Seqs>, StoreError> {
         let sql = self.sql("read commits");
         if seqs.after > 0 {
             return Ok(Some(seqs));
@@ -87,11 +124,12 @@ impl Snapshot<'_> {
         Ok(came_later.then_some(seqs))
     }
 
-    /// A row of `select time, point, value, unit, quality, seq from sample`, as it was among those commits; none
-    /// where it was not, or is of no selected point.
+    /// A row of `select time, point, value, unit, quality, seq from sample`, whose time was read, as it was among those
+    /// commits; none where it was not, or is of no selected point. Without commits its seq is not looked at.
     pub(crate) fn held<'n>(
         &self,
         row: &rusqlite::Row<'_>,
+        time: Timestamp,
         names: &'n Names,
         units: usize,
         seqs: Option<Seqs>,
@@ -99,7 +137,6 @@ impl Snapshot<'_> {
         let sql = |source| StoreError::Sql { doing: "read samples", path: self.path.to_owned(), source };
         let point: i64 = row.get(1).map_err(sql)?;
         let Some(name) = names.get(point) else { return Ok(None) };
-        let time = Timestamp::from_micros(row.get(0).map_err(sql)?);
         let mut kept: (Option<f64>, i64, i64) =
             (row.get(2).map_err(sql)?, row.get(3).map_err(sql)?, row.get(4).map_err(sql)?);
         if let Some(seqs) = seqs {
@@ -147,7 +184,7 @@ impl Snapshot<'_> {
         let sql = self.sql("read point names");
         let mut select = self.tx.prepare_cached("select id, name from point order by name").map_err(&sql)?;
         let mut rows = select.query([]).map_err(&sql)?;
-        let mut names = Names { by_id: Vec::new(), sorted: Vec::new() };
+        let mut names = Names { by_id: Vec::new(), sorted: Vec::new(), are_in_order_of_ids: true };
         while let Some(row) = rows.next().map_err(&sql)? {
             let id: usize = row.get(0).map_err(&sql)?;
             let name: String = row.get(1).map_err(&sql)?;
@@ -155,6 +192,8 @@ impl Snapshot<'_> {
                 continue;
             }
             self.plausible(id)?;
+            // The names come in order, so that an id that is not the highest yet is out of it.
+            names.are_in_order_of_ids &= names.by_id.len() <= id;
             if names.by_id.len() <= id {
                 names.by_id.resize(id + 1, None);
             }
@@ -217,10 +256,7 @@ fn flush<E>(
     units: &[String],
     each: &mut dyn FnMut(Row<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    // The ids of points, which is the order of the log, mostly are in the order of their names too.
-    if !group.is_sorted_by_key(|held| held.name.rank) {
-        group.sort_unstable_by_key(|held| held.name.rank);
-    }
+    group.sort_unstable_by_key(|held| held.name.rank);
     for held in group.drain(..) {
         each(held.row(units))?;
     }
