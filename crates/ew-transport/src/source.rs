@@ -145,3 +145,35 @@ pub(crate) fn hex(hash: Sha256) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// Also where another thread reads, all of it comes in order, and not without an error where it was altered.
+    #[test]
+    fn each_piece_comes_once_and_the_whole_is_checked() {
+        let dir = tempfile::tempdir().unwrap();
+        for bytes in [0, 1, PIECE_BYTES, AHEAD_BYTES_MIN as usize, 3 * 1024 * 1024 + 1] {
+            let content: Vec<u8> = (0..bytes).map(|n| (n % 251) as u8).collect();
+            let path = dir.path().join("slice");
+            fs::write(&path, &content).unwrap();
+            let sha256 = hex(Sha256::new_with_prefix(&content));
+            let each = |bytes_recorded: usize, sha256: &str| {
+                let (file, bytes_recorded) = (File::open(&path).unwrap(), bytes_recorded as u64);
+                let source =
+                    Source { path: &path, bytes_recorded, sha256, file, hash: Sha256::new(), bytes: 0 };
+                let mut came = Vec::new();
+                source.each(|piece| {
+                    came.extend_from_slice(piece);
+                    Ok(())
+                })?;
+                Ok::<_, Fault>(came)
+            };
+            assert!(each(bytes, &sha256).unwrap() == content, "{bytes}");
+            assert_eq!(each(bytes, &hex(Sha256::new_with_prefix("x"))).unwrap_err().kind, ErrorKind::Local);
+            assert_eq!(each(bytes + 1, &sha256).unwrap_err().kind, ErrorKind::Local);
+        }
+    }
+}

@@ -79,12 +79,13 @@ impl<'a> File<'a> {
             Err(e) if e.code() == ErrorCode::SFTP(END) => Vec::new(),
             answer => answer?,
         };
+        self.ahead_max = AHEAD_MAX.min(2 * self.ahead_max);
         if piece.len() < REQUEST_BYTES {
-            // What was asked for behind it leaves a gap, which is none at the end only.
+            // Mostly this is the end. If not, what was asked for behind it leaves a gap.
             self.ahead.clear();
             self.offset = from + piece.len() as u64;
+            self.ahead_max = 1;
         }
-        self.ahead_max = AHEAD_MAX.min(2 * self.ahead_max);
         Ok(piece)
     }
 }
