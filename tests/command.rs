@@ -147,6 +147,21 @@ fn its_last_words_are_told() {
     assert!(error.to_string().len() < 2000 && !error.to_string().contains('\u{1b}'), "{error}");
 }
 
+/// Of a flood the end is kept, which may begin within a secret.
+#[test]
+fn no_part_of_a_secret_is_told() {
+    let secret: String = (0..400).map(|n| format!("{n:03}+")).collect();
+    let more = format!("environment = {{ TOKEN = {secret:?} }}");
+    for kept in [100, 1_000, 1_599] {
+        let text = format!(
+            "printf '%s' \"$TOKEN\" >&2; head -c {} /dev/zero | tr '\\0' x >&2; yes | head -c 5000000; exit 1",
+            16 * 1024 - kept
+        );
+        let error = failed(&text, &more).to_string();
+        assert!(error.ends_with(&format!("it ended with 1: ***{}", "x".repeat(197))), "{kept}: {error}");
+    }
+}
+
 #[test]
 fn the_deadline_ends_it_and_all_that_it_started() {
     let dir = tempfile::tempdir().unwrap();

@@ -12,6 +12,8 @@ mod nginx;
 mod proxy;
 #[path = "support/smtp.rs"]
 mod smtp;
+#[path = "support/told.rs"]
+mod told;
 
 use ew::Site;
 use export::{EW_EXPORT, append, ledger, run};
@@ -20,6 +22,8 @@ use proxy::{Plan, Proxy};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// A job `u` of quarters with this transport.
 fn site(transport: &str, more: &str) -> Site {
@@ -207,4 +211,52 @@ fn curl_gets_the_file_on_its_stdin() {
     run(&site, "ew-export", "").exit(66);
     let verified = run(&site, "ew-ledger", "verify").exit(1).stdout;
     assert!(verified.contains("unverifiable 3"), "{verified}");
+}
+
+/// A lost connection says nothing of the other files; a receiver that never answers is not asked for all of them.
+#[test]
+fn verify_asks_on_after_a_lost_connection() {
+    let (lost, asked) = (Arc::new(Mutex::new(Vec::<&str>::new())), Arc::new(AtomicU32::new(0)));
+    let (losing, counted) = (Arc::clone(&lost), Arc::clone(&asked));
+    let mut files = std::collections::HashMap::<String, Vec<u8>>::new();
+    let port = told::start(move |method, path, body| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        if losing.lock().unwrap().iter().any(|name| path.contains(name)) {
+            return String::new();
+        }
+        match (method, files.get(path)) {
+            ("PUT", _) => {
+                files.insert(path.to_owned(), body.to_owned());
+                told::with("201 Created", b"")
+            }
+            ("HEAD", Some(file)) => {
+                format!("200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", file.len())
+            }
+            (_, Some(file)) => told::with("200 OK", file),
+            (_, None) => told::with("404 Not Found", b""),
+        }
+    });
+    let site = site(&format!("http]\nurl = \"http://127.0.0.1:{port}/in/\""), "");
+    append(&site, "50:00 a 4\n 59:00 a 5");
+    site.write(
+        "ew.toml",
+        &site
+            .read("ew.toml")
+            .replace("breakup_on_period = true", "breakup_on_period = true\nperiod = \"5m\""),
+    );
+    run(&site, "ew-export", "").exit(0);
+    run(&site, "ew-ledger", "verify").exit(0);
+    *lost.lock().unwrap() = vec!["T002000Z"];
+    let ended = run(&site, "ew-ledger", "verify").exit(1);
+    assert!(ended.stdout.ends_with("u: slices 5: hash 4, unverifiable 1\n"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("the connection was lost"), "{}", ended.stdout);
+    *lost.lock().unwrap() = vec!["T"];
+    asked.store(0, Ordering::SeqCst);
+    let ended = run(&site, "ew-ledger", "verify").exit(69);
+    assert!(
+        ended.stderr.contains("so it went with 3 files in a row, and no more was asked"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(asked.load(Ordering::SeqCst), 6, "each of three files twice");
 }

@@ -369,6 +369,35 @@ fn receivers_without_rename_stat_or_overwrite() {
     assert_eq!(fs::read(server.root().join("a")).unwrap(), spool.bytes);
 }
 
+/// Whether another name than the file's would do is tried with one that nobody is to find there.
+#[test]
+fn a_trial_of_renaming_leaves_nothing() {
+    let server = FtpServer::start();
+    let spool = Spool::new(TEXT);
+    let marks = RefCell::new(Vec::new());
+    let keep = |is_whole| {
+        marks.borrow_mut().push(is_whole);
+        Ok(())
+    };
+    let first = Parcel { mark: Mark(&keep), ..spool.parcel("a") };
+    for (faults, reason) in [
+        ("once-RNTO=553 once-lost-RNTO", "rename .a.part to .ew-rename.part: the connection was lost"),
+        ("once-RNTO=553 once-DELE=450 once-DELE=450", "rename .a.part to a: the server says 553 Not today."),
+    ] {
+        server.set_faults(faults);
+        let error = open(&to(&server, "")).deliver(&first).unwrap_err();
+        assert_eq!(error.reason(), reason, "{faults}");
+        assert!(names(&server.root()).is_empty(), "{faults}: {:?}", names(&server.root()));
+        // It was not taken away by the receiver.
+        assert_eq!(marks.borrow().last(), Some(&false), "{faults}");
+    }
+    // One that was killed in between leaves it to the next one.
+    fs::write(server.root().join(".ew-rename.part"), "").unwrap();
+    let again = Parcel { sent_before: true, ..first };
+    assert_eq!(open(&to(&server, "")).deliver(&again).unwrap().how, How::Sent);
+    assert_eq!(names(&server.root()), ["a"]);
+}
+
 /// The answer to the rename was lost: the next attempt looks before it sends.
 #[test]
 fn a_lost_reply_is_resolved_by_looking() {

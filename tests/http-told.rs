@@ -110,3 +110,26 @@ fn a_secret_in_the_address_of_a_redirect() {
     let error = to(port, &more).deliver(&Spool::new("x").parcel("u.csv")).unwrap_err().to_string();
     assert!(error.contains("it sends on to \"/?***\"") && !error.contains("s3cr3t"), "{error}");
 }
+
+/// Neither where a page is cut, nor where it has the signs of tags in it.
+#[test]
+fn a_secret_in_a_page() {
+    let long: String = (0..400).map(|n| format!("{n:03}+")).collect();
+    let page = |before: usize, secret: &str| {
+        let body = format!("<p>no{}{secret}</p>{}", " ".repeat(before), " ".repeat(9000));
+        let head = "403 Forbidden\r\nConnection: close\r\nContent-Type: text/html";
+        format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    };
+    for (secret, repeated, before) in [
+        ("s3cr<3t>-1&2", "s3cr<3t>-1&2", 1),
+        ("s3cr<3t>-1&2", "s3cr&lt;3t&gt;-1&amp;2", 1),
+        (long.as_str(), long.as_str(), 3000),
+        (long.as_str(), long.as_str(), 3900),
+    ] {
+        let answer = page(before, repeated);
+        let port = told::start(move |_, _, _| answer.clone());
+        let more = format!("method = \"post\"\nheaders = {{ X-Key = {secret:?} }}");
+        let error = to(port, &more).deliver(&Spool::new("x").parcel("u.csv")).unwrap_err().to_string();
+        assert!(error.ends_with("403 Forbidden no ***"), "{error}");
+    }
+}

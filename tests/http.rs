@@ -247,6 +247,23 @@ fn redirects() {
     assert_eq!((&put[0]["client"], &put[1]["client"]), (&"CN=sink".into(), &"".into()));
     fs::remove_file(nginx.folder("open/u.csv")).unwrap();
 
+    // What comes of a POST may be told elsewhere, and is asked for without what was posted.
+    let see_other = nginx.url("/see-other?at=told");
+    let error = refused(&see_other, "method = \"post\"");
+    assert!(error.to_string().contains("POST /see-other: the server says 404 Not Found"), "{error}");
+    fs::write(nginx.folder("open/told"), "accepted").unwrap();
+    for more in ["method = \"post\"", "form_field = \"file\""] {
+        assert_eq!(sent(&see_other, more).unwrap(), (How::Sent, Checked::Reply));
+    }
+    let asked = &nginx.asked("GET", 3)[2];
+    for key in ["type", "key", "length"] {
+        assert_eq!(asked[key], "", "{key}: {asked}");
+    }
+    fs::remove_file(nginx.folder("open/told")).unwrap();
+    // Nothing is put anywhere else.
+    let error = refused(&nginx.url("/see-other/"), "");
+    assert!(error.to_string().contains("HEAD /see-other/u.csv: the server says 303 See Other"), "{error}");
+
     let error = refused(&nginx.url("/circle/"), "");
     assert!(error.to_string().contains("the server sends on more than 5 times"), "{error}");
     assert_eq!((error.exit(), error.is_retryable()), (Exit::Protocol, false));

@@ -290,3 +290,18 @@ fn a_sendmail_that_is_missing_fails_or_hangs() {
     assert!(!site.read("mails").contains('\r'));
     assert!(site.run(EW_EXPORT, "--check --probe").exit(0).stdout.contains("no mail was tried"));
 }
+
+/// However much it says on either side, it is heard out, and of its words the last are told.
+#[test]
+fn a_sendmail_that_floods() {
+    let keys = format!("sendmail = [\"./sendmail\"]\n{TO}");
+    let site = site("connection_attempts = 1", "", &keys);
+    let flood = "head -c 3000000 /dev/zero; yes | head -c 2000000; yes no | head -c 2100000 >&2; cat >>mails";
+    script(&site, &format!("{flood}; echo out of room >&2; exit 75"));
+    let ended = site.run(EW_EXPORT, "").exit(69);
+    let said = "./sendmail ends with exit status: 75: no | no | no | no | out of room";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    script(&site, &format!("rm -f mails; {flood}"));
+    site.run(EW_EXPORT, "").exit(0);
+    assert!(site.read("mails").ends_with("--\n"), "it reads on after the flood");
+}

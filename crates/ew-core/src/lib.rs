@@ -31,7 +31,7 @@ pub use plan::{Columns, Contents, Due, EMPTY_SLICES_MAX, Occupied, PlanError, Pl
 pub use point::{PART_BYTES_MAX, POINT_BYTES_MAX, Point, point_part};
 pub use resample::{Aggregate, EMPTY_INTERVALS_MAX, ResampleError, Resampler, Resampling, Stamp};
 pub use sample::{BadSample, Quality, Row, RowOrder, Sample};
-pub use secret::{Secret, SecretSource};
+pub use secret::{Missing, Secret, SecretSource};
 pub use slot::{Grid, Period, TimeOfDay, Window};
 pub use template::{NameFields, NameTemplate, TemplateError, insert_before_extension};
 pub use time::Timestamp;

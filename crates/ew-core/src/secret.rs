@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
+use std::cmp::Reverse;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -20,14 +21,66 @@ impl Secret {
         &self.0
     }
 
-    /// What a far side said, with `***` for the secret: in the clear, and as it stands between quotation marks.
+    /// What a far side said, with `***` for the secret: in the clear, as it stands between quotation marks, and in HTML.
     pub fn hide_in(&self, text: &str) -> String {
-        if self.0.is_empty() {
-            return text.to_owned();
-        }
-        let quoted = format!("{:?}", self.0);
-        text.replace(&quoted[1..quoted.len() - 1], HIDDEN).replace(&self.0, HIDDEN)
+        Secret::hide_all([self], text, Missing::Nothing)
     }
+
+    /// The same with several of them, where a part of one may stand at the end that is missing.
+    pub fn hide_all<'a>(
+        secrets: impl IntoIterator<Item = &'a Secret>,
+        text: &str,
+        missing: Missing,
+    ) -> String {
+        let mut forms: Vec<String> = secrets.into_iter().flat_map(Secret::forms).collect();
+        // One may be a part of another, of which the rest must not be left.
+        forms.sort_by_key(|form| Reverse(form.len()));
+        let ends =
+            |form: &String| form.char_indices().map(|(at, _)| at).chain([form.len()]).collect::<Vec<_>>();
+        // First the part, which may have a whole one in it. What the cut left of a character belongs to it.
+        let text = match missing {
+            Missing::Nothing => text.to_owned(),
+            Missing::Beginning => {
+                let text = text.trim_start_matches(char::REPLACEMENT_CHARACTER);
+                let last = |form: &String| ends(form).into_iter().find(|at| text.starts_with(&form[*at..]));
+                let bytes = forms.iter().filter_map(|form| last(form).map(|at| form.len() - at)).max();
+                bytes
+                    .filter(|bytes| *bytes > 0)
+                    .map(|bytes| format!("{HIDDEN}{}", &text[bytes..]))
+                    .unwrap_or(text.to_owned())
+            }
+            Missing::End => {
+                let text = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
+                let first = |form: &String| ends(form).into_iter().rfind(|at| text.ends_with(&form[..*at]));
+                let bytes = forms.iter().filter_map(first).max();
+                bytes
+                    .filter(|bytes| *bytes > 0)
+                    .map(|bytes| format!("{}{HIDDEN}", &text[..text.len() - bytes]))
+                    .unwrap_or(text.to_owned())
+            }
+        };
+        forms.iter().fold(text, |text, form| text.replace(form, HIDDEN))
+    }
+
+    /// As it may be repeated.
+    fn forms(&self) -> impl Iterator<Item = String> {
+        let quoted = format!("{:?}", self.0);
+        let html =
+            self.0.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+        let forms = [self.0.clone(), quoted[1..quoted.len() - 1].to_owned(), html];
+        forms.into_iter().filter(|form| !form.is_empty())
+    }
+}
+
+/// What a text lacks of what was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// It is whole.
+    Nothing,
+    /// Only its last part was kept.
+    Beginning,
+    /// Only its first part was read.
+    End,
 }
 
 /// Stands for a secret.
@@ -116,5 +169,24 @@ mod tests {
         assert_eq!(secret.hide_in("no a \"b\\ here, a \"b\\"), "no *** here, ***");
         assert_eq!(secret.hide_in(&format!("no {:?}", secret.expose())), "no \"***\"");
         assert_eq!(Secret::new("").hide_in("as it is"), "as it is");
+    }
+
+    #[test]
+    fn no_part_of_one_is_left() {
+        let secrets = [Secret::new("sesame"), Secret::new("open sesame & \"ü\"")];
+        let hide = |text: &str, missing| Secret::hide_all(&secrets, text, missing);
+        let long = "no open sesame & \"ü\" no";
+        assert_eq!(hide(long, Missing::Nothing), "no *** no");
+        assert_eq!(hide("<b>open sesame &amp; &quot;ü&quot;</b>", Missing::Nothing), "<b>***</b>");
+        let at = 3..long.len() - 3;
+        for cut in at.clone() {
+            let rest = String::from_utf8_lossy(&long.as_bytes()[cut..]);
+            assert_eq!(hide(&rest, Missing::Beginning), "*** no", "{rest}");
+            let first = String::from_utf8_lossy(&long.as_bytes()[..cut]);
+            let wanted = if cut == at.start { "no " } else { "no ***" };
+            assert_eq!(hide(&first, Missing::End), wanted, "{first}");
+        }
+        assert_eq!(hide("all is well", Missing::Beginning), "all is well");
+        assert_eq!(hide("all is well", Missing::End), "all is well");
     }
 }

@@ -5,7 +5,7 @@ use ew_cli::{Failure, Report, clock};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, PartOutcome, Timestamp, Window};
 use ew_store::{Beside, Delivery, Document, Log, Proof, Seen, SliceState};
-use ew_transport::{Answer, Entry, Look, Size};
+use ew_transport::{Answer, Entry, Look, Size, TransportError};
 use std::collections::{HashMap, HashSet};
 
 /// What came of one slice.
@@ -128,6 +128,9 @@ impl JobCheck {
     }
 }
 
+/// So many files in a row for which the receiver did not answer, and it is asked no more.
+const FAILURES_MAX: u32 = 3;
+
 /// Checks a job and notes what was seen. `named` holds the destinations whose extra files were named already.
 ///
 /// No lock is held, as that would keep exports waiting: what an export touches meanwhile is not judged.
@@ -161,6 +164,7 @@ pub(crate) fn job(
     {
         check.extra = extra(log, &destination, names)?;
     }
+    let mut failures = 0;
     for slice in due {
         report.detail(format_args!("{}: looking for {}", options.name, name(&slice)));
         let mut look_for = |file: &File<'_>| {
@@ -170,9 +174,18 @@ pub(crate) fn job(
                 return (Outcome::Unverifiable, Some(reason));
             }
             let seen = eyes.look_for(file, wanted.level.unwrap_or(Proof::Hash), options.taken);
-            seen.unwrap_or_else(|failure| {
-                let reason = failure.message.clone();
-                eyes = check.give_up(failure);
+            failures = if seen.is_ok() { 0 } else { failures + 1 };
+            seen.unwrap_or_else(|error| {
+                let reason = error.to_string();
+                // A connection that was lost is made anew for the next file.
+                if error.is_of_receiver() || !error.is_retryable() {
+                    eyes = check.give_up(receiver::failure(error));
+                } else if failures == FAILURES_MAX {
+                    let mut failure = receiver::failure(error);
+                    failure.message +=
+                        &format!("; so it went with {FAILURES_MAX} files in a row, and no more was asked");
+                    eyes = check.give_up(failure);
+                }
                 (Outcome::Unverifiable, Some(reason))
             })
         };
@@ -255,7 +268,7 @@ impl Eyes {
         file: &File<'_>,
         wanted: Proof,
         taken: bool,
-    ) -> Result<(Outcome, Option<String>), Failure> {
+    ) -> Result<(Outcome, Option<String>), TransportError> {
         let (look, listing) = match self {
             Eyes::Open { look, listing } => (look, listing),
             Eyes::Shut(reason) => return Ok((Outcome::Unverifiable, Some(reason.clone()))),
@@ -276,7 +289,7 @@ impl Eyes {
             Answer::Unknown(reason) => unseen = Some(reason.clone()),
         }
         if proof.is_none() || (size.is_none() && wanted > Proof::Listed) {
-            match look.size(name).map_err(receiver::failure)? {
+            match look.size(name)? {
                 Answer::Is(Size::Bytes(bytes)) => (proof, size) = (Some(Proof::Listed), Some(bytes)),
                 Answer::Is(Size::Untold) => proof = Some(Proof::Listed),
                 Answer::Is(Size::Directory) => {
@@ -305,7 +318,7 @@ impl Eyes {
         }
         // Read back, a file shows its size where nothing else does.
         if wanted == Proof::Hash || (wanted == Proof::Size && proof != Some(Proof::Size)) {
-            match look.hash(name, bytes).map_err(receiver::failure)? {
+            match look.hash(name, bytes)? {
                 Answer::Is(content) if Some(content.sha256.as_str()) == file.sha256 => {
                     return Ok((Outcome::There(Proof::Hash), None));
                 }

@@ -2,7 +2,6 @@
 //! outlives its handle.
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -79,16 +78,17 @@ impl Child {
         Child::launch(starting, limits)
     }
 
-    /// The same with a file on its stdin, more in its environment, and nobody to read its stdout.
+    /// The same with a file on its stdin, or a pipe, more in its environment, and a stdout that takes everything and
+    /// keeps nothing.
     pub fn feed<'a>(
         command: &[String],
         folder: &Path,
-        file: File,
+        stdin: impl Into<Stdio>,
         environment: impl IntoIterator<Item = (&'a str, &'a str)>,
         limits: ChildLimits,
     ) -> io::Result<Child> {
         let mut starting = prepare(command, folder)?;
-        starting.stdin(file).stdout(Stdio::null()).envs(environment);
+        starting.stdin(stdin).stdout(Stdio::null()).envs(environment);
         Child::launch(starting, limits)
     }
 
@@ -228,10 +228,12 @@ impl Child {
             .into_owned()
     }
 
-    /// The end of what it wrote on stderr, once that has ended or so much time has gone.
-    pub fn stderr_tail(&self, wait: Duration) -> String {
+    /// The end of what it wrote on stderr, once that has ended or so much time has gone, and whether there was more
+    /// before.
+    pub fn stderr_tail(&self, wait: Duration) -> (String, bool) {
         let _ = self.stderr_end.recv_timeout(wait);
-        String::from_utf8_lossy(&self.stderr.lock().unwrap_or_else(PoisonError::into_inner).last).into_owned()
+        let kept = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        (String::from_utf8_lossy(&kept.last).into_owned(), kept.is_cut)
     }
 
     /// The same once its stderr has ended, or so much time has gone: for a child whose stdout has ended, which says why on
@@ -347,6 +349,8 @@ fn next_line(
 struct Kept {
     first: Vec<u8>,
     last: Vec<u8>,
+    /// There was more before the last.
+    is_cut: bool,
 }
 
 /// Keeps the beginning and the end, and reads what is between lest the child waits.
@@ -359,5 +363,6 @@ fn keep(mut pipe: impl Read, kept: &Mutex<Kept>) {
         kept.last.extend_from_slice(&piece[..count]);
         let excess = kept.last.len().saturating_sub(STDERR_BYTES_MAX);
         kept.last.drain(..excess);
+        kept.is_cut |= excess > 0;
     }
 }

@@ -18,6 +18,7 @@ mod sftp;
 mod smtp;
 mod source;
 mod web;
+mod words;
 
 pub use command::{Argument, CommandOptions};
 pub use compress::{Compression, Compressor};

@@ -7,6 +7,7 @@ pub use argument::Argument;
 
 use crate::error::{ErrorKind, Fault, plain};
 use crate::source::{PIECE_BYTES, Source, parcel_id};
+use crate::words::last_words;
 use crate::{
     Ability, Checked, Compression, Context, How, Look, Parcel, Probe, Receipt, Transport, TransportError,
     Transporter, part_name,
@@ -159,13 +160,6 @@ fn absent(why: &str) -> Fault {
 /// How long a child may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long its last words may take once it has ended.
-const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// How much of its last words is shown.
-const LINES_MAX: usize = 5;
-const LINE_CHARS_MAX: usize = 200;
-
 /// The transporter: each file has a child of its own.
 struct Courier {
     options: CommandOptions,
@@ -199,7 +193,7 @@ impl Courier {
         if ended.is_none() {
             child.end_after(Duration::ZERO);
         }
-        let words = self.last_words(&child.stderr_tail(LAST_WORDS));
+        let words = last_words(&child, self.environment.iter().map(|(_, secret)| secret));
         match ended {
             Some(status) if status.success() => {}
             Some(status) => return Err(failed(status, &words)),
@@ -220,23 +214,6 @@ impl Courier {
             recipients: Vec::new(),
         })
     }
-
-    /// The last lines of its stderr, on one, without secrets and without anything that a terminal would obey.
-    fn last_words(&self, stderr: &str) -> String {
-        let hidden =
-            self.environment.iter().fold(stderr.to_owned(), |text, (_, secret)| secret.hide_in(&text));
-        let lines: Vec<&str> = hidden.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let last = &lines[lines.len().saturating_sub(LINES_MAX)..];
-        let shown = |line: &&str| line.chars().take(LINE_CHARS_MAX).flat_map(printable).collect::<String>();
-        match last.is_empty() {
-            true => String::new(),
-            false => format!(": {}", last.iter().map(shown).collect::<Vec<_>>().join(" | ")),
-        }
-    }
-}
-
-fn printable(c: char) -> Vec<char> {
-    if c.is_control() { c.escape_default().collect() } else { vec![c] }
 }
 
 /// The file, from its beginning, once it was read to its end and is what was recorded.

@@ -47,10 +47,19 @@ impl Ftp {
         };
         parcel.steps.done("connected");
         let (append, name) = (self.append, parcel.name);
-        let mut visit =
-            Visit { link: &mut link, parcel, part: &part, name, append, partial: None, is_marked: false };
+        let mut visit = Visit {
+            link: &mut link,
+            parcel,
+            part: &part,
+            name,
+            append,
+            partial: None,
+            is_tried: false,
+            is_marked: false,
+        };
         let done = visit.run(source);
-        let (partial, is_marked) = (visit.partial, visit.is_marked);
+        let trial = visit.is_tried.then_some(RENAME_TRIAL);
+        let (left, is_marked) = (visit.partial.into_iter().chain(trial).collect::<Vec<_>>(), visit.is_marked);
         match done {
             Ok((how, checked)) => {
                 self.link = Some(link).filter(|link| !link.is_dead());
@@ -71,15 +80,20 @@ impl Ftp {
             Err(fault) => {
                 let was_silent = link.was_silent();
                 // What fails from here on is not told: the first failure is the one to tell.
-                match partial {
-                    Some(partial) if !link.is_dead() => drop(link.remove(partial)),
-                    // The far side may well be there again, to take the part away.
-                    Some(partial) if !was_silent => {
-                        drop(self.access.connect().and_then(|mut again| again.remove(partial)));
-                    }
+                if left.is_empty() && was_kept && fault.kind == ErrorKind::Unreachable {
                     // Servers end idle connections, and that shows only now.
-                    None if was_kept && fault.kind == ErrorKind::Unreachable => return self.place(parcel),
-                    _ => {}
+                    return self.place(parcel);
+                }
+                if link.is_dead()
+                    && !left.is_empty()
+                    && !was_silent
+                    && let Ok(again) = self.access.connect()
+                {
+                    // The far side may well be there again, to take them away.
+                    link = again;
+                }
+                if !link.is_dead() {
+                    left.iter().for_each(|name| drop(link.remove(name)));
                 }
                 link.stop();
                 Err(fault)
@@ -112,6 +126,8 @@ struct Visit<'l, 'a> {
     append: bool,
     /// What may be there and not be whole.
     partial: Option<&'a str>,
+    /// [`RENAME_TRIAL`] may be there.
+    is_tried: bool,
     /// The whole file may have been renamed.
     is_marked: bool,
 }
@@ -119,6 +135,10 @@ struct Visit<'l, 'a> {
 impl<'a> Visit<'_, 'a> {
     fn run(&mut self, source: Source<'_>) -> Result<(How, Checked), Fault> {
         let found = self.look()?;
+        if self.parcel.sent_before && !self.append {
+            // An attempt that was cut short may have left it; mostly it is not there.
+            let _ = self.link.remove(RENAME_TRIAL);
+        }
         match found {
             Found::Same(checked) => {
                 if self.parcel.sent_before && !self.append {
@@ -204,11 +224,13 @@ impl<'a> Visit<'_, 'a> {
 
     fn rename_to_trial(&mut self) -> Result<bool, Fault> {
         let _ = self.link.remove(RENAME_TRIAL);
+        self.is_tried = true;
         let renamed = match self.link.rename(self.part, RENAME_TRIAL) {
             Err(fault) if fault.kind == ErrorKind::Refused => false,
             done => done?,
         };
-        let _ = self.link.remove(if renamed { RENAME_TRIAL } else { self.part });
+        let removed = self.link.remove(if renamed { RENAME_TRIAL } else { self.part });
+        self.is_tried = renamed && removed.is_err();
         Ok(renamed)
     }
 
@@ -387,6 +409,8 @@ impl<'a> Visit<'_, 'a> {
             done => return done,
         };
         if !onto_another {
+            // From here on its absence under either name says nothing: it may be under that of the trial.
+            self.mark(false)?;
             return if self.rename_to_trial()? { Err(refusal) } else { Ok(false) };
         }
         self.link.remove(self.name)?;

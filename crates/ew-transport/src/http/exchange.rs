@@ -3,13 +3,13 @@
 use crate::error::{ErrorKind, Fault};
 use crate::source::PIECE_BYTES;
 use crate::web::{Reply, Upload, failed};
-use ew_core::Secret;
+use ew_core::{Missing, Secret};
 use hmac::Mac;
 use sha2::Sha256;
 use std::fmt::Write as _;
 use std::io::Read;
 use ureq::http::header::{CONTENT_LENGTH, EXPECT, LOCATION};
-use ureq::http::{HeaderName, HeaderValue, Method, Request, Response};
+use ureq::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use ureq::{Agent, Body, SendBody};
 use url::Url;
 
@@ -74,14 +74,19 @@ impl<'a> Ask<'a> {
 
 impl Access {
     /// Asks, and goes where the answer sends it: 307 and 308 with anything, 301 and 302 with what has no body and
-    /// changes nothing. Never from https to http, and to another origin without credentials.
+    /// changes nothing. A POST that is answered by 303 was done, and what came of it is asked for there (RFC 9110,
+    /// section 15.4.4). Never from https to http, and to another origin without credentials.
     pub(crate) fn ask(&self, ask: &Ask<'_>) -> Result<Response<Body>, Fault> {
-        let mut at = ask.url.clone();
+        let (mut at, mut is_done) = (ask.url.clone(), false);
+        let outcome = Ask::new(Method::GET, ask.url);
         for _ in 0..=REDIRECTS_MAX {
-            let response = self.once(ask, &at)?;
+            let now = if is_done { &outcome } else { ask };
+            let response = self.once(now, &at)?;
+            is_done |= ask.method == Method::POST && response.status() == StatusCode::SEE_OTHER;
             let goes_on = match response.status().as_u16() {
                 307 | 308 => true,
-                301 | 302 => matches!(ask.method, Method::GET | Method::HEAD),
+                303 => is_done,
+                301 | 302 => matches!(now.method, Method::GET | Method::HEAD),
                 _ => false,
             };
             let Some(to) = location(&response).filter(|_| goes_on) else { return Ok(response) };
@@ -113,7 +118,7 @@ impl Access {
     /// What an answer comes to that is no success.
     pub(crate) fn fault(&self, ask: &Ask<'_>, response: Response<Body>) -> Fault {
         let to = location(&response).map(|to| self.hide(to).chars().take(200).collect::<String>());
-        let fault = Reply::of(response, |text| self.hide(text)).fault(&ask.operation());
+        let fault = Reply::of(response, &self.secrets).fault(&ask.operation());
         match to {
             Some(to) if fault.kind == ErrorKind::Refused => {
                 Fault { reason: format!("{}; it sends on to {to:?}", fault.reason), ..fault }
@@ -123,7 +128,7 @@ impl Access {
     }
 
     fn hide(&self, text: &str) -> String {
-        self.secrets.iter().fold(text.to_owned(), |text, secret| secret.hide_in(&text))
+        Secret::hide_all(&self.secrets, text, Missing::Nothing)
     }
 
     fn once(&self, ask: &Ask<'_>, at: &Url) -> Result<Response<Body>, Fault> {

@@ -92,7 +92,14 @@ impl HttpLook {
         ask: impl Fn(&Access, &Url) -> Result<Answer<T>, Fault>,
     ) -> Result<Answer<T>, TransportError> {
         let url = || self.address.of(name).map_err(|why| Fault::new(ErrorKind::Config, why));
-        let asked = match part_name(name).and_then(|_| url()).and_then(|url| ask(&self.access, &url)) {
+        // Once more where the connection was lost: it may have been kept since the file before.
+        let once_more = |url: &Url| match ask(&self.access, url) {
+            Err(fault) if fault.kind == ErrorKind::Unreachable && !fault.of_receiver => {
+                ask(&self.access, url)
+            }
+            asked => asked,
+        };
+        let asked = match part_name(name).and_then(|_| url()).and_then(|url| once_more(&url)) {
             // Credentials that are wrong are wrong for everything.
             Err(fault) if fault.of_receiver => Err(fault),
             asked => answer(asked).map(|asked| match asked {

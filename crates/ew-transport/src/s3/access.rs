@@ -140,9 +140,7 @@ impl Access {
 
     /// What an answer comes to that is no success.
     pub(crate) fn refusal(&self, operation: &str, response: Response<Body>) -> Fault {
-        refusal(operation, response, |text| {
-            self.secrets.iter().fold(text.to_owned(), |text, secret| secret.hide_in(&text))
-        })
+        refusal(operation, response, &self.secrets)
     }
 }
 

@@ -2,13 +2,14 @@
 
 use crate::error::{ErrorKind, Fault};
 use crate::web::Reply;
+use ew_core::Secret;
 use ureq::Body;
 use ureq::http::Response;
 
 /// What an answer comes to that is no success.
-pub(crate) fn refusal(operation: &str, response: Response<Body>, hide: impl Fn(&str) -> String) -> Fault {
-    let reply = Reply::of(response, |xml| hide(&told(xml).unwrap_or_else(|| xml.to_owned())));
-    by_code(reply.text(), reply.fault(operation))
+pub(crate) fn refusal(operation: &str, response: Response<Body>, secrets: &[Secret]) -> Fault {
+    let reply = Reply::of(response, secrets).in_short(told);
+    by_code(&reply.text(), reply.fault(operation))
 }
 
 /// An error that came as a success: the end of a long request had to be told after its beginning.

@@ -5,11 +5,12 @@ use super::message::Letter;
 use super::session::Outcome;
 use crate::Steps;
 use crate::error::{ErrorKind, Fault, plain};
-use ew_net::{Child, ChildLimits, NoLine};
+use crate::words::last_words;
+use ew_net::{Child, ChildLimits};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
-use std::time::{Duration, Instant};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 /// How it is called.
 pub(crate) struct Sendmail {
@@ -21,11 +22,8 @@ pub(crate) struct Sendmail {
     pub(crate) timeout: Duration,
 }
 
-/// What it says on stdout is nobody's business, and its end is seen by looking.
-const LIMITS: ChildLimits = ChildLimits { line_bytes_max: 64 * 1024, grace: Duration::from_secs(2) };
-const TICK: Duration = Duration::from_millis(5);
-/// The longest part of its stderr that is shown.
-const STDERR_CHARS_MAX: usize = 300;
+/// What it says on stdout is nobody's business.
+const LIMITS: ChildLimits = ChildLimits { line_bytes_max: 0, grace: Duration::from_secs(2) };
 
 impl Sendmail {
     /// Hands one mail over for these recipients, one call for each: it has one exit code, and a recipient that it refuses
@@ -67,30 +65,18 @@ impl Sendmail {
         let mut command = self.command.clone();
         // -i: a line with a single point does not end the mail.
         command.extend(["-i", "-f", from.address(), "--", to].map(str::to_owned));
-        let mut child = Child::start(&command, &self.folder, LIMITS)
+        let mut child = Child::feed(&command, &self.folder, Stdio::piped(), [], LIMITS)
             .map_err(|e| Fault::new(ErrorKind::Config, format!("run {program}: {}", plain(&e))).hint(HINT))?;
         child.say(text.to_owned());
-        child.say_no_more();
-        let until = Instant::now() + self.timeout;
-        while child.is_running() {
-            let now = Instant::now();
-            if now >= until {
-                child.end_after(Duration::ZERO);
-                let seconds = self.timeout.as_secs_f64();
-                return Err(Fault::new(
-                    ErrorKind::Unreachable,
-                    format!("{program} did not end within {seconds} s"),
-                ));
-            }
-            // Read, lest it waits for somebody to.
-            if let Err(NoLine::End | NoLine::Bad(_)) = child.line(until.min(now + TICK)) {
-                std::thread::sleep(TICK);
-            }
-        }
-        match child.ended() {
+        match child.ended_within(self.timeout) {
             Some(status) if status.success() => Ok(()),
-            Some(status) => Err(refusal(program, &status.code(), &status, &child.last_stderr(LIMITS.grace))),
-            None => Err(Fault::new(ErrorKind::Unreachable, format!("{program} did not end"))),
+            Some(status) => Err(refusal(program, status, &last_words(&child, []))),
+            None => {
+                child.end_after(Duration::ZERO);
+                let (seconds, words) = (self.timeout.as_secs_f64(), last_words(&child, []));
+                let reason = format!("{program} did not end within {seconds} s{words}");
+                Err(Fault::new(ErrorKind::Unreachable, reason))
+            }
         }
     }
 }
@@ -98,8 +84,8 @@ impl Sendmail {
 const HINT: &str = "sendmail is a program and its first arguments, as in [\"/usr/sbin/sendmail\"]";
 
 /// What an exit code other than 0 comes to, by sysexits.h, which these programs keep to.
-fn refusal(program: &str, code: &Option<i32>, status: &ExitStatus, stderr: &str) -> Fault {
-    let kind = match code {
+fn refusal(program: &str, status: ExitStatus, words: &str) -> Fault {
+    let kind = match status.code() {
         // What it was given: data, addressee, host, permission.
         Some(65 | 67 | 68 | 77) => ErrorKind::Refused,
         // How it was called, or set up.
@@ -107,10 +93,7 @@ fn refusal(program: &str, code: &Option<i32>, status: &ExitStatus, stderr: &str)
         // A passing failure, or one that is not told.
         _ => ErrorKind::FarSide,
     };
-    let said: String =
-        stderr.trim().chars().take(STDERR_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let said = if said.is_empty() { said } else { format!(": {said}") };
-    Fault::new(kind, format!("{program} ends with {status}{said}"))
+    Fault::new(kind, format!("{program} ends with {status}{words}"))
 }
 
 /// Where a program is; none where there is nothing to run.

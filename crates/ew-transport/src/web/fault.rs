@@ -2,6 +2,7 @@
 
 use crate::error::{ErrorKind, Fault};
 use crate::net::{lost, silent};
+use ew_core::{Missing, Secret};
 use std::error::Error as _;
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
@@ -105,27 +106,33 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Reads what there is to tell of an answer; `hide` takes away what the server may repeat and nobody is to see.
-    pub(crate) fn of(mut response: Response<Body>, hide: impl Fn(&str) -> String) -> Reply {
+    /// Reads what there is to tell of an answer, without what the server may repeat and nobody is to see.
+    pub(crate) fn of(mut response: Response<Body>, secrets: &[Secret]) -> Reply {
         let (status, wait) = (response.status(), retry_after(response.headers()));
         let mime = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
         let is_html = mime.starts_with("text/html");
-        let bytes = beginning(response.body_mut().as_reader());
-        let text = String::from_utf8_lossy(&bytes);
-        let text = if is_html { without_tags(&text) } else { text.into_owned() };
-        Reply { status, wait, text: tidy(&hide(&text)) }
+        let (bytes, missing) = beginning(response.body_mut().as_reader());
+        // Before anything is taken out of it: half a secret would not be known for one.
+        let text = Secret::hide_all(secrets, &String::from_utf8_lossy(&bytes), missing);
+        Reply { status, wait, text: if is_html { without_tags(&text) } else { text } }
+    }
+
+    /// The same where only a part of the text is to be told.
+    #[cfg(feature = "s3")]
+    pub(crate) fn in_short(self, told: impl Fn(&str) -> Option<String>) -> Reply {
+        let text = told(&self.text).unwrap_or(self.text);
+        Reply { text, ..self }
     }
 
     /// What the server says in its own words, on one line.
-    #[cfg(feature = "s3")]
-    pub(crate) fn text(&self) -> &str {
-        &self.text
+    pub(crate) fn text(&self) -> String {
+        tidy(&self.text)
     }
 
     /// What it comes to where something else was hoped for.
     pub(crate) fn fault(&self, operation: &str) -> Fault {
         let mut reason = format!("{operation}: the server says {}", self.status.as_u16());
-        for part in [self.status.canonical_reason().unwrap_or_default(), self.text.as_str()] {
+        for part in [self.status.canonical_reason().unwrap_or_default(), &self.text()] {
             if !part.is_empty() {
                 reason = format!("{reason} {part}");
             }
@@ -156,15 +163,16 @@ impl Reply {
 }
 
 /// The first bytes of what may come without end, or byte by byte. What came before a failure is told all the same.
-fn beginning(mut from: impl Read) -> Vec<u8> {
+fn beginning(mut from: impl Read) -> (Vec<u8>, Missing) {
     let (mut bytes, mut piece, until) = (Vec::new(), [0; 1024], Instant::now() + TEXT_WAIT);
-    while let Ok(count @ 1..) = from.read(&mut piece) {
-        bytes.extend_from_slice(&piece[..count]);
-        if bytes.len() >= TEXT_BYTES_MAX || Instant::now() >= until {
-            break;
+    while bytes.len() < TEXT_BYTES_MAX && Instant::now() < until {
+        match from.read(&mut piece) {
+            Ok(0) => return (bytes, Missing::Nothing),
+            Ok(count) => bytes.extend_from_slice(&piece[..count]),
+            Err(_) => break,
         }
     }
-    bytes
+    (bytes, Missing::End)
 }
 
 /// `Retry-After` (RFC 9110, section 10.2.3): seconds, or a date that is held against the server's own.
