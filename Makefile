@@ -1,5 +1,5 @@
 # Thin: one call of cargo or of scripts/ each.
-.PHONY: demo test check crash fuzz bench bench-export bench-append bench-ledger bench-poll bench-sftp soak-poll deny build install
+.PHONY: demo test check crash fuzz bench bench-export bench-append bench-ledger bench-poll bench-sftp bench-scale soak-poll deny build install
 
 demo: ## install what it needs, build, poll simulated switches, export CSV and XML
 	scripts/install-packages.sh build
@@ -19,7 +19,7 @@ crash: ## kill exports at N random moments, into a folder, over SFTP and FTPS; S
 	cargo build --workspace --locked --bins
 	EW_CRASH_ROUNDS=$(N) $(if $(SEED),EW_CRASH_SEED=$(SEED)) cargo test --locked -p ew-export --test crash -- --nocapture at_random
 
-bench: bench-export bench-append bench-ledger bench-poll bench-sftp ## all of them
+bench: bench-export bench-append bench-ledger bench-poll bench-sftp bench-scale ## all of them
 
 bench-export: ## exports of 10 M rows, and of 15 minutes, beside sqlite3, DuckDB, quick-xml, Python; RUNS=5 ROWS=10000000
 	scripts/install-packages.sh test
@@ -49,6 +49,10 @@ bench-sftp: ## 200 MB, 20 MB on a line of 20 ms and small slices beside OpenSSH'
 	scripts/install-packages.sh test
 	cargo build --release --locked -p ew-export -p ew-log --bin ew-export --bin ew-log
 	scripts/bench-sftp.py
+
+bench-scale: ## what a sample, a slice and a switch cost, from 10^4 to 10^8 samples; MAX=100000000
+	cargo build --release --locked --workspace --bins
+	scripts/bench-scale.py
 
 soak-poll: ## a poll of 1,000 switches, 100 of them dead, on a slow net that loses 5 %
 	cargo build --release --locked -p ew-poll -p ew-sim --bins
