@@ -47,6 +47,7 @@ bench-poll: ## a poll of 1,000 switches beside net-snmp's clients and the snmp2 
 bench-sftp: ## 200 MB, 20 MB on a line of 20 ms and small slices beside OpenSSH's sftp
 	scripts/install-packages.sh test
 	cargo build --release --locked -p ew-export -p ew-log --bin ew-export --bin ew-log
+	cargo build --release --locked -p ew-transport --example deliver
 	scripts/bench-sftp.py
 
 soak-poll: ## a poll of 1,000 switches, 100 of them dead, on a slow net that loses 5 %
