@@ -48,6 +48,7 @@ bench-poll: ## a poll of 1,000 switches beside net-snmp's clients and the snmp2 
 bench-sftp: ## 200 MB, 20 MB on a line of 20 ms and small slices beside OpenSSH's sftp
 	scripts/install-packages.sh test
 	cargo build --release --locked -p ew-export -p ew-log --bin ew-export --bin ew-log
+	cargo build --release --locked -p ew-transport --example deliver
 	scripts/bench-sftp.py
 
 bench-scale: ## what a sample, a slice and a switch cost, from 10^4 to 10^8 samples; MAX=100000000

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """`ew-export` over SFTP beside OpenSSH's sftp, to the same sshd on loopback: `make bench-sftp`.
 
-1. A file of 200 MB, and one of 20 MB through a proxy that holds back every byte for 10 ms in each direction. The slice
-   is rendered by an earlier run that finds nobody at the receiver's port, so the run that is timed finds it in the
-   spool, recorded: what it does is start, look, send while it hashes, sync, check, rename and commit. sftp puts the very
-   same bytes under a temporary name and renames. Files are not kept (`keep_files`), as sftp keeps none.
-2. 200 and 400 small slices in one run over one connection through the proxy, rendering included, beside a batch of put
+1. A file of 200 MB, and one of 20 MB through a proxy that holds back every byte for 10 ms in each direction. It is what
+   a run rendered that found nobody at the receiver's port. The transporter alone (`examples/deliver`) connects, looks,
+   sends while it hashes, syncs, checks and renames, as it does in any run. The next run of ew-export finds the file in
+   the spool, hashes it before that too, as only such a run does, and commits. sftp puts the very same bytes under a
+   temporary name and renames. Files are not kept (`keep_files`), as sftp keeps none.
+2. 100 and 200 small slices in one run over one connection through the proxy, rendering included, beside a batch of put
    and rename of as many files. The difference of the two by the number of slices and by the round trip, as it is
    measured through the proxy, is what each slice takes in round trips; the log-in falls out.
 
@@ -14,6 +15,7 @@ Everything lies in memory where there is some. Runs are taken in turn, the first
 """
 import contextlib
 import getpass
+import hashlib
 import multiprocessing
 import os
 import pathlib
@@ -31,7 +33,7 @@ import time
 import bench
 
 START = 1_767_225_600  # 2026-01-01T00:00:00Z
-ONE_WAY_S, SLICES = 0.010, 200
+ONE_WAY_S, SLICES = 0.010, 100
 NEW = ("ew.db", "ew.db-wal", "ew.db-shm", "ew.db.spool")
 
 
@@ -213,6 +215,8 @@ def one_file(scratch, name, megabytes, is_far):
     slice = max(spooled, key=lambda file: file.stat().st_size)
     size = slice.stat().st_size
     (folder / "batch").write_text(f"put {slice} .slice.part\nrename .slice.part slice\n")
+    (folder / "options.toml").write_text((folder / "ew.toml").read_text().partition("[export.transport.sftp]")[2].join(["[sftp]", ""]))
+    alone = [bench.BIN / "examples/deliver", "options.toml", slice, "slice", hash_of(slice)]
     try:
         receiver.start()
         with proxy(port, receiver.port) if is_far else contextlib.nullcontext():
@@ -222,14 +226,19 @@ def one_file(scratch, name, megabytes, is_far):
             ours = receiver.cipher()
             clean(), run(*sftp(folder, port))()
             theirs = receiver.cipher()
-            contenders = [("ew-export", clean, run(*export)), (f"sftp, {theirs}", clean, run(*sftp(folder, port)))]
+            contenders = [("transporter", clean, run(*alone)), ("ew-export, from the spool", clean, run(*export)), (f"sftp, {theirs}", clean, run(*sftp(folder, port)))]
             if theirs != ours:
                 contenders.append((f"sftp, {ours}", clean, run(*sftp(folder, port, "-c", ours))))
-            results = bench.against(bench.in_turn(contenders), "ew-export")
+            results = bench.against(bench.in_turn(contenders), "transporter")
     finally:
         receiver.stop()
     bench.table(f"{size / 1e6:.1f} MB {'at a round trip of 20 ms' if is_far else 'on this machine'}, {ours}", results)
     return {"bytes": size, "cipher": ours, **results}
+
+
+def hash_of(file):
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def small(scratch):
