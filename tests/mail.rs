@@ -181,6 +181,125 @@ fn intervals_stay_whole_and_what_cannot_be_cut_is_refused() {
     assert!(ended.stderr.contains("max_bytes is 5600"), "{}", ended.stderr);
 }
 
+/// Rows of a quarter, one a second, with many digits.
+fn quarter(hour: u32, minute: u32, seconds: std::ops::Range<u32>) -> String {
+    let mut text = "timestamp,point,value\n".to_owned();
+    for second in seconds {
+        let (at, noise) = (minute + second / 60, f64::from(second + hour) * 0.618_033_988_75 % 1.0);
+        writeln!(text, "2026-03-01T{hour:02}:{at:02}:{:02}Z,meter,{noise}", second % 60).unwrap();
+    }
+    text
+}
+
+fn planned(site: &Site) -> Vec<String> {
+    let plan = json(&site.run(EW_EXPORT, "--dry-run --json").exit(0).stdout);
+    let slices = plan["jobs"][0]["slices"].as_array().unwrap().iter();
+    slices.filter_map(|slice| slice["name"].as_str().map(str::to_owned)).collect()
+}
+
+/// Nobody has anything of a slot that was passed over empty, so its parts are slices like any other.
+#[test]
+fn a_slot_that_was_empty_is_cut_when_its_rows_come() {
+    let sink = Sink::start();
+    let keys = format!("{}max_bytes = 30000\nsplit = true\n", server(&sink));
+    let mut site = site("period = \"1d\"\nfilename = \"u_{start_utc:%Y%m%d}{rev}.csv\"", "", &keys);
+    append(&site, &quarter(0, 30, 0..1).replace("03-01", "03-03"));
+    site.now("2026-03-04T01:00:00Z");
+    site.run(EW_EXPORT, "").exit(0);
+    let first = sink.received().len();
+    append(&site, &quarter(0, 15, 0..900).replace("03-01", "03-02"));
+    let plan = planned(&site);
+    assert!((2..=6).contains(&plan.len()), "{plan:?}");
+    // A run that is killed after it was cut, and one that places a part.
+    for boundary in ["rendered", "placed"] {
+        let killed = site.command(EW_EXPORT, "-q").env("EW_CRASH", boundary).output().unwrap();
+        assert_eq!(killed.status.code(), None, "{boundary}");
+    }
+    site.run(EW_EXPORT, "").exit(0);
+    let (names, rows) = parts(&sink.received()[first..]);
+    assert_eq!(names, plan);
+    assert!(names[..2] == ["u_20260302.csv", "u_20260302_2.csv"], "{names:?}");
+    let range = "--stdout --from 2026-03-02T00:00:00Z --to 2026-03-03T00:00:00Z";
+    assert_eq!(rows, site.run(EW_EXPORT, range).exit(0).stdout.split_once('\n').unwrap().1);
+    program(&site, "ew-ledger", "audit", "").exit(0);
+    site.run(EW_EXPORT, "").exit(0);
+    assert_eq!(sink.received().len(), first + plan.len());
+}
+
+/// A revision is one file, so one that no mail can carry waits for a person.
+#[test]
+fn a_revision_too_large_for_one_mail_is_held() {
+    let sink = Sink::start();
+    let keys = |max: u32| format!("{}max_bytes = {max}\nsplit = true\n", server(&sink));
+    let site = site("", "", &keys(50_000));
+    site.run(EW_EXPORT, "").exit(0);
+    assert_eq!(sink.received().len(), 1);
+    let more: String = quarter(0, 0, 0..450).replace("Z,meter", ".5Z,meter");
+    append(&site, &more);
+    let why = "a revision goes as one file: first raise max_bytes, or set compress or late = \\\"delta\\\"";
+    let plan = site.run(EW_EXPORT, "--dry-run --json");
+    assert!(plan.stdout.contains(why), "{}", plan.stdout);
+    let ended = site.run(EW_EXPORT, "").exit(66);
+    assert!(
+        ended.stderr.contains("450 rows from 2026-03-01T00:00:00Z to 2026-03-01T00:15:00Z are held"),
+        "{}",
+        ended.stderr
+    );
+    assert!(ended.stderr.contains("ew-ledger release u sends them"), "{}", ended.stderr);
+    site.run(EW_EXPORT, "").exit(66);
+    program(&site, "ew-ledger", "audit", "").exit(0);
+    assert_eq!(sink.received().len(), 1);
+    // By hand it is refused, too, and nothing of it recorded.
+    let range = "u --from 2026-03-01T00:00:00Z --to 2026-03-01T00:15:00Z";
+    let ended = site.run(EW_EXPORT, range).exit(65);
+    assert!(ended.stderr.contains("larger than max_bytes allows by now"), "{}", ended.stderr);
+
+    let toml = site.read("ew.toml");
+    // The new rows alone.
+    site.write(
+        "ew.toml",
+        &toml.replace("breakup_on_period = true", "breakup_on_period = true\nlate = \"delta\""),
+    );
+    program(&site, "ew-ledger", "release u", "").exit(0);
+    assert_eq!(planned(&site), ["u_20260301T000000Z_r1.csv"]);
+    site.run(EW_EXPORT, "").exit(0);
+    let (names, rows) = parts(&sink.received()[1..]);
+    assert_eq!(names, ["u_20260301T000000Z_r1.csv"]);
+    assert_eq!(rows.lines().count(), 450);
+    assert!(rows.lines().all(|row| row.contains(".5Z")), "the new ones alone");
+    program(&site, "ew-ledger", "audit", "").exit(0);
+    // Or whole, where the server takes more.
+    site.write("ew.toml", &toml);
+    append(&site, "timestamp,point,value\n2026-03-01T00:00:00Z,meter,1\n");
+    let ended = site.run(EW_EXPORT, "").exit(66);
+    assert!(ended.stderr.contains("u: 1 rows from"), "{}", ended.stderr);
+    site.write("ew.toml", &toml.replace("max_bytes = 50000", "max_bytes = 500000"));
+    program(&site, "ew-ledger", "release u", "").exit(0);
+    site.run(EW_EXPORT, "").exit(0);
+    let (names, rows) = parts(&sink.received()[2..]);
+    assert_eq!((names, rows.lines().count()), (vec!["u_20260301T000000Z_r2.csv".to_owned()], 1350));
+    program(&site, "ew-ledger", "audit", "").exit(0);
+}
+
+/// What is cut is rendered to see how large it is: compressed or not, a few times for each part.
+#[test]
+fn few_renderings_find_where_to_cut() {
+    let sink = Sink::start();
+    for compress in ["", "compress = \"gzip\"\n", "compress = \"zstd\"\n"] {
+        let (before, keys) =
+            (sink.received().len(), format!("{}{compress}max_bytes = 9000\nsplit = true\n", server(&sink)));
+        let site = site("", "", &keys);
+        append(&site, &quarter(0, 0, 0..900));
+        let ended = site.run(EW_EXPORT, "-v").exit(0);
+        let measured = ended.stderr.matches("measuring the slice").count();
+        let parts = sink.received().len() - before;
+        assert!(parts > 2, "{compress}{parts}");
+        // Half a day of seconds would be halved sixteen times; this quarter ten.
+        assert!(measured <= 5 * parts, "{compress}{measured} for {parts}");
+        program(&site, "ew-ledger", "audit", "").exit(0);
+    }
+}
+
 /// A program in the site's folder.
 fn script(site: &Site, text: &str) {
     site.write("sendmail", &format!("#!/bin/sh\n{text}\n"));

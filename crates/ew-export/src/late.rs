@@ -7,8 +7,9 @@ use crate::due::{self, Plan};
 use crate::job::JobRun;
 use crate::render::{self, Rendered, Spooled};
 use crate::report::{Outcome, SliceReport};
+use crate::split::{self, REVISION_TOO_LARGE};
 use ew_cli::{Failure, crash};
-use ew_core::{Columns, Exit, LateAs, LateRows, TRIMMED_WITHOUT_DELTA, Window, late_as};
+use ew_core::{Columns, Exit, Late, LateAs, LateRows, TRIMMED_WITHOUT_DELTA, Window, late_as};
 use ew_store::{Delivery, Job, LateSlice, Matched, NewSlice, Seqs, SliceState, ToldBy};
 
 /// How what came late for each slice goes out, and the rebuilt slices that the log gives with it as the receiver has
@@ -159,6 +160,7 @@ fn held(job: &mut JobRun<'_>, window: Window, rev: u32, rows: u64, reason: &str)
 /// Renders and sends each planned slice. One that fails holds back only itself and what comes after it for
 /// the same slot. Whether to go on.
 pub(crate) fn send(job: &mut JobRun<'_>, courier: &mut Courier, known: &Job) -> Result<bool, Failure> {
+    split::cut_planned(job, known)?;
     let planned = job.log.ledger().planned(known)?;
     let waiting = job.log.ledger().unfinished(known)?;
     for slice in planned {
@@ -173,12 +175,17 @@ pub(crate) fn send(job: &mut JobRun<'_>, courier: &mut Courier, known: &Job) -> 
             continue;
         };
         let known = job.known()?.unwrap_or_else(|| known.clone());
-        let rendered = match render(job, &known, &revisions, &slice, after) {
+        let rendered = match render_to_fit(job, &known, &revisions, &slice, after) {
             Err(failure) if is_of_slice(&failure) => {
                 not_rendered(job, &slice, failure)?;
                 continue;
             }
             rendered => rendered?,
+        };
+        let Some(rendered) = rendered else {
+            job.log.ledger().hold(&slice, REVISION_TOO_LARGE)?;
+            held(job, slice.window, slice.rev, slice.rows, REVISION_TOO_LARGE);
+            continue;
         };
         if rendered.slice.rows == 0 {
             // ew-log trim --force took them.
@@ -221,6 +228,31 @@ pub(crate) fn after_seq(job: &JobRun<'_>, revisions: &[Delivery], slice: &Delive
     }
     let before = revisions.iter().filter(|r| r.rev < slice.rev).map(|r| r.as_of_seq).max();
     before.filter(|_| job.options.can_delta())
+}
+
+/// Renders a planned slice; none where it is a revision that the receiver surely refuses.
+fn render_to_fit(
+    job: &mut JobRun<'_>,
+    known: &Job,
+    revisions: &[Delivery],
+    slice: &Delivery,
+    after: i64,
+) -> Result<Option<Spooled>, Failure> {
+    let mut rendered = render(job, known, revisions, slice, after)?;
+    if slice.rev > 0
+        && split::is_too_large(job, rendered.slice.bytes)
+        && let Some(after) = as_delta(job, revisions, slice.rev, after)
+    {
+        rendered = render(job, known, revisions, slice, after)?;
+    }
+    Ok(Some(rendered).filter(|rendered| slice.rev == 0 || !split::is_too_large(job, rendered.slice.bytes)))
+}
+
+/// The seq after which the rows of a revision that is too large whole go alone, where the job sends deltas by now.
+pub(crate) fn as_delta(job: &JobRun<'_>, revisions: &[Delivery], rev: u32, after: i64) -> Option<i64> {
+    let may = job.options.late == Late::Delta && job.options.can_delta() && after == 0;
+    let before = || revisions.iter().filter(|revision| revision.rev < rev);
+    before().map(|r| r.as_of_seq).max().filter(|_| may && before().all(|r| r.rebuilt.is_none()))
 }
 
 /// Renders a planned slice.

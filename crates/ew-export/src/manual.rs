@@ -7,6 +7,7 @@ use crate::job::JobRun;
 use crate::preview;
 use crate::render::{self, Spooled};
 use crate::report::{Outcome, SliceReport};
+use crate::split;
 use ew_cli::Failure;
 use ew_core::{Exit, PartOutcome, Timestamp, When, Window};
 use ew_store::{Delivery, Job, Seqs};
@@ -149,6 +150,15 @@ fn send_slice(
     let again = present(job, known, slice)?;
     let slice = match Some(&again.slice.sha256) == slice.sha256.as_ref() {
         true => Delivery { spool: Some(as_before(job, slice, &again.slice.spool)?), ..slice.clone() },
+        false if split::is_too_large(job, again.slice.bytes) => {
+            let (start, end) = (slice.window.start, slice.window.end);
+            let text = format!(
+                "the slice from {start} to {end} changed, and is larger than max_bytes allows by now"
+            );
+            return Err(Failure::new(Exit::Data, text).hint(
+                "a revision goes as one file: raise max_bytes, or set compress; nothing of it was recorded",
+            ));
+        }
         false => beside::record(job, known, None, again)?,
     };
     Ok(deliver::deliver(job, courier, known, &slice)? == Delivered::Placed)

@@ -6,10 +6,13 @@ use crate::late;
 use crate::manual;
 use crate::render::Piece;
 use crate::report::{Outcome, ProfileReport, RunReport, SliceReport};
-use crate::split;
+use crate::split::{self, REVISION_TOO_LARGE};
 use ew_cli::{Failure, Output};
-use ew_core::{Contents, Exit, LateAs, PartOutcome, TRIMMED_WITHOUT_DELTA, Timestamp, Window};
+use ew_core::{
+    Contents, Exit, LateAs, PartOutcome, TRIMMED_WITHOUT_DELTA, Timestamp, Window, insert_before_extension,
+};
 use ew_store::{Delivery, Job, LateSlice, Seqs, SliceState};
+use std::collections::HashSet;
 
 /// `--dry-run`: the slices of one job into its report.
 pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
@@ -25,14 +28,15 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
         known.bookmark = known.bookmark.max(unfinished(job, known)?);
     }
     let mut plan = due::due(job, bookmark.as_ref())?;
+    let mut taken = job.log.ledger().names_at(&job.options.transport.destination(job.config.base()))?;
     let mut count = known.as_ref().map_or(0, |known| known.slices);
     if let Some(known) = known.as_ref().filter(|_| job.doubt.is_none()) {
         for slice in job.log.ledger().planned(known)? {
-            planned(job, known, &slice, &plan, count + 1)?;
+            planned(job, known, &slice, &plan, count + 1, &mut taken)?;
         }
         for slice in &plan.late {
             count += i64::from(slice.sent_as == LateAs::First);
-            came_late(job, known, slice, plan.as_of_seq, count)?;
+            came_late(job, known, slice, plan.as_of_seq, count, &mut taken)?;
         }
     }
     if let Some(refused) = plan.refused {
@@ -55,8 +59,7 @@ pub(crate) fn plan(job: &mut JobRun<'_>) -> Result<(), Failure> {
             scope: &scope,
         };
         let rendered = job.renderer().write(&to_render, std::io::sink())?;
-        let fields = job.fields(&ext, piece.window, 0, plan.as_of_seq, count);
-        let name = job.options.filename.render(&fields).map_err(|e| Failure::of(Exit::Config, &e))?;
+        let name = name(job, &mut taken, (&ext, piece.window, 0), plan.as_of_seq, count)?;
         let why = match piece.contents {
             Contents::HeaderOnly { .. } => "no row, but always_export is on",
             _ if job.end.is_some() => "it lies between the last export and --end",
@@ -94,6 +97,7 @@ fn planned(
     slice: &Delivery,
     plan: &Plan,
     next_count: i64,
+    taken: &mut HashSet<String>,
 ) -> Result<(), Failure> {
     // The receiver has a rebuilt slice as the log gives it now, so this is not due any more.
     if plan.matched.iter().any(|matched| matched.window == slice.window) {
@@ -112,12 +116,8 @@ fn planned(
     }
     let up_to = more.map_or(slice.as_of_seq, |_| plan.as_of_seq);
     let seqs = Seqs { after, up_to };
-    revision(
-        job,
-        known,
-        &Revision { window: slice.window, rev: slice.rev, rows: slice.rows, seqs, why },
-        next_count,
-    )
+    let late = Revision { window: slice.window, rev: slice.rev, rows: slice.rows, seqs, why };
+    parts_or_revision(job, known, &late, next_count, taken)
 }
 
 /// Late rows of one slice.
@@ -127,6 +127,7 @@ fn came_late(
     slice: &LateSlice,
     as_of_seq: i64,
     next_count: i64,
+    taken: &mut HashSet<String>,
 ) -> Result<(), Failure> {
     let (window, late_rows) = (slice.rows.window, slice.rows.count());
     let (after, why) = match &slice.sent_as {
@@ -160,7 +161,46 @@ fn came_late(
         }
     };
     let seqs = Seqs { after, up_to: as_of_seq };
-    revision(job, known, &Revision { window, rev: slice.rev(), rows: late_rows, seqs, why }, next_count)
+    let late = Revision { window, rev: slice.rev(), rows: late_rows, seqs, why };
+    parts_or_revision(job, known, &late, next_count, taken)
+}
+
+/// Lists a slice of late rows; the first delivery of a slot in the parts in which it would go.
+fn parts_or_revision(
+    job: &mut JobRun<'_>,
+    known: &Job,
+    late: &Revision,
+    next_count: i64,
+    taken: &mut HashSet<String>,
+) -> Result<(), Failure> {
+    if late.rev > 0 {
+        return revision(job, known, late, next_count, taken);
+    }
+    for (n, (window, rows)) in (0..).zip(split::parts_of_first(job, known, late.window, late.seqs)?) {
+        let part = Revision { window, rows: rows.unwrap_or(late.rows), why: late.why.clone(), ..*late };
+        revision(job, known, &part, next_count + n, taken)?;
+    }
+    Ok(())
+}
+
+/// The name that a slice would have: that of a first revision is nobody else's.
+fn name(
+    job: &JobRun<'_>,
+    taken: &mut HashSet<String>,
+    (ext, window, rev): (&str, Window, u32),
+    seq: i64,
+    count: i64,
+) -> Result<String, Failure> {
+    let fields = job.fields(ext, window, rev, seq, count);
+    let wanted = job.options.filename.render(&fields).map_err(|e| Failure::of(Exit::Config, &e))?;
+    if rev > 0 {
+        return Ok(wanted);
+    }
+    let others = (2..).map(|n| insert_before_extension(&wanted, &format!("_{n}"), ext));
+    let free = std::iter::once(wanted.clone()).chain(others).find(|name| !taken.contains(name));
+    let name = free.unwrap_or(wanted);
+    taken.insert(name.clone());
+    Ok(name)
 }
 
 /// A slice of late rows that would be rendered.
@@ -174,11 +214,18 @@ struct Revision {
 }
 
 /// Lists it; one that cannot be rendered holds back only itself.
-fn revision(job: &mut JobRun<'_>, known: &Job, revision: &Revision, next_count: i64) -> Result<(), Failure> {
-    let Revision { window, rev, seqs, .. } = *revision;
+fn revision(
+    job: &mut JobRun<'_>,
+    known: &Job,
+    revision: &Revision,
+    next_count: i64,
+    taken: &mut HashSet<String>,
+) -> Result<(), Failure> {
+    let Revision { window, rev, mut seqs, .. } = *revision;
     let planned = SliceReport { rev, why: Some(revision.why.clone()), ..SliceReport::empty(window) };
-    let content = due::content(job, known, window, seqs, None)?;
-    let rendered =
+    let revisions = job.log.ledger().revisions(known, window)?;
+    let rendered = loop {
+        let content = due::content(job, known, window, seqs, None)?;
         match job.renderer().write(&content.piece(window, seqs), std::io::sink()).map_err(Failure::from) {
             Err(failure) if late::is_of_slice(&failure) => {
                 let failed = SliceReport {
@@ -191,13 +238,24 @@ fn revision(job: &mut JobRun<'_>, known: &Job, revision: &Revision, next_count: 
                 late::say_failed(job, failed, failure);
                 return Ok(());
             }
-            rendered => rendered?,
-        };
-    let revisions = job.log.ledger().revisions(known, window)?;
+            Err(failure) => return Err(failure),
+            Ok(rendered) if rev > 0 && split::is_too_large(job, rendered.bytes) => {
+                match late::as_delta(job, &revisions, rev, seqs.after) {
+                    Some(after) => seqs.after = after,
+                    None => {
+                        let why = Some(REVISION_TOO_LARGE.to_owned());
+                        let (rows, outcome) = (revision.rows, Outcome::Held);
+                        job.result.slices.push(SliceReport { rows, outcome, why, ..planned });
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(rendered) => break rendered,
+        }
+    };
     let count = revisions.iter().find_map(|revision| revision.count).unwrap_or(next_count);
     let ext = job.options.extension();
-    let fields = job.fields(&ext, window, rev, seqs.up_to, count);
-    let name = job.options.filename.render(&fields).map_err(|e| Failure::of(Exit::Config, &e))?;
+    let name = name(job, taken, (&ext, window, rev), seqs.up_to, count)?;
     job.result.slices.push(SliceReport {
         name: Some(name),
         rows: rendered.rows,

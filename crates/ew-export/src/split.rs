@@ -3,12 +3,17 @@
 
 use crate::due::{self, Plan};
 use crate::job::JobRun;
-use crate::render::{Piece, RenderError};
+use crate::render::{Piece, RenderError, Rendered};
 use ew_cli::Failure;
 use ew_core::{Columns, Contents, Due, Grid, Timestamp, Window};
 use ew_format::FormatError;
-use ew_store::{Scope, Seqs};
+use ew_store::{Job, Scope, Seqs};
 use std::io::{self, Write};
+
+/// Why a revision is held. Its parts cannot take the place of the one file that the receiver has: whoever takes a
+/// revision for the whole of its slice would lose the rows of the others.
+pub(crate) const REVISION_TOO_LARGE: &str = "the slice with them is larger than max_bytes allows, and a revision \
+     goes as one file: first raise max_bytes, or set compress or late = \"delta\"";
 
 /// Where a slice may be cut.
 enum Cuts {
@@ -20,38 +25,79 @@ enum Cuts {
 
 /// How a window comes out.
 enum Size {
-    /// The receiver takes its file, which has so many rows.
-    Fits(u64),
+    /// The receiver takes its file, which has so many rows and bytes.
+    Fits(Rendered),
     TooLarge,
 }
 
+/// A part of a slice, and its rows where it was rendered.
+type Part = (Window, Option<u64>);
+
 /// Cuts what is due where the receiver has a limit and the job asks for it.
 pub(crate) fn cut(job: &mut JobRun<'_>, plan: &mut Plan) -> Result<(), Failure> {
-    let Some(bytes_max) = job.options.transport.cut_above() else { return Ok(()) };
-    let (cuts, seqs) = (cuts(job), Seqs { up_to: plan.as_of_seq, ..Seqs::ALL });
-    let mut parts = Vec::new();
-    for due in std::mem::take(&mut plan.due) {
-        if !matches!(due.contents, Contents::Rows { .. }) {
-            parts.push(due);
+    let (scope, seqs) = (job.scope(), Seqs { up_to: plan.as_of_seq, ..Seqs::ALL });
+    let mut due = Vec::new();
+    for piece in std::mem::take(&mut plan.due) {
+        let parts = match piece.contents {
+            Contents::Rows { .. } => parts(job, piece.window, seqs, &scope),
+            _ => Vec::new(),
+        };
+        if parts.len() < 2 {
+            due.push(piece);
             continue;
         }
-        job.stage(&format!("measuring the slice from {}", due.window.start));
-        let mut rest = due.window;
-        loop {
-            let end = match measure(job, rest, seqs, bytes_max) {
-                Ok(Size::TooLarge) => first_part(job, rest, seqs, bytes_max, &cuts),
-                Ok(Size::Fits(_)) => Ok(None),
-                Err(failure) => Err(failure),
-            };
-            // What cannot be rendered, or cut, says so when its turn has come.
-            let Ok(Some(end)) = end else { break };
-            parts.push(part(job, Window::new(rest.start, end), seqs)?);
-            rest.start = end;
+        for (window, _) in parts {
+            due.push(Due { window, contents: contents(job, window, seqs, &scope)? });
         }
-        parts.push(if rest == due.window { due } else { part(job, rest, seqs)? });
     }
-    plan.due = parts;
+    plan.due = due;
     Ok(())
+}
+
+/// Cuts the first deliveries of slots that were passed over empty, while they are planned. The receiver has nothing of
+/// them, so that their parts are slices like any other.
+pub(crate) fn cut_planned(job: &mut JobRun<'_>, known: &Job) -> Result<(), Failure> {
+    for slice in job.log.ledger().planned(known)?.iter().filter(|slice| slice.rev == 0) {
+        let seqs = Seqs { after: 0, up_to: slice.as_of_seq };
+        let parts = parts_of_first(job, known, slice.window, seqs)?;
+        if parts.len() > 1 {
+            job.log.ledger().cut(slice, &parts)?;
+        }
+    }
+    Ok(())
+}
+
+/// The parts in which the first delivery of such a slot goes.
+pub(crate) fn parts_of_first(
+    job: &mut JobRun<'_>,
+    known: &Job,
+    window: Window,
+    seqs: Seqs,
+) -> Result<Vec<Part>, Failure> {
+    let scope = job.scope_at(known, window.start)?;
+    Ok(parts(job, window, seqs, &scope))
+}
+
+/// Whether the file of a slice is surely refused.
+pub(crate) fn is_too_large(job: &JobRun<'_>, bytes: u64) -> bool {
+    job.options.transport.refuses_above().is_some_and(|max| bytes > max)
+}
+
+/// A window in parts that the receiver takes, or as it is.
+fn parts(job: &JobRun<'_>, window: Window, seqs: Seqs, scope: &Scope) -> Vec<Part> {
+    let (mut parts, mut rest) = (Vec::new(), window);
+    if let Some(bytes_max) = job.options.transport.cut_above() {
+        let cuts = cuts(job);
+        // What cannot be rendered, or cut, says so when its turn has come.
+        while let Ok(Size::TooLarge) = measure(job, rest, seqs, scope, bytes_max)
+            && let Ok(Some((part, rows))) = first_part(job, rest, seqs, scope, bytes_max, &cuts)
+        {
+            parts.push((part, Some(rows)));
+            rest.start = part.end;
+        }
+    }
+    parts.push((rest, None));
+    parts
 }
 
 /// Intervals and, for a format that has whole slots only, slots stay whole.
@@ -73,49 +119,70 @@ impl Cuts {
     }
 }
 
-/// The end of the longest first part that fits; none where there is none with a row. It follows from the rows and the
-/// limit alone, so that a run that was killed in between goes on with the same parts.
+/// A first part that is at least this much of what fits, in eighths, is large enough.
+const ENOUGH_EIGHTHS: u64 = 7;
+/// So often a part is guessed by what another came to; after that the middle is taken, which surely comes to an end.
+const GUESSES_MAX: u32 = 3;
+
+/// A first part that fits, nearly as long as one can be, and its rows; none where there is none with a row. It follows
+/// from the rows and the limit alone, so that a run that was killed in between goes on with the same parts. As a window
+/// of n seconds may be rendered log2 n + 3 times for it, and is three or four times, mostly.
 fn first_part(
-    job: &mut JobRun<'_>,
+    job: &JobRun<'_>,
     window: Window,
     seqs: Seqs,
+    scope: &Scope,
     bytes_max: u64,
     cuts: &Cuts,
-) -> Result<Option<Timestamp>, Failure> {
-    let mut found = None;
-    let (mut fits, mut too_large) = (window.start.secs(), window.end.secs());
+) -> Result<Option<(Window, u64)>, Failure> {
+    let (start, mut found, mut found_end) = (window.start.secs(), None, window.start);
+    let (mut fits, mut too_large) = (start, window.end.secs());
+    let (mut guess, mut guesses) = (None, 0);
     while too_large - fits > 1 {
         let middle = fits + (too_large - fits) / 2;
-        let end = cuts.up_to(Timestamp::from_secs(middle));
-        if end <= window.start {
-            fits = middle;
+        let at = guess.take().filter(|at| (fits + 1..too_large).contains(at)).unwrap_or(middle);
+        let part = Window::new(window.start, cuts.up_to(Timestamp::from_secs(at)).max(window.start));
+        if part.end <= found_end {
+            fits = at;
             continue;
         }
-        match measure(job, Window::new(window.start, end), seqs, bytes_max)? {
-            Size::Fits(rows) => {
-                found = (rows > 0).then_some(end);
-                fits = middle;
+        match measure(job, part, seqs, scope, bytes_max)? {
+            Size::TooLarge => too_large = part.end.secs(),
+            Size::Fits(Rendered { rows, bytes, .. }) => {
+                (fits, found_end) = (at, part.end);
+                found = (rows > 0).then_some((part, rows));
+                if rows > 0 && bytes >= bytes_max / 8 * ENOUGH_EIGHTHS {
+                    break;
+                }
+                if guesses < GUESSES_MAX {
+                    guesses += 1;
+                    // A little less than what would fill it, if the rest were like this.
+                    let room = i128::from(bytes_max) * 15 / 16;
+                    let secs = i128::from(part.end.secs() - start) * room / i128::from(bytes.max(1));
+                    guess = i64::try_from(secs).ok().map(|secs| start.saturating_add(secs));
+                }
             }
-            Size::TooLarge => too_large = middle,
         }
     }
     Ok(found)
 }
 
 /// Renders a window as far as the receiver would take it.
-fn measure(job: &mut JobRun<'_>, window: Window, seqs: Seqs, bytes_max: u64) -> Result<Size, Failure> {
-    let scope = job.scope();
-    let columns = due::columns(job, &contents(job, window, seqs, &scope)?);
-    let piece = Piece { window, columns: columns.as_deref().unwrap_or_default(), seqs, scope: &scope };
+fn measure(
+    job: &JobRun<'_>,
+    window: Window,
+    seqs: Seqs,
+    scope: &Scope,
+    bytes_max: u64,
+) -> Result<Size, Failure> {
+    job.stage(&format!("measuring the slice from {} to {}", window.start, window.end));
+    let columns = due::columns(job, &contents(job, window, seqs, scope)?);
+    let piece = Piece { window, columns: columns.as_deref().unwrap_or_default(), seqs, scope };
     match job.renderer().write(&piece, Room(bytes_max)) {
-        Ok(rendered) => Ok(Size::Fits(rendered.rows)),
+        Ok(rendered) => Ok(Size::Fits(rendered)),
         Err(RenderError::Format(FormatError::Write { .. })) => Ok(Size::TooLarge),
         Err(error) => Err(error.into()),
     }
-}
-
-fn part(job: &JobRun<'_>, window: Window, seqs: Seqs) -> Result<Due, Failure> {
-    Ok(Due { window, contents: contents(job, window, seqs, &job.scope())? })
 }
 
 fn contents(job: &JobRun<'_>, window: Window, seqs: Seqs, scope: &Scope) -> Result<Contents, Failure> {

@@ -172,6 +172,27 @@ impl Ledger<'_> {
         Snapshot::begin(self.conn, self.path)?.written_since(job).map(|written| written.is_empty())
     }
 
+    /// Cuts a planned slice, the first delivery of its slot, into several that are planned each by itself, with the rows
+    /// of each, where that is known.
+    pub fn cut(&mut self, slice: &Delivery, parts: &[(Window, Option<u64>)]) -> Result<(), StoreError> {
+        let sql = self.sql("cut a slice");
+        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
+        let mut left = slice.rows;
+        for (window, rows) in parts {
+            // Of the last one it is what the others leave.
+            let rows = rows.map_or(left, |rows| rows.min(left));
+            left -= rows;
+            tx.execute(
+                "insert into slice (job, start_time, end_time, rev, as_of_seq, state, rows)
+                 select job, ?2, ?3, rev, as_of_seq, state, ?4 from slice where id = ?1 and state = 'planned'",
+                params![slice.id, window.start.micros(), window.end.micros(), rows],
+            )
+            .map_err(&sql)?;
+        }
+        tx.execute("delete from slice where id = ?1 and state = 'planned'", [slice.id]).map_err(&sql)?;
+        tx.commit().map_err(&sql)
+    }
+
     /// Why a planned slice has no file; the next run tries again.
     pub fn not_rendered(&mut self, slice: &Delivery, reason: &str) -> Result<(), StoreError> {
         let sql = self.sql("note a failure");

@@ -215,6 +215,12 @@ pub trait Transport {
         None
     }
 
+    /// Beyond so many bytes a file of which one that is larger is cut is surely refused; between the two its name and
+    /// times decide.
+    fn refuses_above(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether a manifest, or another document, can lie beside a file there.
     fn takes_manifests(&self) -> bool {
         true

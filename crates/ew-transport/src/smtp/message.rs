@@ -97,7 +97,8 @@ fn check_size(options: &SmtpOptions, bytes: u64) -> Result<(), Fault> {
         )
         .hint(
             "make the files smaller by breakup_on_period = true or a shorter period, or send them by another \
-             transport, such as sftp; raise max_bytes only if the server takes more",
+             transport, such as sftp; raise max_bytes only if the server takes more. What is recorded stays as it is: \
+             where max_bytes cannot be raised, ew-ledger skip goes on without it",
         )),
         _ => Ok(()),
     }

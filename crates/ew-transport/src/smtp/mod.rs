@@ -260,6 +260,11 @@ impl Transport for SmtpOptions {
         Some(max.saturating_sub(around) / LINE_BYTES * FILE_BYTES_PER_LINE)
     }
 
+    fn refuses_above(&self) -> Option<u64> {
+        let max = self.max_bytes.filter(|_| self.split)?;
+        Some((max / LINE_BYTES + 1) * FILE_BYTES_PER_LINE)
+    }
+
     fn takes_manifests(&self) -> bool {
         false
     }
