@@ -16,6 +16,7 @@ import bench
 
 ROWS = int(os.environ.get("ROWS", "10000000"))
 POINTS, START = 500, 1_767_225_600  # 2026-01-01T00:00:00Z
+WITH_PARQUET = bench.ROOT / "target/bench-features/release"
 PYTHON = bench.ROOT / "target/bench-venv/bin/python3"
 JOB = '[log]\nurl = "ew.db"\n[[export]]\nname = "u"\npoints = ["**"]\nperiod = "15m"\n[export.format.{format}\n[export.transport.file]\ndirectory = "out"\n{more}'
 QUALITIES = ["trusted", "actual", "presumed", "unknown", "max", "partial", "missing", "suspect"]
@@ -47,14 +48,14 @@ for at, *rest in rows:
     out.writerow([time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at // 1000000)), *rest])"""
 
 
-def fill(folder, name, rows):
-    """A log of so many rows, written as polls a minute apart."""
+def fill(folder, name, rows, step=60):
+    """A log of so many rows, written as polls a minute apart, or so many seconds."""
     (folder / "ew.toml").write_text(f'[log]\nurl = "{name}"\n')
     append = subprocess.Popen([bench.BIN / "ew-log", "-q", "append"], cwd=folder, stdin=subprocess.PIPE)
     with append.stdin as pipe:
         pipe.write(b"timestamp,point,value,unit,quality\n")
         for minute in range(rows // POINTS):
-            time = START + 60 * minute
+            time = START + step * minute
             pipe.write(b"".join(b"%d,com.example.site.sw%03d,%d.%d,W,actual\n" % (time, p, 100 + p, (minute * 7 + p) % 10)
                                 for p in range(POINTS)))
     if append.wait() != 0:
@@ -141,7 +142,11 @@ def gzip(folder):
 
 
 def formats(folder):
-    """A day of the log, printed: what each formatter makes a second. Those of intervals have their energy summed first."""
+    """Whole days, printed: what each formatter makes a second, and that it needs no more memory than for one day.
+    Readings are five minutes apart, so that those of intervals, whose energy is summed first, get as many rows."""
+    a_day = 288 * POINTS
+    days = max(2, -(-ROWS // 10 // a_day))
+    fill(folder, "days.db", days * a_day, step=300)
     names = [f"com.example.site.sw{n:03}" for n in range(POINTS)]
     table = lambda kind, of: f"[export.format.{kind}.{of[0]}]\n" + "".join(
         f'"{name}" = {{ {of[1].format(n)} }}\n' for n, name in enumerate(names))
@@ -151,28 +156,35 @@ def formats(folder):
         "csv wide": ("", "csv]\n"),
         "xml": ("", "xml]\n"),
         "jsonl": ("", "jsonl]\n"),
+        "parquet": ("", "parquet]\n"),
         "template retx": ("", 'template]\ntemplate = "retx"\n'),
+        "template fsg, by point": ("", 'template]\ntemplate = "fsg"\n'),
+        "metermail": ("", 'metermail]\ndevice_name = "d"\ndata_recorder_id = "R1"\ndata_recorder_label = "r"\n'
+                      + table("metermail", ("channels", 'id = "C{0:03}", label = "c{0}"'))),
+        "csv long of intervals": (energy, 'csv]\nlayout = "long"\n'),
         "cmep": (energy, "cmep]\n"),
+        "cmep, ei": (energy, 'cmep]\nei = { customer_name = "c", account_name = "a" }\n'),
         "nem12": (energy, 'nem12]\nfrom_participant = "EW"\nto_participant = "RETAILER"\n'
                   + table("nem12", ("meters", 'nmi = "6305{:06}", suffix = "E1"'))),
         "green_button": (energy, 'green_button]\nnamespace = "example.com"\n'),
-        "metermail": (energy, 'metermail]\ndevice_name = "d"\ndata_recorder_id = "R1"\ndata_recorder_label = "r"\n'
-                      + table("metermail", ("channels", 'id = "C{0:03}", label = "c{0}"'))),
-        "csv long of intervals": (energy, 'csv]\nlayout = "long"\n'),
     }
 
-    def contender(name, job, format):
+    def contender(days, name, job, format):
         def prepare():
-            fresh(folder, "small.db")
-            (folder / "ew.toml").write_text('[log]\nurl = "ew.db"\n[[export]]\nname = "u"\npoints = ["**"]\nperiod = "1d"\n'
+            (folder / "ew.toml").write_text('[log]\nurl = "days.db"\n[[export]]\nname = "u"\npoints = ["**"]\nperiod = "1d"\n'
                                             + job + "[export.format." + format + '[export.transport.file]\ndirectory = "out"\n')
 
-        command = [bench.BIN / "ew-export", "-q", "u", "--stdout", f"--from={START}", f"--to={START + 86400}"]
+        program = (WITH_PARQUET if name == "parquet" else bench.BIN) / "ew-export"
+        command = [program, "-q", "u", "--stdout", f"--from={START}", f"--to={START + 86400 * days}"]
         return name, prepare, lambda: bench.timed(command, folder)
 
-    results = bench.in_turn([contender(name, *kind) for name, kind in kinds.items()], runs=min(bench.RUNS, 3))
-    for result in results.values():
-        result["rows_a_second"] = round(1440 * POINTS / result["median_s"])
+    in_turn = lambda days, runs: bench.in_turn([contender(days, name, *kind) for name, kind in kinds.items()], runs)
+    results, of_a_day = in_turn(days, min(bench.RUNS, 3)), in_turn(1, 1)
+    for name, result in results.items():
+        result["rows"] = days * a_day
+        result["rows_a_second"] = round(days * a_day / result["median_s"])
+        result["peak_mib_of_a_day"] = of_a_day[name]["peak_mib"]
+    (folder / "days.db").unlink()
     return bench.against(results, "csv long")
 
 
@@ -216,11 +228,13 @@ def main():
         (folder / "empty").touch()
         if not set(wanted) <= {"start", "slow", "formats"}:
             fill(folder, "clean.db", ROWS)
-        fill(folder, "small.db", ROWS // 10)
+        if "slow" in wanted:
+            fill(folder, "small.db", ROWS // 10)
         for name in wanted:
             part = {"latency": lambda: latency(folder, "clean.db", ROWS)}.get(name) or (lambda: globals()[name](folder))
             result[name] = part()
-            bench.table(f"{name}, {ROWS} rows", result[name])
+            rows = max(contender.get("rows", ROWS) for contender in result[name].values())
+            bench.table(f"{name}, {rows} rows", result[name])
     if "ONLY" not in os.environ:
         bench.keep("export", result)
 

@@ -70,7 +70,8 @@ def table(title, results):
     print(f"\n{title}\n{'':34} {'median s':>9} {'least':>8} {'most':>8} {'MiB':>7} {'x ours':>7}")
     for name, r in results.items():
         print(f"{name:34} {r['median_s']:9.3f} {r['min_s']:8.3f} {r['max_s']:8.3f} {r['peak_mib']:7.1f} {r.get('times_ours', ''):>7}"
-              + (f" {r['rows_a_second']:>10,} rows/s" if "rows_a_second" in r else ""))
+              + (f" {r['rows_a_second']:>10,} rows/s" if "rows_a_second" in r else "")
+              + (f", a day {r['peak_mib_of_a_day']:.1f} MiB" if "peak_mib_of_a_day" in r else ""))
 
 
 def keep(name, result):

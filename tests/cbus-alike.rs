@@ -82,9 +82,9 @@ fn a_level_that_is_not_told_means_the_same_on_every_backend() {
                 let run = |arguments: &str| {
                     let output = site.command(EW_CBUS, arguments).env("EW_PCI_HURRY", "1").output().unwrap();
                     let ended = ew::ended(output).exit(if is_whole { 0 } else { 1 });
-                    serde_json::from_str::<Value>(&ended.stdout).unwrap()
+                    (serde_json::from_str::<Value>(&ended.stdout).unwrap(), ended.stderr)
                 };
-                let found = run("discover --json");
+                let (found, _) = run("discover --json");
                 assert_eq!(found["complete"], if is_whole { complete } else { json!(false) }, "{name}");
                 let reasons = found["incomplete_reasons"].as_array().unwrap();
                 assert_eq!(reasons.is_empty(), is_whole, "{name}: {reasons:?}");
@@ -96,7 +96,9 @@ fn a_level_that_is_not_told_means_the_same_on_every_backend() {
                         assert!(reason.as_str().unwrap().contains(&group), "{name}: {reason}");
                     }
                 }
-                let document = run("poll --json");
+                let (document, told) = run("poll --json");
+                let is_named = |point: &&str| told.contains(&point.replace('.', "/"));
+                assert!(without.iter().all(is_named), "{name}: {told}");
                 let readings = document["buses"][0]["readings"].as_array().unwrap();
                 let is_without = |reading: &&Value| {
                     let point = reading["point"].as_str().unwrap();

@@ -108,7 +108,7 @@ fn a_bus_that_cannot_measure_fails_only_where_it_was_named() {
     let site = site(&server, "", "");
     let exec = "[[cbus]]\nname = \"annex\"\n[cbus.backend.exec]\ncommand = [\"./never-started\"]\n";
     site.write("ew.toml", &format!("{exec}{}", site.read("ew.toml")));
-    site.run(EW_CBUS, "measure").exit(0).stderr("");
+    site.run(EW_CBUS, "measure -q").exit(0).stdout("").stderr("");
     assert_eq!(log(&site).len(), 2);
     let ended = site.run(EW_CBUS, "measure annex lobby").exit(1);
     assert!(ended.stderr.starts_with("ew-cbus: annex: "), "{}", ended.stderr);

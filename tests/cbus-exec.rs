@@ -477,6 +477,16 @@ fn a_child_that_ignores_its_end_and_sigterm_is_killed() {
 }
 
 #[test]
+fn nor_does_it_outlast_the_deadline() {
+    let site = site(
+        "auto_discover = false\nstart_timeout = \"100ms\"\ndeadline = \"900ms\"",
+        "trap '' TERM; cat > /dev/null; sleep 4; touch late",
+    );
+    run(&site, "get lobby 56 1").exit(69);
+    assert!(!site.file("late").exists());
+}
+
+#[test]
 fn a_grandchild_that_holds_the_pipe_holds_up_nothing_and_is_ended() {
     // Its child gone, the pipe would stay open for as long as it lives: the reply would never end.
     let site = site(

@@ -737,6 +737,22 @@ fn a_pipe_that_does_not_end_is_not_waited_for() {
     assert!(!late.exists());
 }
 
+/// Nor does one that ignores SIGTERM outlast the deadline: what is left of that is all it has.
+#[test]
+fn a_pipe_that_ignores_sigterm_is_killed_once_the_run_is_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let late = dir.path().join("late");
+    let script = format!("trap '' TERM; echo 201 hello; cat > /dev/null; sleep 4; touch {}", late.display());
+    let toml = format!(
+        "name = \"lobby\"\nreply_timeout = \"100ms\"\n[backend.cgate]\ncommand = [\"sh\", \"-c\", {script:?}]\nproject = \"HOME\"\n"
+    );
+    let mut run = Run::new(&toml);
+    run.deadline = Duration::from_millis(900);
+    let (_, text, _) = error(run.discover());
+    assert!(text.ends_with("no answer in time"), "{text}");
+    assert!(!late.exists());
+}
+
 /// A server on a pipe with network 254, or what else it says of networks, and these rows for the levels and states of
 /// application 56.
 fn scripted(networks: &str, levels: &[&str], states: &[&str]) -> Run {

@@ -5,7 +5,7 @@
 mod slice;
 
 use ew_core::{Point, Timestamp, Window, Zone};
-use ew_format::{FormatOptions, SliceHeader, Units};
+use ew_format::{FormatError, FormatOptions, SliceHeader, Units};
 use proptest::prelude::*;
 use slice::{Reading, SECOND, fixtures, options, reading, render, render_with, sorted};
 use std::path::Path;
@@ -167,6 +167,8 @@ fn described_csv_reads_back() {
         "",
         "null = \"-\"\nformula_guard = true",
         "delimiter = \";\"\ndecimal = \",\"\ndecimals = 3\nline_ending = \"crlf\"",
+        // A bare line feed among CRLF.
+        "prefix = \"a\\nb\\r\\nc\"\nline_ending = \"crlf\"",
         "delimiter = \"\\t\"\nheader_delimiter = \"|\"\nprefix = \"a\\nb\"",
         "header = false\nprefix = \"a\"",
         "names = { timestamp = \"#Time\" }",
@@ -192,6 +194,25 @@ fn described_csv_reads_back() {
     let output = reader.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+}
+
+/// Lines end as they are said to, those of a prefix too.
+#[test]
+fn line_ends_are_told() {
+    let zone = Zone::utc();
+    for (prefix, ends, expect) in [
+        ("", "lf", serde_json::json!("\n")),
+        ("a\\nb", "lf", serde_json::json!("\n")),
+        ("", "crlf", serde_json::json!("\r\n")),
+        ("a\\r\\nb", "crlf", serde_json::json!("\r\n")),
+        ("a\\r\\nb\\nc", "crlf", serde_json::json!(["\r\n", "\n"])),
+    ] {
+        let options =
+            options(&format!("[csv]\ncsvw = true\nline_ending = \"{ends}\"\nprefix = \"{prefix}\""));
+        let text = options.describe().unwrap().description(&header(&zone, &[]), "u.csv", &Units::new());
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(document["dialect"]["lineTerminators"], expect, "{prefix:?} {ends}");
+    }
 }
 
 /// A key is told only where it is one: readers refuse a file in which it comes twice.
@@ -297,6 +318,9 @@ fn what_cannot_be_written_is_named() {
         let columns: Vec<Point> = columns.iter().map(|name| name.parse().unwrap()).collect();
         let error = render_with(&options(toml), &Zone::utc(), &columns, rows).unwrap_err();
         assert_eq!(error.exit().code(), 65, "{error}");
+        if let FormatError::SameColumn { .. } = error {
+            assert!(error.hint().is_some_and(|hint| hint.contains("names")), "{:?}", error.hint());
+        }
         error.to_string()
     };
     assert_eq!(
@@ -312,6 +336,11 @@ fn what_cannot_be_written_is_named() {
         let message = refused(&format!("[csv]\nnames = {{ {names} }}"), &columns, &[]);
         assert_eq!(message, format!("the csv has two columns {twice}"));
     }
+    // Nobody but a description minds where the first column is known by its place.
+    let described = "[csv]\ncsvw = true";
+    assert_eq!(refused(described, &["a", "timestamp"], &[]), "the csv has two columns timestamp");
+    let timestamp: [Point; 1] = ["timestamp".parse().unwrap()];
+    assert!(render_with(&options("[csv]"), &Zone::utc(), &timestamp, &[]).is_ok());
     for bad in ["x\u{1}", "x\u{fffe}", "x\0"] {
         let message = refused("[xml]", &[], &[reading(T0, bad, Some(1.0))]);
         assert!(

@@ -93,6 +93,15 @@ fn energy_point_by_point() {
     assert_eq!(site.read("out/u_20260301T000000Z.cmep"), format!("{a}\r\n{b}"));
 }
 
+#[test]
+fn two_points_of_one_meter_are_not_sent() {
+    let meters = "meters = { a = { id = \"M1\" }, b = { id = \"M1\" } }";
+    let site = site(&config(ENERGY, &format!("cmep]\n{meters}"), "out"));
+    let ended = export(&site, "").exit(65);
+    assert!(ended.stderr.contains("a and b at 2026-03-01T00:00:00Z are both the meter"), "{}", ended.stderr);
+    assert_eq!(site.names("out"), [""; 0]);
+}
+
 /// A whole day from polls in W: the hour that was observed, and 23 of nothing.
 #[test]
 fn energy_of_a_day_as_nem12() {

@@ -113,6 +113,30 @@ fn what_cmep_cannot_say_is_refused() {
     render_intervals(&options(meter), &Zone::utc(), THREE_HOURS, Some("15m"), &named).unwrap();
 }
 
+/// A receiver knows a record by its id and its unit alone.
+#[test]
+fn two_points_are_not_one_cmep_meter() {
+    let row = |point: &str, value, unit| at("2026-03-01T00:00:00Z", point, value, unit);
+    let told = |meters: &str, rows: &[Reading]| {
+        let toml = format!("[cmep]\nmeters = {{ {meters} }}");
+        render_intervals(&options(&toml), &Zone::utc(), THREE_HOURS, Some("15m"), rows)
+    };
+    let both = "a = { id = \"M\" }, b = { id = \"M\" }";
+    for (meters, id) in [(both, "M"), ("a = { id = \"b\" }", "b"), ("b = { id = \"a\", units = \"W\" }", "a")]
+    {
+        let error = told(meters, &[row("a", Some(1.0), "W"), row("b", Some(2.0), "W")]).unwrap_err();
+        let expect =
+            format!("a and b at 2026-03-01T00:00:00Z are both the meter {id:?} in \"W\" in the cmep");
+        assert_eq!(error.to_string(), expect);
+        assert_eq!(error.exit().code(), 65);
+        assert!(error.hint().is_some_and(|hint| hint.contains("an id of its own")), "{:?}", error.hint());
+    }
+    // What a meter counts and what it draws are told apart by the unit.
+    told(both, &[row("a", Some(1.0), "W"), row("b", Some(2.0), "Wh")]).unwrap();
+    let other = "a = { id = \"M\", units = \"KWH\" }, b = { id = \"M\", units = \"WH\" }";
+    told(other, &[row("a", Some(1.0), "Wh"), row("b", Some(2.0), "Wh")]).unwrap();
+}
+
 // NEM12.
 
 const NEM12: &str = "[nem12]\nfrom_participant = \"EW\"\nto_participant = \"RETAILER\"\n[nem12.meters]\n\

@@ -58,6 +58,9 @@ struct Shared {
     is_over: AtomicBool,
     up: AtomicU64,
     connections: AtomicUsize,
+    /// A server spoke last.
+    was_answered: AtomicBool,
+    turns: AtomicUsize,
     plan: Mutex<Plan>,
     sockets: Mutex<Vec<TcpStream>>,
 }
@@ -110,6 +113,12 @@ impl Proxy {
     /// Connections so far.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// How often a client spoke after the server had: each time it waited for an answer, which on a long line costs a
+    /// round trip. With one connection at a time.
+    pub fn turns(&self) -> usize {
+        self.shared.turns.load(Ordering::SeqCst)
     }
 
     /// Waits until so many bytes have gone up; false after `limit`.
@@ -180,6 +189,9 @@ fn up(mut from: TcpStream, mut to: TcpStream, plan: Plan, shared: &Shared, sent:
         }
         sent.fetch_add(count as u64, Ordering::SeqCst);
         shared.up.fetch_add(count as u64, Ordering::SeqCst);
+        if shared.was_answered.swap(false, Ordering::SeqCst) {
+            shared.turns.fetch_add(1, Ordering::SeqCst);
+        }
         if to.write_all(&piece[..count]).is_err() {
             break;
         }
@@ -195,6 +207,7 @@ fn down(mut from: TcpStream, mut to: TcpStream, plan: Plan, shared: &Shared, sen
         if plan.stall_after.or(plan.mute_after).is_some_and(|limit| so_far >= limit) {
             wait_for_the_end(shared);
         }
+        shared.was_answered.store(true, Ordering::SeqCst);
         if plan.deafen_after.is_some_and(|limit| so_far >= limit) || to.write_all(&piece[..count]).is_err() {
             break;
         }

@@ -2,6 +2,7 @@
 
 use ew_core::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// One discovery of one bus.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,15 @@ pub struct Warning {
     pub object: Option<String>,
     /// In words.
     pub text: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(object) = &self.object {
+            write!(f, "{object}: ")?;
+        }
+        f.write_str(&self.text)
+    }
 }
 
 /// Where a row comes from.

@@ -30,6 +30,7 @@ pub use tags::{
     tags_from_xml,
 };
 pub use trace::Trace;
+pub use verdict::without_level;
 
 /// For `make fuzz`: each dialect with all that is made of what a far side says.
 #[cfg(fuzzing)]

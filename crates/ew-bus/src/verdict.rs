@@ -33,19 +33,25 @@ impl Group {
     }
 }
 
+/// Which of these groups failed, the first of them by name; none where none did.
+pub fn without_level(groups: &[&Group]) -> Option<String> {
+    let failed: Vec<&&Group> = groups.iter().filter(|group| group.failed().is_some()).collect();
+    if failed.is_empty() {
+        return None;
+    }
+    let named = failed.iter().take(NAMED_MAX);
+    let named: Vec<String> =
+        named.map(|g| format!("{}/{}/{}", g.network, g.application, g.address)).collect();
+    let more = if failed.len() > NAMED_MAX { ", …" } else { "" };
+    let (count, all) = (failed.len(), groups.len());
+    Some(format!("{count} of {all} groups have no level: {}{more}", named.join(", ")))
+}
+
 impl Discovery {
     /// Says what is missing and whether anything is. `tells_its_end`: the backend knows when it has seen everything.
     pub(crate) fn judge(&mut self, tells_its_end: bool) {
-        let failed: Vec<&Group> = self.groups.iter().filter(|group| group.failed().is_some()).collect();
-        if !failed.is_empty() {
-            let named = failed.iter().take(NAMED_MAX);
-            let named: Vec<String> =
-                named.map(|g| format!("{}/{}/{}", g.network, g.application, g.address)).collect();
-            let more = if failed.len() > NAMED_MAX { ", …" } else { "" };
-            let (count, all) = (failed.len(), self.groups.len());
-            self.incomplete_reasons
-                .push(format!("{count} of {all} groups have no level: {}{more}", named.join(", ")));
-        }
+        let groups: Vec<&Group> = self.groups.iter().collect();
+        self.incomplete_reasons.extend(without_level(&groups));
         self.complete = match self.incomplete_reasons.is_empty() {
             true => tells_its_end.then_some(true),
             false => Some(false),

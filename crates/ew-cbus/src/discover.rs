@@ -97,8 +97,7 @@ fn unwritable(error: serde_json::Error) -> Failure {
 
 fn tell(asker: &Asker<'_>, discovery: &Discovery) {
     for warning in &discovery.warnings {
-        let object = warning.object.as_deref().map_or(String::new(), |object| format!("{object}: "));
-        asker.report.warning(format_args!("{}: {object}{}", discovery.bus, warning.text));
+        asker.report.warning(format_args!("{}: {warning}", discovery.bus));
     }
     for reason in &discovery.incomplete_reasons {
         asker.report.warning(format_args!("{}: incomplete: {reason}", discovery.bus));

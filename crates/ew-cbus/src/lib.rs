@@ -201,13 +201,12 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             discover::discover(&asker(talk)?, buses, *dry_run, json, out)
         }
         Command::Poll { buses, dry_run, talk } => {
-            let quiet = args.common.quiet;
-            poll::command(&asker(talk)?, buses, *dry_run, (json, quiet), out)
+            poll::command(&asker(talk)?, buses, *dry_run, (json, args.common.quiet), out)
         }
         Command::Get { group, talk } => level::get(&asker(talk)?, group, json, out),
         Command::Set { group, level, talk } => level::set(&asker(talk)?, group, *level, json, out),
         Command::Measure { buses, dry_run, talk } => {
-            measure::measure(&asker(talk)?, buses, *dry_run, json, out)
+            measure::measure(&asker(talk)?, buses, *dry_run, (json, args.common.quiet), out)
         }
         Command::Diff { old, new, bus, levels, strict } => {
             let request = diff::Request {

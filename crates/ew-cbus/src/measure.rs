@@ -13,7 +13,7 @@ pub(crate) fn measure(
     asker: &Asker<'_>,
     names: &[String],
     dry_run: bool,
-    json: bool,
+    print: (bool, bool),
     out: &mut Output,
 ) -> Result<Exit, Failure> {
     let mut chosen = asker.choose(names)?;
@@ -57,7 +57,7 @@ pub(crate) fn measure(
             Err(failure) => run.failed(asker, &options.name, failure),
         }
     }
-    run.print((json, false), out)
+    run.print(print, out)
 }
 
 /// The channels of the last discovery of a bus, without a reading for this reason.

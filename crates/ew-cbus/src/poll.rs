@@ -1,7 +1,7 @@
 //! The levels of a bus for the log; `ew-poll` polls buses by it too.
 
 use crate::Asker;
-use ew_bus::{BusOptions, Group, GroupState, Levels};
+use ew_bus::{BusOptions, Group, GroupState, Levels, without_level};
 use ew_cli::clock::{self, Present};
 use ew_cli::{Failure, Lock, LockRequest, Output};
 use ew_core::{Exit, PartOutcome, Point, Quality, Sample, Timestamp, point_part};
@@ -89,8 +89,9 @@ impl BusReading {
     }
 
     fn of(options: &BusOptions, levels: Levels) -> BusReading {
-        let mut warnings: Vec<String> = levels.warnings.into_iter().map(|warning| warning.text).collect();
+        let mut warnings: Vec<String> = levels.warnings.iter().map(ToString::to_string).collect();
         let groups: Vec<&Group> = levels.groups.iter().filter(|group| group.is_polled()).collect();
+        warnings.extend(without_level(&groups));
         let failed = groups.iter().filter_map(|group| group.failed());
         let mut parts: Vec<PartOutcome> = failed.map(PartOutcome::Failed).collect();
         if parts.len() < groups.len() || groups.is_empty() {

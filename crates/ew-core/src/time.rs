@@ -62,7 +62,8 @@ impl Timestamp {
     pub fn from_epoch_text(text: &str) -> Option<Timestamp> {
         let (negative, whole, fraction) = epoch_parts(text)?;
         let kept = &fraction[..fraction.len().min(6)];
-        let micros = format!("{kept:0<6}").parse::<i64>().ok()?;
+        let micros = kept.bytes().chain(std::iter::repeat(b'0')).take(6);
+        let micros = micros.fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
         let total = whole.parse::<i64>().ok()?.checked_mul(MICROS)?.checked_add(micros)?;
         Timestamp::in_range(if negative { -total } else { total })
     }

@@ -40,9 +40,10 @@ fn window(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<(Plan, Vec<LateRo
     let (grid, scope) = (options.grid(), job.scope());
     let Scope { selection, since } = &scope;
     let end = end(job)?;
+    // Asked of a job that never had columns it would read every slice.
     let columns_before = match known {
-        Some(known) => job.log.ledger().last_columns(known)?,
-        None => Columns::default(),
+        Some(known) if options.format.is_wide() => job.log.ledger().last_columns(known)?,
+        _ => Columns::default(),
     };
     let snapshot = job.log.snapshot()?;
     let as_of_seq = snapshot.last_seq()?;

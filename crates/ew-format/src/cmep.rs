@@ -9,7 +9,7 @@ use crate::units::convert;
 use crate::{Decimals, Format, FormatError, Formatter, SliceHeader, Strftime};
 use ew_core::{Grid, Period, Row, RowOrder, Stamp, Timestamp, Zone};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::num::NonZeroU32;
 
@@ -40,7 +40,7 @@ pub struct CmepOptions {
     /// How far apart readings are, in a job without intervals.
     pub readings_every: Option<Period>,
     /// What points are to the receiver; one that is not here has its own name and unit.
-    pub meters: BTreeMap<String, CmepMeter>,
+    pub meters: CmepMeters,
     /// Which end of its interval a time is.
     pub stamp: Stamp,
 }
@@ -56,7 +56,7 @@ impl Default for CmepOptions {
             timestamp_format: Strftime::from_static("%Y%m%d%H%M"),
             max_count: None,
             readings_every: None,
-            meters: BTreeMap::new(),
+            meters: CmepMeters::default(),
             stamp: Stamp::Start,
         }
     }
@@ -80,6 +80,35 @@ pub struct CmepMeter {
     pub id: Option<Field>,
     /// The unit to give values in, such as `KWH`; left out: as they are.
     pub units: Option<Field>,
+}
+
+/// The meters by point; one id is for several only where their units tell them apart.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(try_from = "BTreeMap<String, CmepMeter>")]
+pub struct CmepMeters(BTreeMap<String, CmepMeter>);
+
+impl TryFrom<BTreeMap<String, CmepMeter>> for CmepMeters {
+    type Error = String;
+
+    /// What has no units here has those of its rows, which the formatter looks at.
+    fn try_from(meters: BTreeMap<String, CmepMeter>) -> Result<CmepMeters, String> {
+        let mut streams = BTreeMap::new();
+        for (point, meter) in &meters {
+            let Some(units) = &meter.units else { continue };
+            let id = meter.id(point);
+            if let Some(other) = streams.insert((id, units), point) {
+                return Err(format!("{other} and {point} are both the meter {id:?} in {units}"));
+            }
+        }
+        Ok(CmepMeters(meters))
+    }
+}
+
+impl CmepMeter {
+    /// What the receiver calls its point.
+    fn id<'a>(&'a self, point: &'a str) -> &'a str {
+        self.id.as_ref().map_or(point, Field::as_str)
+    }
 }
 
 impl Format for CmepOptions {
@@ -115,6 +144,7 @@ impl Format for CmepOptions {
             interval,
             count_max: self.max_count.map_or(count_max, NonZeroU32::get),
             is_first: true,
+            streams: HashMap::new(),
             record: None,
         }))
     }
@@ -172,6 +202,8 @@ struct Cmep<'a, W> {
     interval: Option<Period>,
     count_max: u32,
     is_first: bool,
+    /// The point of each id and unit so far.
+    streams: HashMap<(String, String), String>,
     record: Option<Record>,
 }
 
@@ -191,6 +223,18 @@ impl<W: Write> Cmep<'_, W> {
         Some(interval_end(self.zone, self.interval?, time))
     }
 
+    /// Sees that no other point goes by an id and unit.
+    fn name(&mut self, row: &Row<'_>, id: &str, unit: &str) -> Result<(), FormatError> {
+        let other =
+            self.streams.entry((id.to_owned(), unit.to_owned())).or_insert_with(|| row.point.to_owned());
+        if other == row.point {
+            return Ok(());
+        }
+        let (point, time, other) = (row.point.to_owned(), row.time, other.clone());
+        let (id, unit) = (id.to_owned(), unit.to_owned());
+        Err(FormatError::SameMeter { format: FORMAT, point, time, other, id, unit })
+    }
+
     /// Writes the open record.
     fn close(&mut self) -> Result<(), FormatError> {
         let Some(record) = self.record.take() else { return Ok(()) };
@@ -199,8 +243,7 @@ impl<W: Write> Cmep<'_, W> {
             text.push_str("\r\n");
         }
         text.push_str(&self.lead);
-        let id = self.options.meters.get(point).and_then(|meter| meter.id.as_ref());
-        text.push_str(id.map_or(point, Field::as_str));
+        text.push_str(self.options.meters.0.get(point).map_or(point, |meter| meter.id(point)));
         if self.options.ei.is_some() {
             text.push_str("|1");
             if !record.unit.is_empty() {
@@ -229,7 +272,7 @@ impl<W: Write> Cmep<'_, W> {
 
 impl<W: Write> Formatter for Cmep<'_, W> {
     fn row(&mut self, row: Row<'_>) -> Result<(), FormatError> {
-        let meter = self.options.meters.get(row.point);
+        let meter = self.options.meters.0.get(row.point);
         let units = meter.and_then(|meter| meter.units.as_ref()).map(Field::as_str);
         let unit = units.unwrap_or(row.unit);
         if self.points.is_new(row.point) {
@@ -255,6 +298,7 @@ impl<W: Write> Formatter for Cmep<'_, W> {
                     return Err(FormatError::Character { format: FORMAT, point, time, character });
                 }
             }
+            self.name(&row, meter.map_or(row.point, |meter| meter.id(row.point)), unit)?;
         }
         let record = self.record.get_or_insert_with(|| Record {
             unit: unit.to_owned(),

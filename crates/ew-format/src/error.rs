@@ -78,6 +78,22 @@ pub enum FormatError {
         /// The row's time.
         time: Timestamp,
     },
+    /// Two points that the receiver would take for one.
+    #[error("{other} and {point} at {time} are both the meter {id:?} in {unit:?} in the {format}")]
+    SameMeter {
+        /// The format.
+        format: &'static str,
+        /// The row's point.
+        point: String,
+        /// The row's time.
+        time: Timestamp,
+        /// The one before.
+        other: String,
+        /// What both are called.
+        id: String,
+        /// What both are in.
+        unit: String,
+    },
     /// A negative value.
     #[error("{point} at {time} is {value}, and the {format} has no value below zero")]
     Negative {
@@ -161,7 +177,9 @@ impl FormatError {
             FormatError::NoColumn { .. } => {
                 Some("add the point to the job's columns, narrow its points, or use layout = \"long\"")
             }
-            FormatError::SameColumn { .. } => Some("name each column once"),
+            FormatError::SameColumn { .. } => {
+                Some("give each a name of its own with names in the job's format, or narrow the job's points")
+            }
             FormatError::Order { .. } => None,
             FormatError::Range { .. } => Some(
                 "give the job's format a greater multiplier, or correct the value with ew-log append --replace",
@@ -172,6 +190,9 @@ impl FormatError {
             }
             FormatError::NoMeter { .. } => {
                 Some("add it to meters, or channels, in the job's format, or narrow the job's points")
+            }
+            FormatError::SameMeter { .. } => {
+                Some("give each of them an id of its own in meters, or narrow the job's points")
             }
             FormatError::Negative { .. } => Some(
                 "a meter's other direction is a point and a meter of its own; correct the value with ew-log append \

@@ -18,7 +18,7 @@ mod template;
 mod units;
 mod xml;
 
-pub use crate::cmep::{CmepMeter, CmepOptions, Ei};
+pub use crate::cmep::{CmepMeter, CmepMeters, CmepOptions, Ei};
 pub use crate::csv::{Column, CsvOptions, Layout, LineEnding};
 pub use crate::error::FormatError;
 pub use crate::green_button::{Flow, GreenButtonMeter, GreenButtonOptions};

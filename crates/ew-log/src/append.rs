@@ -4,9 +4,12 @@ use crate::rows::{BadRow, Rows};
 use ew_cli::{Failure, Output, Report, clock};
 use ew_core::{Exit, Sample};
 use ew_store::{AppendError, Log};
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufReader, Seek};
 use std::path::Path;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
 
 /// Appends a file, or stdin where there is none.
 pub(crate) fn append(
@@ -25,8 +28,22 @@ pub(crate) fn append(
             .hint("nothing was appended; mend it and run again")
     };
     let rows = read(&input).map_err(|e| bad(e.to_string()))?;
-    let line = rows.line();
-    let done = log.append(rows, replace, clock::now()).map_err(|e| match e {
+    let line = Cell::new(0);
+    let appended = thread::scope(|scope| {
+        let (hand_over, batches) = sync_channel(BATCHES_WAITING);
+        thread::Builder::new()
+            .name("reader".into())
+            .spawn_scoped(scope, move || read_all(rows, &hand_over))?;
+        let samples = batches.into_iter().flatten().map(|row: Row| {
+            row.map(|(number, sample)| {
+                line.set(number);
+                sample
+            })
+        });
+        Ok(log.append(samples, replace, clock::now()))
+    });
+    let no_thread = |e: std::io::Error| Failure::new(Exit::Io, format!("cannot start a thread: {e}"));
+    let done = appended.map_err(no_thread)?.map_err(|e| match e {
         AppendError::Source(row) => bad(row.to_string()),
         AppendError::Store(e) => e.into(),
         differs @ AppendError::Differs { .. } => bad(format!("line {}: {differs}", line.get()))
@@ -50,6 +67,24 @@ pub(crate) fn append(
     Ok(Exit::Ok)
 }
 
+/// A sample and its line.
+type Row = Result<(u64, Sample), BadRow>;
+
+/// So many rows are handed over at once.
+const BATCH_ROWS: usize = 512;
+/// So many of them may wait.
+const BATCHES_WAITING: usize = 4;
+
+/// Reads the rows while another thread writes those before them, until there is none, or nobody wants them.
+fn read_all(mut rows: impl Iterator<Item = Row>, hand_over: &SyncSender<Vec<Row>>) {
+    loop {
+        let batch: Vec<Row> = rows.by_ref().take(BATCH_ROWS).collect();
+        if batch.is_empty() || hand_over.send(batch).is_err() {
+            return;
+        }
+    }
+}
+
 fn read(input: &File) -> Result<Rows<BufReader<&File>>, BadRow> {
     Rows::new(BufReader::with_capacity(1 << 16, input))
 }
@@ -58,9 +93,8 @@ fn read(input: &File) -> Result<Rows<BufReader<&File>>, BadRow> {
 fn first_line(mut input: &File, sample: &Sample) -> Option<u64> {
     input.rewind().ok()?;
     let mut rows = read(input).ok()?;
-    let line = rows.line();
-    let is_it = |row: Sample| row.point() == sample.point() && row.time() == sample.time();
-    rows.any(|row| row.is_ok_and(is_it)).then(|| line.get())
+    let is_it = |row: &Sample| row.point() == sample.point() && row.time() == sample.time();
+    rows.find_map(|row| row.ok().filter(|(_, row)| is_it(row)).map(|(line, _)| line))
 }
 
 /// A regular file as it is. Anything that can stall is copied first, so that the log's write lock never

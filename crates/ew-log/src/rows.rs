@@ -2,9 +2,7 @@
 
 use ew_core::{Quality, Sample, Timestamp};
 use serde::Deserialize;
-use std::cell::Cell;
 use std::io::BufRead;
-use std::rc::Rc;
 
 /// Why a row is no sample.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +18,7 @@ const LINE_BYTES_MAX: u64 = 1 << 16;
 /// More fields than a row can have, so that a row with too many is counted right up to here.
 const FIELDS_MAX: usize = 64;
 
-/// A source of samples that tells the line it is at. Every row is one line: no field may hold a line break.
+/// A source of samples, each with its line, from 1. Every row is one line: no field may hold a line break.
 pub(crate) struct Rows<R> {
     lines: Lines<R>,
     /// None for JSON lines.
@@ -31,7 +29,7 @@ pub(crate) struct Rows<R> {
 struct Lines<R> {
     input: R,
     text: Vec<u8>,
-    number: Rc<Cell<u64>>,
+    number: u64,
 }
 
 /// The parser of one CSV line, and where the header put the fields.
@@ -72,14 +70,14 @@ impl<R: BufRead> Lines<R> {
             if n == 0 {
                 return Ok(None);
             }
-            self.number.set(self.number.get() + 1);
+            self.number += 1;
             if n as u64 == LINE_BYTES_MAX && !self.text.ends_with(b"\n") {
                 return Err(format!("the line is longer than {LINE_BYTES_MAX} bytes"));
             }
             while self.text.last().is_some_and(|b| matches!(b, b'\n' | b'\r')) {
                 self.text.pop();
             }
-            if self.number.get() == 1 && self.text.starts_with(b"\xef\xbb\xbf") {
+            if self.number == 1 && self.text.starts_with(b"\xef\xbb\xbf") {
                 self.text.drain(..3);
             }
             if !self.text.iter().all(u8::is_ascii_whitespace) {
@@ -87,6 +85,15 @@ impl<R: BufRead> Lines<R> {
             }
         }
         std::str::from_utf8(&self.text).map(Some).map_err(|_| "the line is not UTF-8".to_owned())
+    }
+
+    /// Reads the header of CSV.
+    fn header(&mut self) -> Result<Csv, String> {
+        let header = self.next()?.ok_or("there is no header")?;
+        let mut csv = Csv::new();
+        csv.width = csv.part(header)?;
+        csv.columns = Columns::of((0..csv.width).map(|at| csv.field(at)))?;
+        Ok(csv)
     }
 }
 
@@ -125,24 +132,16 @@ impl Csv {
 impl<R: BufRead> Rows<R> {
     /// JSON lines where the first line that is not blank begins with `{`, else CSV with a header.
     pub(crate) fn new(input: R) -> Result<Rows<R>, BadRow> {
-        let mut lines = Lines { input, text: Vec::new(), number: Rc::new(Cell::new(0)) };
-        let number = lines.number.clone();
-        let bad = |reason: String| BadRow { line: number.get().max(1), reason };
-        let head = lines.input.fill_buf().map_err(|e| bad(format!("cannot read: {e}")))?;
+        let mut lines = Lines { input, text: Vec::new(), number: 0 };
+        let first = |reason: String| BadRow { line: 1, reason };
+        let head = lines.input.fill_buf().map_err(|e| first(format!("cannot read: {e}")))?;
         let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
         if text.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{') {
             return Ok(Rows { lines, csv: None });
         }
-        let header = lines.next().map_err(bad)?.ok_or_else(|| bad("there is no header".to_owned()))?;
-        let mut csv = Csv::new();
-        csv.width = csv.part(header).map_err(bad)?;
-        csv.columns = Columns::of((0..csv.width).map(|at| csv.field(at))).map_err(bad)?;
+        let csv = lines.header();
+        let csv = csv.map_err(|reason| BadRow { line: lines.number.max(1), reason })?;
         Ok(Rows { lines, csv: Some(csv) })
-    }
-
-    /// The line of the sample given last.
-    pub(crate) fn line(&self) -> Rc<Cell<u64>> {
-        self.lines.number.clone()
     }
 }
 
@@ -174,9 +173,9 @@ impl Columns {
 }
 
 impl<R: BufRead> Iterator for Rows<R> {
-    type Item = Result<Sample, BadRow>;
+    type Item = Result<(u64, Sample), BadRow>;
 
-    fn next(&mut self) -> Option<Result<Sample, BadRow>> {
+    fn next(&mut self) -> Option<Self::Item> {
         let sample = match self.lines.next() {
             Ok(None) => return None,
             Ok(Some(line)) => match &mut self.csv {
@@ -185,7 +184,8 @@ impl<R: BufRead> Iterator for Rows<R> {
             },
             Err(reason) => Err(reason),
         };
-        Some(sample.map_err(|reason| BadRow { line: self.lines.number.get(), reason }))
+        let line = self.lines.number;
+        Some(sample.map(|sample| (line, sample)).map_err(|reason| BadRow { line, reason }))
     }
 }
 
@@ -260,7 +260,7 @@ mod tests {
             Err(e) => return vec![e.to_string()],
         };
         rows.map(|row| match row {
-            Ok(s) => format!("{} {} {:?} {} {}", s.time(), s.point(), s.value(), s.unit(), s.quality()),
+            Ok((_, s)) => format!("{} {} {:?} {} {}", s.time(), s.point(), s.value(), s.unit(), s.quality()),
             Err(e) => e.to_string(),
         })
         .collect()

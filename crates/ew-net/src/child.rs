@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 const WAITING_MAX: usize = 16;
 /// So much of its stderr is kept, bytes, from its beginning and from its end.
 const STDERR_BYTES_MAX: usize = 16 * 1024;
+/// A child of a run whose time is over has this at least to end by itself, and again after SIGTERM.
+const LAST: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_millis(5);
 /// So often it is looked whether a silent child still runs: its stdout may be open in the hands of another process.
 const LOOK: Duration = Duration::from_millis(100);
@@ -248,11 +250,22 @@ impl Child {
 
     /// The same, with SIGTERM so long after its stdin was closed.
     pub fn end_after(&mut self, patience: Duration) {
+        self.end_within(patience, |grace| grace);
+    }
+
+    /// The same, and by a moment, though each of the two waits is [`LAST`] at least.
+    pub fn end_by(&mut self, patience: Duration, deadline: Instant) {
+        let bounded = |wait: Duration| wait.min(deadline.saturating_duration_since(Instant::now()).max(LAST));
+        self.end_within(bounded(patience), bounded);
+    }
+
+    /// With SIGTERM after `patience`, and SIGKILL after what is then made of the grace.
+    fn end_within(&mut self, patience: Duration, made_of: impl Fn(Duration) -> Duration) {
         if self.ended_within(patience).is_some() {
             return;
         }
         self.signal(Signal::TERM);
-        if self.ended().is_none() {
+        if self.ended_within(made_of(self.limits.grace)).is_none() {
             self.signal(Signal::KILL);
             self.over = self.child.wait().ok();
         }

@@ -4,6 +4,7 @@ use crate::clock;
 use crate::device;
 use crate::error::StoreError;
 use crate::log::Log;
+use crate::read::sql_error;
 use ew_core::{ClockReading, Point, Quality, Sample, Timestamp};
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::collections::HashMap;
@@ -114,20 +115,40 @@ impl Log {
         now: Timestamp,
         seen: Option<&ClockReading>,
     ) -> Result<Appended, AppendError<E>> {
-        let path = self.path.clone();
-        let sql = |source| StoreError::Sql { doing: "append samples", path: path.clone(), source };
-        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
-        let mut writer = Writer::new(&tx).map_err(sql)?;
+        // An id comes from its table in the same transaction, so SQLite need not look there once more for each row.
+        self.foreign_keys(false)?;
+        let done = self.write(samples, details, replace, now, seen);
+        self.foreign_keys(true)?;
+        done
+    }
+
+    fn foreign_keys(&self, are_checked: bool) -> Result<(), StoreError> {
+        self.conn
+            .pragma_update(None, "foreign_keys", are_checked)
+            .map_err(sql_error(&self.path, "append samples"))
+    }
+
+    fn write<E: std::error::Error>(
+        &mut self,
+        samples: impl IntoIterator<Item = Result<Sample, E>>,
+        details: &[PollDetail],
+        replace: bool,
+        now: Timestamp,
+        seen: Option<&ClockReading>,
+    ) -> Result<Appended, AppendError<E>> {
+        let sql = sql_error(&self.path, "append samples");
+        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&sql)?;
+        let mut writer = Writer::new(&tx).map_err(&sql)?;
         let mut done = Appended::default();
         for sample in samples {
             let sample = sample.map_err(AppendError::Source)?;
-            match writer.put(&sample, replace).map_err(sql)? {
+            match writer.put(&sample, replace).map_err(&sql)? {
                 Put::New => done.appended += 1,
                 Put::Equal => done.skipped += 1,
                 Put::Corrected => done.corrected += 1,
                 Put::Differs(held) => {
                     let is_of_this_append = held.seq >= writer.first_seq;
-                    let held = Box::new(writer.sample(&sample, held).map_err(sql)?);
+                    let held = Box::new(writer.sample(&sample, held).map_err(&sql)?);
                     let sample = Box::new(sample);
                     return Err(match is_of_this_append {
                         true => AppendError::Twice { sample, held },
@@ -137,13 +158,13 @@ impl Log {
             }
         }
         for detail in details {
-            writer.detail(detail, now).map_err(sql)?;
+            writer.detail(detail, now).map_err(&sql)?;
         }
-        writer.finish(now).map_err(sql)?;
+        writer.finish(now).map_err(&sql)?;
         if let Some(reading) = seen {
-            clock::observe(&tx, reading).map_err(sql)?;
+            clock::observe(&tx, reading).map_err(&sql)?;
         }
-        tx.commit().map_err(sql)?;
+        tx.commit().map_err(&sql)?;
         Ok(done)
     }
 }

@@ -172,11 +172,6 @@ impl Ledger<'_> {
         Snapshot::begin(self.conn, self.path)?.written_since(job).map(|written| written.is_empty())
     }
 
-    /// Slices that are due and have no file yet, in order of time.
-    pub fn planned(&self, job: &Job) -> Result<Vec<Delivery>, StoreError> {
-        self.select("where s.job = ?1 and s.state = 'planned' order by s.start_time, s.rev", params![job.id])
-    }
-
     /// Cuts a planned slice, the first delivery of its slot, into several that are planned each by itself, with the rows
     /// of each, where that is known.
     pub fn cut(&mut self, slice: &Delivery, parts: &[(Window, Option<u64>)]) -> Result<(), StoreError> {

@@ -6,48 +6,95 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 
 /// Bytes read at once.
 pub(crate) const PIECE_BYTES: usize = 256 * 1024;
 
+/// Files longer than this are read by a thread of their own, bytes.
+const AHEAD_BYTES_MIN: u64 = 1024 * 1024;
+
+/// Pieces that it reads ahead.
+const AHEAD_MAX: usize = 2;
+
 /// The bytes of a parcel, watched: at the end they must be those that were recorded.
 pub(crate) struct Source<'a> {
-    parcel: &'a Parcel<'a>,
+    path: &'a Path,
+    bytes_recorded: u64,
+    sha256: &'a str,
     file: File,
     hash: Sha256,
     bytes: u64,
 }
 
 impl<'a> Source<'a> {
-    pub(crate) fn open(parcel: &'a Parcel<'a>) -> Result<Source<'a>, Fault> {
+    pub(crate) fn open(parcel: &Parcel<'a>) -> Result<Source<'a>, Fault> {
         let file = File::open(parcel.file).map_err(|e| Fault::local("open", parcel.file, &e))?;
-        Ok(Source { parcel, file, hash: Sha256::new(), bytes: 0 })
+        let (path, bytes_recorded, sha256) = (parcel.file, parcel.bytes, parcel.sha256);
+        Ok(Source { path, bytes_recorded, sha256, file, hash: Sha256::new(), bytes: 0 })
     }
 
     /// Reads up to the length of `piece`, which is not empty; 0 at the end, where the whole is checked.
     pub(crate) fn read(&mut self, piece: &mut [u8]) -> Result<usize, Fault> {
-        let count =
-            read_some(&mut self.file, piece).map_err(|e| Fault::local("read", self.parcel.file, &e))?;
+        let count = read_some(&mut self.file, piece).map_err(|e| Fault::local("read", self.path, &e))?;
         self.hash.update(&piece[..count]);
         self.bytes += count as u64;
-        if count == 0 || self.bytes > self.parcel.bytes {
+        if count == 0 || self.bytes > self.bytes_recorded {
             self.check()?;
         }
         Ok(count)
     }
 
+    /// Gives all of it away, piece by piece. Of a long file the next ones are read and hashed meanwhile.
+    pub(crate) fn each(mut self, mut take: impl FnMut(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
+        if self.bytes_recorded < AHEAD_BYTES_MIN {
+            let mut piece = vec![0; PIECE_BYTES];
+            loop {
+                match self.read(&mut piece)? {
+                    0 => return Ok(()),
+                    count => take(&piece[..count])?,
+                }
+            }
+        }
+        thread::scope(|scope| {
+            let (ahead, pieces) = mpsc::sync_channel(AHEAD_MAX);
+            let path = self.path;
+            scope.spawn(move || {
+                loop {
+                    let mut piece = vec![0; PIECE_BYTES];
+                    let count = self.read(&mut piece);
+                    piece.truncate(*count.as_ref().unwrap_or(&0));
+                    let is_last = piece.is_empty();
+                    if ahead.send(count.map(|_| piece)).is_err() || is_last {
+                        return;
+                    }
+                }
+            });
+            loop {
+                // Without a last piece the whole was not checked.
+                let cut = |_| Fault::local("read", path, &io::ErrorKind::UnexpectedEof.into());
+                let piece = pieces.recv().map_err(cut)??;
+                if piece.is_empty() {
+                    return Ok(());
+                }
+                take(&piece)?;
+            }
+        })
+    }
+
     /// The file itself, from its beginning, for somebody else to read.
     pub(crate) fn rewound(mut self) -> Result<File, Fault> {
-        self.file.rewind().map_err(|e| Fault::local("read", self.parcel.file, &e))?;
+        self.file.rewind().map_err(|e| Fault::local("read", self.path, &e))?;
         Ok(self.file)
     }
 
     fn check(&self) -> Result<(), Fault> {
-        let parcel = self.parcel;
-        if self.bytes == parcel.bytes && hex(self.hash.clone()) == parcel.sha256 {
+        if self.bytes == self.bytes_recorded && hex(self.hash.clone()) == self.sha256 {
             return Ok(());
         }
-        let reason = format!("read {}: its content is not what was recorded", parcel.file.display());
+        let reason = format!("read {}: its content is not what was recorded", self.path.display());
         Err(Fault::new(ErrorKind::Local, reason).hint("the file was altered or damaged after it was made"))
     }
 }
@@ -97,4 +144,36 @@ pub(crate) fn hex(hash: Sha256) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// Also where another thread reads, all of it comes in order, and not without an error where it was altered.
+    #[test]
+    fn each_piece_comes_once_and_the_whole_is_checked() {
+        let dir = tempfile::tempdir().unwrap();
+        for bytes in [0, 1, PIECE_BYTES, AHEAD_BYTES_MIN as usize, 3 * 1024 * 1024 + 1] {
+            let content: Vec<u8> = (0..bytes).map(|n| (n % 251) as u8).collect();
+            let path = dir.path().join("slice");
+            fs::write(&path, &content).unwrap();
+            let sha256 = hex(Sha256::new_with_prefix(&content));
+            let each = |bytes_recorded: usize, sha256: &str| {
+                let (file, bytes_recorded) = (File::open(&path).unwrap(), bytes_recorded as u64);
+                let source =
+                    Source { path: &path, bytes_recorded, sha256, file, hash: Sha256::new(), bytes: 0 };
+                let mut came = Vec::new();
+                source.each(|piece| {
+                    came.extend_from_slice(piece);
+                    Ok(())
+                })?;
+                Ok::<_, Fault>(came)
+            };
+            assert!(each(bytes, &sha256).unwrap() == content, "{bytes}");
+            assert_eq!(each(bytes, &hex(Sha256::new_with_prefix("x"))).unwrap_err().kind, ErrorKind::Local);
+            assert_eq!(each(bytes + 1, &sha256).unwrap_err().kind, ErrorKind::Local);
+        }
+    }
 }

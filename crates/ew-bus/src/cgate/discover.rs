@@ -107,7 +107,7 @@ impl CgateBus<'_> {
         if !told.is_tree {
             for application in applications.keys() {
                 let reply = self.session.ask(&format!("GET {object}/{application}/* Units"))?;
-                told.groups.extend(tree::groups_of_units(&reply.rows, network, *application));
+                told.groups.extend(tree::groups_of_units(&reply.rows, &object, *application));
             }
         }
         for (address, tag) in &applications {
@@ -161,7 +161,7 @@ impl CgateBus<'_> {
         }
         let command = format!("TREE {object}");
         let reply = self.session.ask(&command)?;
-        let (units, groups) = tree::of_rows(&reply.rows);
+        let (units, groups) = tree::of_rows(&reply.rows, object);
         told.is_tree = !reply.last.is_fault();
         match (told.is_tree, told.units.is_some()) {
             (true, false) => told.units = Some(units),
@@ -252,7 +252,7 @@ impl CgateBus<'_> {
         found: &mut Discovery,
     ) -> Result<(), BusError> {
         for application in applications.keys().filter(|a| **a != super::measure::MEASUREMENT) {
-            let states = self.ask_states(object, told.network, *application)?;
+            let states = self.ask_states(object, *application)?;
             let asked = self.application_levels(object, told.network, *application, state, &states)?;
             if asked.groups.is_empty() && asked.incomplete_reasons.is_empty() {
                 told.levelless.insert(*application);

@@ -39,11 +39,11 @@ impl Application {
     }
 }
 
-/// 401 to the whole: it has no groups; 402: no levels. Neither is a fault.
-pub(crate) fn of(reply: &Reply, network: u8, application: u8) -> Application {
+/// Of an application such as `//HOME/254/56`. 401 to the whole: it has no groups; 402: no levels. Neither is a fault.
+pub(crate) fn of(reply: &Reply, application: &str) -> Application {
     let mut told = Application::default();
     for row in &reply.rows {
-        let group = group_in(&row.text, network, application);
+        let group = group_in(&row.text, application);
         match (row.code, group) {
             (_, Some(UNUSED)) => {}
             (300, Some(group)) => match level_in(&row.text) {
@@ -66,14 +66,11 @@ pub(crate) fn level_in(text: &str) -> Option<u8> {
     if name.eq_ignore_ascii_case("level") { value.parse().ok() } else { None }
 }
 
-/// The group of this application that a row is about, by its address `//HOME/254/56/1`.
-pub(crate) fn group_in(text: &str, network: u8, application: u8) -> Option<u8> {
-    let (_, rest) = text.split_once("//")?;
-    let path: Vec<&str> = rest.split([' ', ':', '(', ')']).next()?.split('/').collect();
-    match path[..] {
-        [_, n, a, g] if n.parse() == Ok(network) && a.parse() == Ok(application) => g.parse().ok(),
-        _ => None,
-    }
+/// The group of an application `//HOME/254/56` that a row is about, by its address `//HOME/254/56/1`.
+pub(crate) fn group_in(text: &str, application: &str) -> Option<u8> {
+    let at = text.find("//")?;
+    let (of, group) = text[at..].split([' ', ':', '(', ')']).next()?.rsplit_once('/')?;
+    if of.eq_ignore_ascii_case(application) { group.parse().ok() } else { None }
 }
 
 #[cfg(test)]
@@ -98,10 +95,11 @@ mod tests {
                 (300, "//HOME/254/56/3: level=0"),
                 (300, "//HOME/254/56/4: level=on"),
                 (300, "//HOME/253/56/5: level=1"),
+                (300, "//ANNEX/254/56/1: level=7"),
+                (408, "Operation failed: //ANNEX/254/56/6 (Can not get parameter)"),
                 (300, "//HOME/254/56/255: level=0"),
             ]),
-            254,
-            56,
+            "//HOME/254/56",
         );
         let no_level = Row { code: 300, text: "//HOME/254/56/4: level=on".into() };
         assert_eq!(
@@ -115,21 +113,25 @@ mod tests {
             (300, "//HOME/254/56/2: level=6"),
         ]);
         let at_odds = Row { code: 300, text: "//HOME/254/56/2: level=6, and something else before".into() };
-        assert_eq!(of(&twice, 254, 56).groups, [(1, Told::Level(5)), (2, Told::Fault(at_odds))]);
+        assert_eq!(of(&twice, "//HOME/254/56").groups, [(1, Told::Level(5)), (2, Told::Fault(at_odds))]);
         let odd: Vec<&str> = told.odd.iter().map(|row| row.text.as_str()).collect();
-        assert_eq!(odd, ["//HOME/253/56/5: level=1"]);
-        assert_eq!(told.fault, None);
+        assert_eq!(odd, ["//HOME/253/56/5: level=1", "//ANNEX/254/56/1: level=7"]);
+        let elsewhere =
+            Row { code: 408, text: "Operation failed: //ANNEX/254/56/6 (Can not get parameter)".into() };
+        assert_eq!(told.fault, Some(elsewhere));
     }
 
     #[test]
     fn no_groups_and_no_levels_are_no_faults_but_a_refusal_is() {
-        let none =
-            of(&reply(&[(401, "Bad object or device ID: //HOME/254/56/* (Object not found)")]), 254, 56);
+        let none = of(
+            &reply(&[(401, "Bad object or device ID: //HOME/254/56/* (Object not found)")]),
+            "//HOME/254/56",
+        );
         assert_eq!(none, Application::default());
         let text = "Operation not supported by: //HOME/254/202/7 (Parameter name not found)";
-        let trigger = of(&reply(&[(402, text)]), 254, 202);
+        let trigger = of(&reply(&[(402, text)]), "//HOME/254/202");
         assert_eq!(trigger.groups, [(7, Told::NoLevel(format!("402 {text}")))]);
-        let refused = of(&reply(&[(420, "Access denied.")]), 254, 56);
+        let refused = of(&reply(&[(420, "Access denied.")]), "//HOME/254/56");
         assert_eq!(refused.fault.unwrap().code, 420);
     }
 
@@ -139,7 +141,7 @@ mod tests {
             code in prop::sample::select(vec![200, 300, 401, 402, 408, 420, 500]),
             text in "(//|HOME|/|254|56|255|300|level|=|:|,| |\\(|\\)|\\*|-1|ä){0,30}",
         ) {
-            let told = of(&reply(&[(code, &text)]), 254, 56);
+            let told = of(&reply(&[(code, &text)]), "//HOME/254/56");
             prop_assert!(told.groups.iter().all(|(group, _)| *group != UNUSED));
             let _ = super::super::measure::reading(&text);
         }

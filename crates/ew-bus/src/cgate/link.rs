@@ -40,7 +40,11 @@ pub(crate) struct Link {
 enum Way {
     Plain(Socket),
     Tls(Box<TlsStream<Socket>>),
-    Pipe(Child),
+    Pipe {
+        child: Child,
+        /// Of the run.
+        deadline: Instant,
+    },
 }
 
 impl Link {
@@ -52,9 +56,10 @@ impl Link {
         Link { way: Way::Tls(Box::new(stream)), lines: Lines::default() }
     }
 
-    pub(crate) fn pipe(command: &[String], folder: &Path) -> io::Result<Link> {
+    pub(crate) fn pipe(command: &[String], folder: &Path, deadline: Instant) -> io::Result<Link> {
         let limits = ChildLimits { line_bytes_max: LINE_BYTES_MAX as u64, grace: GRACE };
-        Ok(Link { way: Way::Pipe(Child::start(command, folder, limits)?), lines: Lines::default() })
+        let child = Child::start(command, folder, limits)?;
+        Ok(Link { way: Way::Pipe { child, deadline }, lines: Lines::default() })
     }
 
     /// Says a line, its end included.
@@ -68,7 +73,7 @@ impl Link {
                 stream.get_mut().until = until;
                 stream.write_all(line.as_bytes())
             }
-            Way::Pipe(child) => {
+            Way::Pipe { child, .. } => {
                 child.say(line.to_owned());
                 Ok(())
             }
@@ -79,7 +84,7 @@ impl Link {
     /// The next line with its end. It may take until then, but the far side never be silent for longer than `idle`;
     /// what a child is at is not seen before its line is whole, so there `idle` counts for nothing.
     pub(crate) fn line(&mut self, idle: Duration, until: Instant) -> Result<Vec<u8>, Broken> {
-        if let Way::Pipe(child) = &self.way {
+        if let Way::Pipe { child, .. } = &self.way {
             return match child.line_while_running(until) {
                 Ok(line) => Ok(line.into_bytes()),
                 // As over TCP, where nobody looks before the line is one.
@@ -106,7 +111,7 @@ impl Link {
                     stream.get_mut().until = until;
                     stream.read(&mut piece)
                 }
-                Way::Pipe(_) => return Err(Broken::End),
+                Way::Pipe { .. } => return Err(Broken::End),
             };
             match read {
                 Ok(0) => return Err(Broken::End),
@@ -124,7 +129,7 @@ impl Link {
     /// What a child wrote on stderr, in one line; empty where there is none.
     pub(crate) fn stderr(&self) -> String {
         match &self.way {
-            Way::Pipe(child) => child
+            Way::Pipe { child, .. } => child
                 .last_stderr(LAST_WORDS)
                 .lines()
                 .map(str::trim)
@@ -139,8 +144,8 @@ impl Link {
 impl Drop for Link {
     /// A child that does not end by itself is no reason to outlast the deadline of the run.
     fn drop(&mut self) {
-        if let Way::Pipe(child) = &mut self.way {
-            child.end_after(LEAVE);
+        if let Way::Pipe { child, deadline } = &mut self.way {
+            child.end_by(LEAVE, *deadline);
         }
     }
 }

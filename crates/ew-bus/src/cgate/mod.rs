@@ -114,9 +114,9 @@ pub fn hear(bytes: &[u8]) {
             Ok(None) => continue,
             Err(_) => return,
             Ok(Some(whole)) => {
-                let _ = tree::of_rows(&whole.rows);
-                let _ = tree::groups_of_units(&whole.rows, 254, 56);
-                let _ = levels::of(&whole, 254, 56);
+                let _ = tree::of_rows(&whole.rows, "//HOME/254");
+                let _ = tree::groups_of_units(&whole.rows, "//HOME/254", 56);
+                let _ = levels::of(&whole, "//HOME/254/56");
                 whole.rows.iter().for_each(|row| drop(measure::reading(&row.text)));
                 if let Some(xml) = whole.document() {
                     let _ = tree::units_of_xml(xml);

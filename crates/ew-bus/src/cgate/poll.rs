@@ -119,7 +119,7 @@ impl CgateBus<'_> {
             if matches!(application, UNUSED | MEASUREMENT) {
                 continue;
             }
-            let states = self.ask_states(&object, network, application)?;
+            let states = self.ask_states(&object, application)?;
             let asked = self.application_levels(&object, network, application, &state, &states)?;
             // What cannot have a level is not missing one, unless it was asked for.
             if let (true, Some(group)) = (is_chosen, asked.without.first()) {
@@ -138,16 +138,11 @@ impl CgateBus<'_> {
     }
 
     /// C-Gate's own state of each group, where it has one.
-    pub(crate) fn ask_states(
-        &mut self,
-        object: &str,
-        network: u8,
-        application: u8,
-    ) -> Result<States, BusError> {
+    pub(crate) fn ask_states(&mut self, object: &str, application: u8) -> Result<States, BusError> {
         let reply = self.session.ask(&format!("GET {object}/{application}/* state"))?;
         Ok(match reply.last.is_fault() && reply.last.code != NOT_THERE {
             true => States::Untold(reply.last.words()),
-            false => States::Told(states_in(&reply, network, application)),
+            false => States::Told(states_in(&reply, &format!("{object}/{application}"))),
         })
     }
 
@@ -162,7 +157,7 @@ impl CgateBus<'_> {
     ) -> Result<Asked, BusError> {
         let command = format!("GET {object}/{application}/* level");
         let reply = self.session.ask(&command)?;
-        let told = levels::of(&reply, network, application);
+        let told = levels::of(&reply, &format!("{object}/{application}"));
         let observed_at = self.now();
         let mut asked = Asked::default();
         if let Some(row) = &told.fault {
@@ -312,13 +307,10 @@ impl CgateBus<'_> {
         if !applications.contains(&group.application) {
             return Ok(Some(format!("network {number} has the applications {}", list(&applications))));
         }
-        let reply = self.session.ask(&format!("GET {network}/{}/* level", group.application))?;
-        let Ok(number) = number.parse() else { return Ok(None) };
-        let groups: Vec<u8> = levels::of(&reply, number, group.application)
-            .groups
-            .into_iter()
-            .map(|(group, _)| group)
-            .collect();
+        let application = format!("{network}/{}", group.application);
+        let reply = self.session.ask(&format!("GET {application}/* level"))?;
+        let told = levels::of(&reply, &application);
+        let groups: Vec<u8> = told.groups.into_iter().map(|(group, _)| group).collect();
         Ok(Some(format!("application {} has the groups {}", group.application, list(&groups))))
     }
 
@@ -410,11 +402,11 @@ pub(crate) fn not_up(network: u8, state: &State) -> String {
     format!("network {network} is not up: {}", state.words())
 }
 
-fn states_in(reply: &Reply, network: u8, application: u8) -> BTreeMap<u8, String> {
+fn states_in(reply: &Reply, application: &str) -> BTreeMap<u8, String> {
     let rows = reply.rows.iter().filter(|row| row.code == 300);
     rows.filter_map(|row| {
         let (_, _, state) = super::reply::assignment(&row.text)?;
-        Some((levels::group_in(&row.text, network, application)?, state.to_owned()))
+        Some((levels::group_in(&row.text, application)?, state.to_owned()))
     })
     .collect()
 }

@@ -45,7 +45,7 @@ pub(crate) fn connect(session: &Session<'_>, until: Instant) -> Result<Link, Fai
     let (cgate, endpoint) = (session.cgate, &session.endpoint);
     let Some(host) = &cgate.host else {
         let command = cgate.command.as_deref().unwrap_or_default();
-        return Link::pipe(command, session.context.base).map_err(|e| {
+        return Link::pipe(command, session.context.base, session.context.deadline).map_err(|e| {
             Failed::for_good(BusError::Local {
                 endpoint: endpoint.clone(),
                 doing: "start it".into(),

@@ -63,24 +63,28 @@ pub(crate) fn units_of_xml(xml: &str) -> Result<(Vec<TreeUnit>, Vec<String>), St
     Ok((units, odd))
 }
 
-/// Units and groups of TREE's rows.
-pub(crate) fn of_rows(rows: &[Row]) -> (Vec<TreeUnit>, Vec<TreeGroup>) {
+/// Units and groups of TREE's rows for a network `//HOME/254`.
+pub(crate) fn of_rows(rows: &[Row], network: &str) -> (Vec<TreeUnit>, Vec<TreeGroup>) {
     let mut units = Vec::new();
     let mut groups = Vec::new();
     for row in rows.iter().filter(|row| row.code == 320) {
         let text = row.text.trim();
-        let Some((_, path)) = text.strip_prefix("//").and_then(|rest| rest.split_once('/')) else { continue };
-        let (path, rest) = path.split_once(' ').unwrap_or((path, ""));
+        let (path, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let mut parts = path.rsplitn(3, '/');
+        let (address, application, of) = (parts.next(), parts.next(), parts.next());
+        if !of.is_some_and(|of| of.eq_ignore_ascii_case(network)) {
+            continue;
+        }
         let fields = fields(rest);
-        match path.split('/').collect::<Vec<_>>()[..] {
-            [_, "p", address] => units.extend(address.parse().ok().map(|address| {
+        match (application, address) {
+            (Some("p"), Some(address)) => units.extend(address.parse().ok().map(|address| {
                 let mut unit = TreeUnit { address, ..TreeUnit::default() };
                 for (name, value) in &fields {
                     unit.set(name, value);
                 }
                 unit
             })),
-            [_, application, address] => {
+            (Some(application), Some(address)) => {
                 let (Ok(application), Ok(address)) = (application.parse(), address.parse()) else { continue };
                 let of = |wanted: &str| fields.iter().find(|(name, _)| name == wanted).map(|(_, v)| v);
                 groups.push(TreeGroup {
@@ -95,12 +99,12 @@ pub(crate) fn of_rows(rows: &[Row]) -> (Vec<TreeUnit>, Vec<TreeGroup>) {
     (units, groups)
 }
 
-/// Groups with their units from `//HOME/254/56/8: Units=4,6`, for a server without TREE.
-pub(crate) fn groups_of_units(rows: &[Row], network: u8, application: u8) -> Vec<TreeGroup> {
-    let rows = rows.iter().filter(|row| row.code == 300);
+/// Groups of an application of `network` with their units from `//HOME/254/56/8: Units=4,6`, for a server without TREE.
+pub(crate) fn groups_of_units(rows: &[Row], network: &str, application: u8) -> Vec<TreeGroup> {
+    let (rows, object) = (rows.iter().filter(|row| row.code == 300), format!("{network}/{application}"));
     rows.filter_map(|row| {
         let (_, _, units) = assignment(&row.text)?;
-        let address = group_in(&row.text, network, application)?;
+        let address = group_in(&row.text, &object)?;
         Some(TreeGroup { application, address, units: numbers(units).collect() })
     })
     .collect()
@@ -193,9 +197,11 @@ mod tests {
             row("  Application 56 ($38) [lighting]"),
             row("  //HOME/254/56/8 ($8) level=228 state=ok units=4,6 "),
             row("  //HOME/254/56/9 ($9) level=0 state=error units= (phantom)"),
+            row("  //ANNEX/254/56/10 ($a) level=0 state=ok units=4"),
+            row("//HOME/253/p/2 ($2) type=DIMDN8"),
             row("-end-"),
         ];
-        let (units, groups) = of_rows(&rows);
+        let (units, groups) = of_rows(&rows, "//HOME/254");
         assert_eq!(units.len(), 1);
         assert_eq!(units[0].kind.as_deref(), Some("DIMDN8"));
         assert_eq!(units[0].groups, [13, 14, 15]);
@@ -207,8 +213,8 @@ mod tests {
         #[test]
         fn takes_anything(text in "(//|HOME|/|p|254|56|255|999|=|,|\\(|\\$| |:|units|state|groups|app|ä){0,40}") {
             let rows = [Row { code: 320, text: text.clone() }, Row { code: 300, text }];
-            of_rows(&rows);
-            groups_of_units(&rows, 254, 56);
+            of_rows(&rows, "//HOME/254");
+            groups_of_units(&rows, "//HOME/254", 56);
         }
     }
 }

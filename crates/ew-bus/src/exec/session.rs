@@ -276,7 +276,7 @@ impl<'a> Session<'a> {
 
     fn end(&mut self) {
         if let Some(mut child) = self.child.take() {
-            child.end_after(LEAVE);
+            child.end_by(LEAVE, self.context.deadline);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How a CSV file is to be read, as a document of W3C's CSV on the Web (Metadata Vocabulary for Tabular Data).
 
-use crate::csv::{CsvOptions, Layout, POINT, QUALITY, TIMESTAMP, UNIT, VALUE};
+use crate::csv::{CsvOptions, Layout, LineEnding, POINT, QUALITY, TIMESTAMP, UNIT, VALUE};
 use crate::{Describe, SliceHeader, Units};
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -13,6 +13,11 @@ impl Describe for CsvOptions {
         let prefix = match self.prefix.is_empty() {
             true => 0,
             false => self.prefix.split('\n').count(),
+        };
+        let ends = match self.line_ending {
+            // A prefix stands as it is written.
+            LineEnding::Crlf if self.prefix.replace("\r\n", "").contains('\n') => json!(["\r\n", "\n"]),
+            ending => json!(ending.as_str()),
         };
         let number = match self.decimal {
             '.' => json!("double"),
@@ -32,10 +37,6 @@ impl Describe for CsvOptions {
             Layout::Wide => {
                 let point = |point: &str| {
                     let mut column = value(point);
-                    if point == TIMESTAMP {
-                        // Another way to write the same, which the first column has.
-                        column["name"] = json!("%74imestamp");
-                    }
                     // In schema.org's word for it, where all values have the same.
                     if let Some([unit]) =
                         units.get(point).map(|units| units.iter().collect::<Vec<_>>()).as_deref()
@@ -59,7 +60,7 @@ impl Describe for CsvOptions {
                 "commentPrefix": null,
                 "delimiter": self.delimiter,
                 "header": self.header && !is_foreign,
-                "lineTerminators": self.line_ending.as_str(),
+                "lineTerminators": ends,
                 "skipRows": prefix + usize::from(is_foreign),
                 "trim": false,
             },

@@ -287,7 +287,8 @@ impl InParts for CsvOptions {
             }
             Layout::Wide => {
                 let mut seen = HashSet::new();
-                if !self.names.is_empty() {
+                // By its place alone, the time is known in a file that neither renames nor describes its columns.
+                if self.csvw || !self.names.is_empty() {
                     seen.insert(self.shown(TIMESTAMP));
                 }
                 let shown = |point: &'a Point| self.shown(point.as_str());

@@ -1,5 +1,6 @@
 //! A connection with the SFTP subsystem.
 
+use super::talk::Sftp;
 use crate::error::{ErrorKind, Fault};
 use ew_net::ssh::{self, Connection};
 use std::cell::Cell;
@@ -13,7 +14,7 @@ pub(crate) struct Access {
 /// A connection that is logged in.
 pub(crate) struct Link {
     // Dropped first: it says good-bye over the session.
-    pub(crate) sftp: ssh2::Sftp,
+    pub(crate) sftp: Sftp,
     /// Whether fsync@openssh.com is worth asking for; it was not yet refused.
     pub(crate) can_sync: Cell<bool>,
     /// The same of renaming.
@@ -48,7 +49,7 @@ impl Access {
     /// Logs in and starts SFTP.
     pub(crate) fn enter(&self, connection: Connection) -> Result<Link, Fault> {
         self.ssh.log_in(&connection)?;
-        let sftp = connection.session().sftp().map_err(|e| {
+        let sftp = Sftp::start(connection.session()).map_err(|e| {
             let fault = Fault::from(connection.failure("start sftp", &e));
             match fault.kind {
                 ErrorKind::Protocol => fault.hint("the server lets this user log in but may offer no sftp"),

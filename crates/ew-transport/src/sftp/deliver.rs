@@ -2,21 +2,22 @@
 
 use super::connect::{Access, Link};
 use super::fault::{fault, io_fault, is_absent, is_denied, is_failure, is_unsupported};
+use super::file::{File, REQUEST_BYTES};
+use super::talk::Asked;
 use crate::error::{ErrorKind, Fault, occupied};
-use crate::source::{PIECE_BYTES, Source, sha256_of};
+use crate::source::{Source, sha256_of};
 use crate::{Checked, How, Parcel, Receipt, TransportError, Transporter, part_name};
-use ssh2::{File, OpenFlags, OpenType};
+use ssh2::{FileStat, OpenFlags};
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::fs;
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::io::{self, Read};
 
-/// The most bytes on their way at once. libssh2 sends all of a buffer before it waits for the first
-/// answer, so what is handed to it is the window.
+/// The most bytes on their way at once.
 const WINDOW_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// The window at the start. It grows with each answer, so that on a slow line the first does not have to
-/// wait for megabytes.
+/// The same at the start. It grows with each answer, so that on a slow line the first does not have to wait for
+/// megabytes.
 const WINDOW_BYTES_MIN: usize = 128 * 1024;
 
 /// The name to which a file is renamed to see whether that can be done.
@@ -87,7 +88,7 @@ impl Sftp {
                 if let Some(partial) = partial
                     && fault.kind != ErrorKind::Unreachable
                 {
-                    let _ = link.sftp.unlink(Path::new(partial));
+                    let _ = link.sftp.unlink(partial).answer();
                 }
                 link.stop();
                 // Servers end idle connections, and that shows only now.
@@ -99,7 +100,7 @@ impl Sftp {
                     && was_cut
                     && let Ok(again) = self.access.connect()
                 {
-                    let _ = again.sftp.unlink(Path::new(partial));
+                    let _ = again.sftp.unlink(partial).answer();
                 }
                 Err(fault)
             }
@@ -145,12 +146,23 @@ struct Visit<'a> {
 
 impl<'a> Visit<'a> {
     fn run(&mut self, source: Source<'_>, options: &Sftp) -> Result<(How, Checked), Fault> {
-        let found = self.look(options)?;
+        // What was never sent is mostly not there, so its temporary file is made in the same flight as the look. Where
+        // that file tells whether an earlier attempt was renamed, or nothing is renamed, it is not.
+        let is_new = !self.parcel.sent_before && !self.parcel.was_whole && self.link.can_rename.get();
+        let stat = self.link.sftp.stat(self.path);
+        let made = is_new.then(|| self.ask_to_create(self.part));
+        let found = self.look(stat.answer(), options);
+        let made = made.map(Asked::answer);
+        if let Some(Ok(_)) = made {
+            self.partial = Some(self.part);
+        }
+        let found = found?;
         match found {
             Found::Same(checked) => {
-                if self.parcel.sent_before {
-                    // What an attempt that was cut short may have left; mostly there is nothing.
-                    let _ = self.link.sftp.unlink(Path::new(self.part));
+                drop(made);
+                if self.parcel.sent_before || self.partial.take().is_some() {
+                    // What was made just now, or what an attempt that was cut short may have left.
+                    let _ = self.link.sftp.unlink(self.part).answer();
                 }
                 return Ok((How::Found, checked));
             }
@@ -168,8 +180,8 @@ impl<'a> Visit<'a> {
         if !self.link.can_rename.get() {
             return self.send_in_place(source, options);
         }
-        self.send(self.part, source, options)?;
-        let checked = self.check(self.part)?;
+        let made = made.unwrap_or_else(|| self.ask_to_create(self.part).answer());
+        let checked = self.send(self.part, made, source, options)?;
         self.mark(true)?;
         let renamed = self.rename(matches!(found, Found::Other));
         // No answer leaves it open; any other says that nothing was renamed.
@@ -182,7 +194,7 @@ impl<'a> Visit<'a> {
         // Acknowledged, it needs no look: what was renamed was whole, and the receiver may have taken it away already.
         if !renamed? {
             self.link.can_rename.set(false);
-            let _ = self.link.sftp.unlink(Path::new(self.part));
+            let _ = self.link.sftp.unlink(self.part).answer();
             return self.send_in_place(Source::open(self.parcel)?, options);
         }
         self.partial = None;
@@ -202,10 +214,10 @@ impl<'a> Visit<'a> {
     /// Whether a file that was about to be renamed was, where it is not there: see [`crate::Mark`]. Else something
     /// there removes temporary files, and a receiver that has an earlier file still does not take files away.
     fn was_taken(&self, options: &Sftp) -> Result<bool, Fault> {
-        let is_there = |path: &str| match self.link.sftp.stat(Path::new(path)) {
+        let is_there = |path: &str| match self.link.sftp.stat(path).answer() {
             Err(e) if is_absent(&e) => Ok(false),
             Err(e) if is_unsupported(&e) => {
-                Ok(!self.link.sftp.open(Path::new(path)).is_err_and(|e| is_absent(&e)))
+                Ok(!self.link.sftp.open(path, OpenFlags::READ).answer().is_err_and(|e| is_absent(&e)))
             }
             // Where it cannot be told, the file is sent again.
             Err(e) if is_denied(&e) => Ok(true),
@@ -220,12 +232,14 @@ impl<'a> Visit<'a> {
     /// Whether the receiver renames at all, tried on an empty file.
     fn renames(&mut self, options: &Sftp) -> Result<bool, Fault> {
         if self.link.can_rename.get() {
-            self.create(self.part, options)?.close().map_err(|e| self.fault("close", self.part, &e))?;
+            let made = self.ask_to_create(self.part).answer();
+            let file = self.created(self.part, made, options)?;
+            file.close().answer().map_err(|e| self.fault("close", self.part, &e))?;
             self.partial = Some(self.part);
             let other = options.remote(RENAME_TRIAL);
-            let _ = self.link.sftp.unlink(Path::new(&other));
+            let _ = self.link.sftp.unlink(&other).answer();
             let renamed = self.rename_to(&other)?;
-            let _ = self.link.sftp.unlink(Path::new(if renamed { other.as_str() } else { self.part }));
+            let _ = self.link.sftp.unlink(if renamed { other.as_str() } else { self.part }).answer();
             self.partial = None;
             self.link.can_rename.set(renamed);
         }
@@ -234,8 +248,8 @@ impl<'a> Visit<'a> {
 
     /// Where nothing can be renamed the file grows under its own name, and a failure takes it away.
     fn send_in_place(&mut self, source: Source<'_>, options: &Sftp) -> Result<(How, Checked), Fault> {
-        self.send(self.path, source, options)?;
-        let checked = self.check(self.path)?;
+        let made = self.ask_to_create(self.path).answer();
+        let checked = self.send(self.path, made, source, options)?;
         self.partial = None;
         Ok((How::InPlace, checked))
     }
@@ -257,9 +271,9 @@ impl<'a> Visit<'a> {
         fault
     }
 
-    /// What is under the final name.
-    fn look(&self, options: &Sftp) -> Result<Found, Fault> {
-        let stat = match self.link.sftp.stat(Path::new(self.path)) {
+    /// What is under the final name, of which the far side says this.
+    fn look(&self, stat: Result<FileStat, ssh2::Error>, options: &Sftp) -> Result<Found, Fault> {
+        let stat = match stat {
             Ok(stat) => stat,
             Err(e) if is_absent(&e) => return Ok(Found::Nothing),
             Err(e) if is_unsupported(&e) => return self.look_inside(),
@@ -290,7 +304,7 @@ impl<'a> Visit<'a> {
 
     /// The same where sizes cannot be asked for: what may be read there is read.
     fn look_inside(&self) -> Result<Found, Fault> {
-        let file = match self.link.sftp.open(Path::new(self.path)) {
+        let file = match self.link.sftp.open(self.path, OpenFlags::READ).answer() {
             Ok(file) => file,
             Err(e) if is_absent(&e) || is_denied(&e) => return Ok(Found::Nothing),
             Err(e) => return Err(self.fault("open", self.path, &e)),
@@ -311,7 +325,7 @@ impl<'a> Visit<'a> {
 
     /// The SHA-256 of the file there, empty if it does not have so many bytes; none where it may not be read.
     fn reads_back(&self, path: &str, bytes: u64) -> Result<Option<String>, Fault> {
-        let file = match self.link.sftp.open(Path::new(path)) {
+        let file = match self.link.sftp.open(path, OpenFlags::READ).answer() {
             Ok(file) => file,
             Err(e) if is_denied(&e) => return Ok(None),
             Err(e) => return Err(self.fault("open", path, &e)),
@@ -325,37 +339,62 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// Writes the whole file under this name, down to the disk.
-    fn send(&mut self, path: &'a str, mut source: Source<'_>, options: &Sftp) -> Result<(), Fault> {
-        let mut file = self.create(path, options)?;
+    /// Writes the whole file under this name, down to the disk, and checks it. The last writes, the sync, the size and
+    /// the close go in one flight: a server carries out what concerns one file in the order in which it was asked
+    /// (draft-ietf-secsh-filexfer-02, section 6.1). Each is answered before the file counts as whole.
+    fn send(
+        &mut self,
+        path: &'a str,
+        made: Result<File<'a>, ssh2::Error>,
+        source: Source<'_>,
+        options: &Sftp,
+    ) -> Result<Checked, Fault> {
+        let mut file = self.created(path, made, options)?;
         self.partial = Some(path);
         self.parcel.steps.done("opened");
-        self.pump(path, &mut file, &mut source)?;
-        self.parcel.steps.done("written");
-        if self.link.can_sync.get() {
-            match file.fsync() {
-                // Asked once is enough.
-                Err(e) if is_unsupported(&e) || is_denied(&e) => self.link.can_sync.set(false),
-                done => done.map_err(|e| self.fault("sync", path, &e))?,
-            }
+        let writes = self.pump(path, &mut file, source)?;
+        let synced = self.link.can_sync.get().then(|| file.fsync());
+        let (stat, closed) = (file.stat(), file.close());
+        for write in writes {
+            write.answer().map_err(|e| self.fault("write", path, &e))?;
         }
-        file.close().map_err(|e| self.fault("close", path, &e))?;
+        self.parcel.steps.done("written");
+        match synced.map(Asked::answer) {
+            // Asked once is enough.
+            Some(Err(e)) if is_unsupported(&e) || is_denied(&e) => self.link.can_sync.set(false),
+            Some(done) => done.map_err(|e| self.fault("sync", path, &e))?,
+            None => {}
+        }
+        let stat = stat.answer();
+        closed.answer().map_err(|e| self.fault("close", path, &e))?;
         self.parcel.steps.done("closed");
-        Ok(())
+        match stat {
+            Ok(stat) if stat.size == Some(self.parcel.bytes) => Ok(Checked::Size),
+            // Of an open file a server may say nothing, or what will be otherwise once it is closed.
+            _ => self.check(path),
+        }
     }
 
-    fn create(&self, path: &str, options: &Sftp) -> Result<File, Fault> {
-        let open = || {
-            let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
-            self.link.sftp.open_mode(Path::new(path), flags, 0o644, OpenType::File)
-        };
-        match open() {
+    fn ask_to_create(&self, path: &str) -> Asked<'a, File<'a>> {
+        self.link.sftp.open(path, OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE)
+    }
+
+    /// The file that was asked for, or once its directory is made.
+    fn created(
+        &self,
+        path: &str,
+        made: Result<File<'a>, ssh2::Error>,
+        options: &Sftp,
+    ) -> Result<File<'a>, Fault> {
+        match made {
             Err(e) if is_absent(&e) => {
-                let made = self.make_directory(path, options);
+                let directory = self.make_directory(path, options);
                 // Another run may have made it meanwhile.
-                open().map_err(|e| made.err().unwrap_or_else(|| self.fault("create", path, &e)))
+                self.ask_to_create(path)
+                    .answer()
+                    .map_err(|e| directory.err().unwrap_or_else(|| self.fault("create", path, &e)))
             }
-            done => done.map_err(|e| self.fault("create", path, &e)),
+            made => made.map_err(|e| self.fault("create", path, &e)),
         }
     }
 
@@ -371,7 +410,7 @@ impl<'a> Visit<'a> {
                 Fault::new(ErrorKind::Missing, reason).hint("make it there, or set create_directory = true")
             );
         }
-        self.link.sftp.mkdir(Path::new(directory), 0o755).map_err(|e| {
+        self.link.sftp.mkdir(directory).answer().map_err(|e| {
             let fault = self.fault("make directory", directory, &e);
             match is_absent(&e) {
                 true => fault.hint("only the last part of a directory is made by itself"),
@@ -383,45 +422,51 @@ impl<'a> Visit<'a> {
     /// The reason where the directory is a file. Servers say different things of that, none of them clear.
     fn in_the_way(&self, operation: &str, path: &str, options: &Sftp) -> Option<Fault> {
         let directory = options.directory.as_str();
-        let is_file = self.link.sftp.stat(Path::new(directory)).is_ok_and(|stat| stat.is_file());
+        let is_file = self.link.sftp.stat(directory).answer().is_ok_and(|stat| stat.is_file());
         is_file.then(|| {
             let reason = format!("{operation} {path}: {directory} is there and is a file");
             Fault::new(ErrorKind::Missing, reason)
         })
     }
 
-    /// Sends the file through a window that slides by what the far side has acknowledged.
-    fn pump(&self, path: &str, file: &mut File, source: &mut Source<'_>) -> Result<(), Fault> {
-        let mut buffer: Vec<u8> = Vec::with_capacity(2 * WINDOW_BYTES_MAX);
-        let (mut start, mut window, mut is_end) = (0, WINDOW_BYTES_MIN, false);
-        let mut piece = vec![0; PIECE_BYTES];
-        loop {
-            while !is_end && buffer.len() - start < window {
-                let room = PIECE_BYTES.min(window - (buffer.len() - start));
-                let count = source.read(&mut piece[..room])?;
-                is_end = count == 0;
-                buffer.extend_from_slice(&piece[..count]);
+    /// Sends the file through a window that slides by what the far side has acknowledged. What it has not yet is
+    /// given back.
+    fn pump(
+        &self,
+        path: &str,
+        file: &mut File<'a>,
+        source: Source<'_>,
+    ) -> Result<VecDeque<Asked<'a, ()>>, Fault> {
+        let failed = |e: ssh2::Error| self.fault("write", path, &e);
+        let (mut writes, mut on_their_way, mut window) = (VecDeque::new(), 0, WINDOW_BYTES_MIN);
+        source.each(|mut piece| {
+            while !piece.is_empty() {
+                // Longer requests are less work at both ends, once it is known that the line carries them.
+                let request = match window / 8 {
+                    bytes if bytes > REQUEST_BYTES => bytes.min(self.link.sftp.write_bytes_max()),
+                    _ => REQUEST_BYTES,
+                };
+                let (next, rest) = piece.split_at(request.min(piece.len()));
+                piece = rest;
+                writes.push_back((next.len(), file.write(next)));
+                on_their_way += next.len();
+                self.link.sftp.send_much().map_err(failed)?;
+                while on_their_way > window
+                    && let Some((bytes, write)) = writes.pop_front()
+                {
+                    write.answer().map_err(failed)?;
+                    on_their_way -= bytes;
+                    window = WINDOW_BYTES_MAX.min(window + bytes);
+                }
             }
-            if start == buffer.len() {
-                return Ok(());
-            }
-            // Bytes that are on their way already must be offered again, and libssh2 passes over them.
-            let acked = file.write(&buffer[start..]).map_err(|e| self.io_fault("write", path, &e))?;
-            if acked == 0 {
-                return Err(Fault::new(ErrorKind::Protocol, format!("write {path}: nothing is taken")));
-            }
-            start += acked;
-            window = WINDOW_BYTES_MAX.min(window + acked);
-            if start >= WINDOW_BYTES_MAX {
-                buffer.drain(..start);
-                start = 0;
-            }
-        }
+            Ok(())
+        })?;
+        Ok(writes.into_iter().map(|(_, write)| write).collect())
     }
 
     /// Whether the whole file is under this name: by its size, or read back where there is none to see.
     fn check(&self, path: &str) -> Result<Checked, Fault> {
-        let size = match self.link.sftp.stat(Path::new(path)) {
+        let size = match self.link.sftp.stat(path).answer() {
             Ok(stat) => stat.size,
             Err(e) if is_unsupported(&e) => None,
             Err(e) => return Err(self.fault("look for", path, &e)),
@@ -447,7 +492,7 @@ impl<'a> Visit<'a> {
             Err(fault) if onto_another && fault.kind == ErrorKind::FarSide => {}
             done => return done,
         }
-        match self.link.sftp.unlink(Path::new(self.path)) {
+        match self.link.sftp.unlink(self.path).answer() {
             Err(e) if !is_absent(&e) => return Err(self.fault("replace", self.path, &e)),
             _ => self.parcel.steps.done("removed"),
         }
@@ -455,7 +500,7 @@ impl<'a> Visit<'a> {
     }
 
     fn rename_to(&self, path: &str) -> Result<bool, Fault> {
-        match self.link.sftp.rename(Path::new(self.part), Path::new(path), None) {
+        match self.link.sftp.rename(self.part, path).answer() {
             Ok(()) => Ok(true),
             Err(e) if is_denied(&e) || is_unsupported(&e) => Ok(false),
             Err(e) => Err(self.fault(&format!("rename {} to", self.part), path, &e)),

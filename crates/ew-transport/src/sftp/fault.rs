@@ -7,9 +7,9 @@ use ssh2::ErrorCode;
 // From libssh2.h.
 const TIMEOUT: i32 = -9;
 const SOCKET_DISCONNECT: i32 = -13;
-const FILE: i32 = -16;
 
 // Status codes of draft-ietf-secsh-filexfer-02, section 7, and later drafts.
+const END: i32 = 1;
 const NO_SUCH_FILE: i32 = 2;
 const PERMISSION_DENIED: i32 = 3;
 const FAILURE: i32 = 4;
@@ -42,9 +42,9 @@ pub(crate) fn is_failure(error: &ssh2::Error) -> bool {
     matches!(error.code(), ErrorCode::SFTP(FAILURE | FILE_ALREADY_EXISTS))
 }
 
-/// Whether a listing has come to its end, for which ssh2 has this.
+/// Whether a listing has come to its end.
 pub(crate) fn is_end(error: &ssh2::Error) -> bool {
-    error.code() == ErrorCode::Session(FILE)
+    error.code() == ErrorCode::SFTP(END)
 }
 
 /// The failure of an operation on a path.

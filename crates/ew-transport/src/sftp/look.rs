@@ -6,7 +6,7 @@ use super::fault::{fault, io_fault, is_absent, is_denied, is_end, is_failure, is
 use crate::error::{ErrorKind, Fault};
 use crate::look::{Hashed, NAMES_MAX, Sink, answer, drain, too_many};
 use crate::{Answer, Content, Entry, Look, Size, TransportError, part_name};
-use std::path::Path;
+use ssh2::OpenFlags;
 
 /// Asks one server, over one connection as long as it lasts.
 pub(crate) struct SftpLook {
@@ -32,7 +32,7 @@ impl Look for SftpLook {
 
     fn size(&mut self, name: &str) -> Result<Answer<Size>, TransportError> {
         self.ask_of(name, |link, path| {
-            let stat = link.sftp.stat(Path::new(path)).map_err(|e| said(link, "look for", path, &e))?;
+            let stat = link.sftp.stat(path).answer().map_err(|e| said(link, "look for", path, &e))?;
             Ok(if stat.is_dir() { Size::Directory } else { Size::of_file(stat.size) })
         })
     }
@@ -83,27 +83,32 @@ impl SftpLook {
 }
 
 fn entries(link: &Link, directory: &str) -> Result<Vec<Entry>, Fault> {
-    let mut open = link.sftp.opendir(Path::new(directory)).map_err(|e| said(link, "list", directory, &e))?;
-    let mut entries = Vec::new();
+    let open = link.sftp.opendir(directory).answer().map_err(|e| said(link, "list", directory, &e))?;
+    let (mut entries, mut count) = (Vec::new(), 0);
     loop {
-        match open.readdir() {
-            Ok((_, stat)) if stat.is_dir() => {}
-            Ok((name, stat)) => entries.push(Entry {
-                name: name.to_string_lossy().into_owned(),
-                // Of anything else, a link for instance, it is not that of what it leads to.
-                bytes: stat.size.filter(|_| stat.is_file()),
-            }),
+        let names = match open.names().answer() {
             Err(e) if is_end(&e) => return Ok(entries),
-            Err(e) => return Err(said(link, "list", directory, &e)),
+            names => names.map_err(|e| said(link, "list", directory, &e))?,
+        };
+        // None at all is another way to say that it is the end.
+        if names.is_empty() {
+            return Ok(entries);
         }
-        if entries.len() > NAMES_MAX {
+        count += names.len();
+        let files = names.into_iter().filter(|(_, stat)| !stat.is_dir());
+        entries.extend(files.map(|(name, stat)| Entry {
+            name: String::from_utf8_lossy(&name).into_owned(),
+            // Of anything else, a link for instance, it is not that of what it leads to.
+            bytes: stat.size.filter(|_| stat.is_file()),
+        }));
+        if count > NAMES_MAX {
             return Err(too_many(&directory));
         }
     }
 }
 
 fn read_back<S: Sink>(link: &Link, path: &str, bytes_max: u64) -> Result<S, Fault> {
-    let file = link.sftp.open(Path::new(path)).map_err(|e| said(link, "open", path, &e))?;
+    let file = link.sftp.open(path, OpenFlags::READ).answer().map_err(|e| said(link, "open", path, &e))?;
     drain(file, bytes_max).map_err(|e| io_fault(&format!("read back {path}"), &e, link))
 }
 

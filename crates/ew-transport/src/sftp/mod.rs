@@ -3,8 +3,11 @@
 mod connect;
 mod deliver;
 mod fault;
+mod file;
 mod look;
+mod talk;
 mod trial;
+mod wire;
 
 pub use ew_net::ssh::{Fingerprint, Login};
 

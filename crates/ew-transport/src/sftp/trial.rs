@@ -7,9 +7,8 @@ use super::fault::{fault, io_fault, is_absent, is_unsupported};
 use crate::error::{ErrorKind, Fault};
 use crate::probe::CONTENT;
 use crate::{Ability, Can, Probe};
-use ssh2::{OpenFlags, OpenType};
-use std::io::{Read, Write};
-use std::path::Path;
+use ssh2::OpenFlags;
+use std::io::Read;
 
 /// Tries everything that a delivery needs, and what it can make use of.
 pub(crate) fn run(
@@ -45,7 +44,7 @@ impl Trial<'_> {
             Ok(()) => self.probe.add(Ability::Sync, Can::Yes, None),
             Err(e) => self.cannot(Ability::Sync, "sync", one, &e),
         }
-        let sizes = self.link.sftp.stat(Path::new(one));
+        let sizes = self.link.sftp.stat(one).answer();
         match &sizes {
             Ok(stat) if stat.size.is_none_or(|size| size == CONTENT.len() as u64) => {
                 self.probe.add(Ability::Stat, Can::Yes, None);
@@ -65,7 +64,7 @@ impl Trial<'_> {
             Ok(_) => {}
         }
         self.rename(one, other)?;
-        match self.link.sftp.opendir(Path::new(&self.options.directory)) {
+        match self.link.sftp.opendir(&self.options.directory).answer() {
             Ok(_) => self.probe.add(Ability::List, Can::Yes, None),
             Err(e) => self.cannot(Ability::List, "list", &self.options.directory, &e),
         }
@@ -75,12 +74,12 @@ impl Trial<'_> {
     /// The directory, which is made where that was asked for.
     fn directory(&mut self) -> Result<(), Fault> {
         let directory = self.options.directory.as_str();
-        let found = self.link.sftp.stat(Path::new(directory));
+        let found = self.link.sftp.stat(directory).answer();
         let result = match found {
             Ok(stat) if stat.is_dir() || stat.perm.is_none() => Ok(None),
             Ok(_) => Err(Fault::new(ErrorKind::Missing, format!("{directory} is there and is no directory"))),
             Err(e) if is_absent(&e) && self.options.create_directory => {
-                let made = self.link.sftp.mkdir(Path::new(directory), 0o755);
+                let made = self.link.sftp.mkdir(directory).answer();
                 self.is_made = made.is_ok();
                 made.map(|()| Some("it is made by the first delivery".to_owned()))
                     .map_err(|e| self.fault("make directory", directory, &e))
@@ -107,16 +106,17 @@ impl Trial<'_> {
     /// Writes the file; what came of bringing it down to the disk.
     fn write(&self, path: &str) -> Result<Result<(), ssh2::Error>, Fault> {
         let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
-        let opened = self.link.sftp.open_mode(Path::new(path), flags, 0o644, OpenType::File);
+        let opened = self.link.sftp.open(path, flags).answer();
         let mut file = opened.map_err(|e| self.fault("create", path, &e))?;
-        file.write_all(CONTENT).map_err(|e| io_fault(&format!("write {path}"), &e, self.link))?;
-        let synced = file.fsync();
-        file.close().map_err(|e| self.fault("close", path, &e))?;
+        file.write(CONTENT).answer().map_err(|e| self.fault("write", path, &e))?;
+        let synced = file.fsync().answer();
+        file.close().answer().map_err(|e| self.fault("close", path, &e))?;
         Ok(synced)
     }
 
     fn read_back(&self, path: &str) -> Result<(), Fault> {
-        let file = self.link.sftp.open(Path::new(path)).map_err(|e| self.fault("open", path, &e))?;
+        let opened = self.link.sftp.open(path, OpenFlags::READ).answer();
+        let file = opened.map_err(|e| self.fault("open", path, &e))?;
         let mut back = Vec::new();
         file.take(CONTENT.len() as u64 + 1)
             .read_to_end(&mut back)
@@ -129,14 +129,14 @@ impl Trial<'_> {
 
     /// Gives the file another name, and then another file that same name.
     fn rename(&mut self, one: &str, other: &str) -> Result<(), Fault> {
-        if let Err(e) = self.link.sftp.rename(Path::new(one), Path::new(other), None) {
+        if let Err(e) = self.link.sftp.rename(one, other).answer() {
             self.cannot(Ability::Rename, &format!("rename {one} to"), other, &e);
             return self.lost();
         }
         self.probe.add(Ability::Rename, Can::Yes, None);
         // It was written before.
         let _ = self.write(one)?;
-        match self.link.sftp.rename(Path::new(one), Path::new(other), None) {
+        match self.link.sftp.rename(one, other).answer() {
             Ok(()) => self.probe.add(Ability::Replace, Can::Yes, None),
             Err(e) => self.cannot(Ability::Replace, &format!("rename {one} to"), other, &e),
         }
@@ -147,12 +147,12 @@ impl Trial<'_> {
     fn clear(&mut self, paths: &[&str]) {
         let mut removed: Option<Result<(), Fault>> = None;
         for path in paths {
-            match self.link.sftp.unlink(Path::new(path)) {
+            match self.link.sftp.unlink(path).answer() {
                 Err(e) if is_absent(&e) => {}
                 Err(e) => {
                     // Where it may not be looked for either, it may never have been there.
                     let is_there =
-                        self.link.sftp.stat(Path::new(path)).map_or_else(|e| !is_absent(&e), |_| true);
+                        self.link.sftp.stat(path).answer().map_or_else(|e| !is_absent(&e), |_| true);
                     if is_there {
                         self.probe.left.push((*path).to_owned());
                         removed = Some(Err(self.fault("remove", path, &e)));
@@ -165,7 +165,7 @@ impl Trial<'_> {
             self.probe.tried(Ability::Remove, &removed);
         }
         let directory = self.options.directory.as_str();
-        if self.is_made && self.link.sftp.rmdir(Path::new(directory)).is_err() {
+        if self.is_made && self.link.sftp.rmdir(directory).answer().is_err() {
             self.probe.left.push(directory.to_owned());
         }
     }
