@@ -19,44 +19,43 @@ crash: ## kill exports at N random moments, into a folder, over SFTP and FTPS; S
 	cargo build --workspace --locked --bins
 	EW_CRASH_ROUNDS=$(N) $(if $(SEED),EW_CRASH_SEED=$(SEED)) cargo test --locked -p ew-export --test crash -- --nocapture at_random
 
+# One command for all of them, so that nothing is built twice.
+BENCH_BUILD = cargo build --release --locked --workspace --bins --examples
+
 bench: bench-export bench-append bench-ledger bench-poll bench-sftp bench-scale ## all of them
 
 bench-export: ## exports of 10 M rows, and of 15 minutes, beside sqlite3, DuckDB, quick-xml, Python; RUNS=5 ROWS=10000000
 	scripts/install-packages.sh test
 	scripts/bench-venv.sh
-	cargo build --release --locked --workspace --bins
-	cargo build --release --locked -p ew-export --example plain-xml
+	$(BENCH_BUILD)
 	$(if $(filter formats,$(or $(ONLY),formats)),cargo build --release --locked -p ew-export --features parquet --target-dir target/bench-features)
 	scripts/bench-export.py
 
 bench-append: ## ew-log append beside sqlite3, Python and a bare loop
 	scripts/install-packages.sh test
-	cargo build --release --locked -p ew-log --bins --example bare-insert
+	$(BENCH_BUILD)
 	scripts/bench-append.py
 
 bench-ledger: ## what provable delivery costs beside rendering alone, and a run with nothing due
-	cargo build --release --locked --workspace --bins
-	cargo build --release --locked -p ew-export --example render-only
+	$(BENCH_BUILD)
 	scripts/bench-ledger.py
 
 bench-poll: ## a poll of 1,000 switches beside net-snmp's clients and the snmp2 crate, then soak-poll
 	scripts/install-packages.sh test
-	cargo build --release --locked -p ew-poll -p ew-sim --bins
-	cargo build --release --locked -p ew-energy --example poll-snmp2
+	$(BENCH_BUILD)
 	scripts/bench-poll.py
 
 bench-sftp: ## 200 MB, 20 MB on a line of 20 ms and small slices beside OpenSSH's sftp
 	scripts/install-packages.sh test
-	cargo build --release --locked -p ew-export -p ew-log --bin ew-export --bin ew-log
-	cargo build --release --locked -p ew-transport --example deliver
+	$(BENCH_BUILD)
 	scripts/bench-sftp.py
 
 bench-scale: ## what a sample, a slice and a switch cost, from 10^4 to 10^8 samples; MAX=100000000
-	cargo build --release --locked --workspace --bins
+	$(BENCH_BUILD)
 	scripts/bench-scale.py
 
 soak-poll: ## a poll of 1,000 switches, 100 of them dead, on a slow net that loses 5 %
-	cargo build --release --locked -p ew-poll -p ew-sim --bins
+	$(BENCH_BUILD)
 	scripts/bench-poll.py --soak
 
 fuzz: ## every decoder of SNMP and C-Bus against what libFuzzer thinks of, FUZZ_SECONDS=60 each
