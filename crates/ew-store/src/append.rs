@@ -176,6 +176,9 @@ enum Put {
     Differs(Held),
 }
 
+/// For so many points the log is asked one by one; where there are more it gives all that it has.
+const POINTS_ASKED: usize = 64;
+
 struct Writer<'tx> {
     tx: &'tx Transaction<'tx>,
     insert: CachedStatement<'tx>,
@@ -296,9 +299,28 @@ impl<'tx> Writer<'tx> {
         if let Some(id) = self.points.get(point) {
             return Ok(*id);
         }
+        if self.points.len() == POINTS_ASKED {
+            self.read_points()?;
+            if let Some(id) = self.points.get(point) {
+                return Ok(*id);
+            }
+        }
         let id = id_of(self.tx, "point", point.as_str())?;
         self.points.insert(point.clone(), id);
         Ok(id)
+    }
+
+    /// The points that the log has.
+    fn read_points(&mut self) -> rusqlite::Result<()> {
+        let mut select = self.tx.prepare_cached("select name, id from point")?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            // What is no name is none that a sample has.
+            if let Ok(point) = row.get_ref(0)?.as_str()?.parse() {
+                self.points.insert(point, row.get(1)?);
+            }
+        }
+        Ok(())
     }
 
     fn unit_id(&mut self, unit: &Arc<str>) -> rusqlite::Result<i64> {
@@ -369,6 +391,24 @@ mod tests {
         let seqs = Seqs { up_to: as_of.unwrap_or(i64::MAX), ..Seqs::ALL };
         snapshot.for_each_row(window, &Selection::default(), seqs, &mut each).unwrap();
         out
+    }
+
+    #[test]
+    fn many_points_keep_their_ids() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
+        let all =
+            |time: i64, points: i64| (0..points).map(move |n| sample(time, &format!("p{n}"), Some(n as f64)));
+        log.append(all(0, 200), false, now()).unwrap();
+        log.append(all(1, 300), false, now()).unwrap();
+        let found = rows(&log, None);
+        assert_eq!(found.len(), 500);
+        for row in found {
+            let parts: Vec<&str> = row.split(' ').collect();
+            assert_eq!(parts[2], format!("Some({}.0)", &parts[1][1..]), "{row}");
+        }
+        let points: i64 = log.conn.query_row("select count(*) from point", [], |row| row.get(0)).unwrap();
+        assert_eq!(points, 300);
     }
 
     #[test]
