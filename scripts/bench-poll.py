@@ -158,15 +158,8 @@ def scale(folder):
 def soak(folder):
     dead = [f"sw{number:04}" for number in range(5, SWITCHES + 1, 10)]
     faults = [f"--fault={fault}" for fault in ("lossy=all:5", "slow=all:100ms", *(f"silent={name}" for name in dead))]
-    command = [BIN / "ew-sim", "snmp", f"--switches={SWITCHES}", "--entities=47", f"--domain={DOMAIN}", *faults]
-    simulator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        switches = []
-        for line in simulator.stdout:
-            if line == "ready\n":
-                break
-            address, port = line.split()[1].rsplit(":", 1)
-            switches.append((address, port))
+    simulation = [f"--switches={SWITCHES}", "--entities=47", f"--domain={DOMAIN}", *faults]
+    with bench.simulated(*simulation) as switches:
         (folder / "ew.toml").write_text(configuration(switches))
         measured, missed = [], 0
         for _ in range(RUNS):
@@ -175,9 +168,6 @@ def soak(folder):
             failed = {switch["name"] for switch in found if switch["value"] is None}
             missed += len(failed.symmetric_difference(dead))
             measured.append((seconds, mib, sum(switch["requests"] for switch in found) / SWITCHES))
-    finally:
-        simulator.kill()
-        simulator.wait()
     return {**summary(measured), "dead": len(dead), "missed_but_alive_in_all_runs": missed}
 
 

@@ -5,13 +5,11 @@ One log grows from 10,000 samples to 10^8 (MAX), 500 points a minute, written by
 is polled, exported and asked. Then jobs of up to 10,000 slices, and polls of up to 1,000 simulated switches. Costs are
 fitted as units ^ exponent: 1 is linear, 0 the same for any size. It asks for 8 GB in memory, or in BENCH_DIR.
 """
-import contextlib
 import math
 import os
 import pathlib
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 
@@ -118,27 +116,11 @@ def slices(folder):
     return found
 
 
-@contextlib.contextmanager
-def simulated(count):
-    command = [bench.BIN / "ew-sim", "snmp", f"--switches={count}", "--entities=47", "--domain=com.example.site"]
-    simulator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        switches = []
-        for line in simulator.stdout:
-            if line == "ready\n":
-                break
-            switches.append(line.split()[1].rsplit(":", 1))
-        yield switches
-    finally:
-        simulator.kill()
-        simulator.wait()
-
-
 def switches(folder):
     """Of 48 entities each, as ew-poll asks them from cron, on this machine: no wire."""
     found = {}
     for count in (10, 100, 1_000):
-        with simulated(count) as agents:
+        with bench.simulated(f"--switches={count}", "--entities=47", "--domain=com.example.site") as agents:
             text = '[log]\nurl = "ew.db"\n[[domain]]\nname = "com.example.site"\n'
             text += "".join(f'[[domain.switch]]\nname = "sw{n}"\naddress = "{address}"\nport = {port}\n'
                             for n, (address, port) in enumerate(agents))

@@ -1,4 +1,5 @@
 """What the benchmarks share: timing whole processes in turn, and what is said of them."""
+import contextlib
 import json
 import os
 import pathlib
@@ -37,6 +38,22 @@ def timed(arguments, folder, stdin=None, environment=None):
         if os.waitstatus_to_exitcode(status) != 0:
             sys.exit(f"{command} ended with {os.waitstatus_to_exitcode(status)}")
     return time.monotonic() - begin, peak
+
+
+@contextlib.contextmanager
+def simulated(*arguments):
+    """The address and port of each switch of `ew-sim snmp`."""
+    simulator = subprocess.Popen([BIN / "ew-sim", "snmp", *arguments], stdout=subprocess.PIPE, text=True)
+    try:
+        switches = []
+        for line in simulator.stdout:
+            if line == "ready\n":
+                break
+            switches.append(tuple(line.split()[1].rsplit(":", 1)))
+        yield switches
+    finally:
+        simulator.kill()
+        simulator.wait()
 
 
 def in_turn(contenders, runs=RUNS):

@@ -3,7 +3,7 @@
 use crate::error::{ErrorKind, Fault, occupied, plain};
 use crate::look::{Hashed, NAMES_MAX, Sink, answer, drain, too_many};
 use crate::probe::CONTENT;
-use crate::source::{PIECE_BYTES, Source, sha256_of};
+use crate::source::{Source, sha256_of};
 use crate::{
     Ability, Answer, Checked, Compression, Content, Context, Entry, How, Look, Parcel, Probe, Receipt, Size,
     Transport, TransportError, Transporter, filled, part_name,
@@ -315,19 +315,13 @@ fn look(path: &Path, parcel: &Parcel<'_>) -> Result<Found, Fault> {
 
 /// Writes the whole file under its temporary name, down to the disk.
 fn fill(part: &Path, parcel: &Parcel<'_>) -> Result<(), Fault> {
-    let mut source = Source::open(parcel)?;
+    let source = Source::open(parcel)?;
     // Never write through a link that someone put there.
     remove(part)?;
     let mut file =
         OpenOptions::new().write(true).create_new(true).open(part).map_err(|e| far("create", part, &e))?;
     parcel.steps.done("opened");
-    let mut piece = vec![0; PIECE_BYTES];
-    loop {
-        match source.read(&mut piece)? {
-            0 => break,
-            count => file.write_all(&piece[..count]).map_err(|e| far("write", part, &e))?,
-        }
-    }
+    source.each(|piece| file.write_all(piece).map_err(|e| far("write", part, &e)))?;
     parcel.steps.done("written");
     file.sync_all().map_err(|e| far("sync", part, &e))?;
     drop(file);

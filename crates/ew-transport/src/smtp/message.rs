@@ -106,15 +106,12 @@ fn check_size(options: &SmtpOptions, bytes: u64) -> Result<(), Fault> {
 
 /// The whole file: a mail is made in memory, of which it takes about three times its size.
 fn read(parcel: &Parcel<'_>) -> Result<Vec<u8>, Fault> {
-    let mut source = Source::open(parcel)?;
     let mut content = Vec::with_capacity(usize::try_from(parcel.bytes).unwrap_or(0));
-    let mut piece = vec![0; crate::source::PIECE_BYTES];
-    loop {
-        match source.read(&mut piece)? {
-            0 => return Ok(content),
-            count => content.extend_from_slice(&piece[..count]),
-        }
-    }
+    Source::open(parcel)?.each(|piece| {
+        content.extend_from_slice(piece);
+        Ok(())
+    })?;
+    Ok(content)
 }
 
 /// The end of the slice: a date that stays the same when the mail is sent again. Mail knows no time before
