@@ -7,7 +7,7 @@ use crate::rows::Names;
 use ew_core::{Columns, Grid, Occupied, Point, Selection, Timestamp, Window};
 
 /// Time and point of each row of a window, in order of time.
-const TIMES: &str = "select time, point from sample where time >= ?1 and time < ?2 order by time";
+pub(crate) const TIMES: &str = "select time, point from sample where time >= ?1 and time < ?2 order by time";
 
 impl Snapshot<'_> {
     /// The slots of the window that hold rows of the selection within `among`, each cut to the window, with the
@@ -21,6 +21,9 @@ impl Snapshot<'_> {
     ) -> Result<Vec<Occupied>, StoreError> {
         let sql = sql_error(self.path, "read samples");
         let names = self.names(selection)?;
+        if names.sorted.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut select = self.tx.prepare_cached(TIMES).map_err(&sql)?;
         let mut rows = select.query([among.start.micros(), among.end.micros()]).map_err(&sql)?;
         let mut found: Vec<Occupied> = Vec::new();
@@ -48,6 +51,9 @@ impl Snapshot<'_> {
         selection: &Selection,
     ) -> Result<Vec<Occupied>, StoreError> {
         let names = self.names(selection)?;
+        if names.sorted.is_empty() {
+            return Ok(Vec::new());
+        }
         let (mut found, mut from) = (Vec::new(), among.start);
         while let Some(time) = self.next_row(&names, Window::new(from, among.end))? {
             let slot = grid.slot(time).intersect(&window);
