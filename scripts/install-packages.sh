@@ -7,7 +7,7 @@ set -euo pipefail
 build=(make gcc libc6-dev pkg-config libssl-dev zlib1g-dev)
 test=(openssh-server openssh-client openssh-sftp-server snmpd snmp libxml2-utils curl nginx-light
     libnginx-mod-http-dav-ext sqlite3 python3 python3-venv openssl zstd vsftpd msmtp
-    jq procps systemd man-db bash zsh fish util-linux mount)
+    gpg gpg-agent rsync rclone libnss-wrapper jq procps systemd man-db bash zsh fish util-linux mount)
 
 case "${1:-}" in
     build) wanted=("${build[@]}") ;;

@@ -1,4 +1,4 @@
-//! `ew-export` over HTTP to a real nginx, and by a command that is curl: whole slices, lost replies, a receiver that asks
+//! `ew-export` over HTTP to a real nginx, and by commands, the examples of README: whole slices, lost replies, a receiver that asks
 //! to be left alone, and kill -9 at any moment.
 #![allow(clippy::unwrap_used)]
 
@@ -180,19 +180,24 @@ fn posts_have_a_key_that_stays() {
     assert!(verified.contains("unverifiable 3"), "{verified}");
 }
 
+/// The line of README that runs this program, as a job's transport.
+fn example(program: &str) -> String {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).unwrap();
+    let start = format!("command = [\"{program}\"");
+    let line =
+        readme.lines().map(|line| line.trim_start_matches([' ', '#'])).find(|line| line.starts_with(&start));
+    format!("command]\n{}\n", line.unwrap_or_else(|| panic!("README has no example of {program}")))
+}
+
 #[test]
 fn curl_gets_the_file_on_its_stdin() {
     let nginx = Nginx::start();
-    let curl = |path: &str, user: &str| {
-        let url = format!("{}{{name}}", nginx.tls_url(path));
-        format!(
-            "command]\ncommand = [\"curl\", \"-sS\", \"--fail\", \"--cacert\", {:?}, \"-H\", \"Expect:\", \"-H\", \"X-Own: {{sha256}}\", \
-             \"-K\", \"curlrc\", \"-T\", \"-\", {url:?}]\nenvironment = {{ UNUSED = {user:?} }}",
-            nginx.ca_file()
-        )
+    let curl = example("curl").replace("https://portal.example.com/in/", &nginx.tls_url("/in/"));
+    let curlrc = |password: &str| {
+        format!("user = \"{USER}:{password}\"\ncacert = {:?}\nheader = \"Expect:\"\n", nginx.ca_file())
     };
-    let site = site(&curl("/in/", "x"), "");
-    site.write("curlrc", &format!("user = \"{USER}:wrong\"\n"));
+    let site = site(&curl, "");
+    site.write("curlrc", &curlrc("wrong"));
     let ended = run(&site, "ew-export", "").exit(69);
     assert!(
         ended
@@ -201,7 +206,7 @@ fn curl_gets_the_file_on_its_stdin() {
         "{}",
         ended.stderr
     );
-    site.write("curlrc", &format!("user = \"{USER}:{PASSWORD}\"\n"));
+    site.write("curlrc", &curlrc(PASSWORD));
     run(&site, "ew-export", "--check --probe").exit(0);
     run(&site, "ew-export", "-q").exit(0).stderr("");
     assert_eq!(received(&nginx.folder("in")), all());
@@ -259,4 +264,57 @@ fn verify_asks_on_after_a_lost_connection() {
         ended.stderr
     );
     assert_eq!(asked.load(Ordering::SeqCst), 6, "each of three files twice");
+}
+
+/// A remote that is a folder; rclone makes what is missing there.
+#[test]
+fn rclone_brings_it_to_a_remote() {
+    let keys = "environment = { RCLONE_CONFIG = \"none\", RCLONE_CONFIG_DROP_TYPE = \"alias\", RCLONE_CONFIG_DROP_REMOTE = \"drop\" }";
+    let site = site(&format!("{}{keys}", example("rclone")), "");
+    let toml = site.read("ew.toml");
+    site.write("ew.toml", &toml.replace("DROP_TYPE", "DRIP_TYPE"));
+    let ended = run(&site, "ew-export", "").exit(69);
+    assert!(ended.stderr.contains("to command rclone: it ended with 1: "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("didn't find section in config file"), "{}", ended.stderr);
+    site.write("ew.toml", &toml);
+    run(&site, "ew-export", "-q").exit(0);
+    assert_eq!(received(&site.file("drop/in")), all());
+}
+
+/// The far side is this machine: in place of ssh a script starts rsync's other half in its folder.
+#[test]
+fn rsync_brings_it_to_another_machine() {
+    let site = site(&format!("{}environment = {{ RSYNC_RSH = \"sh rsh\" }}", example("rsync")), "");
+    site.write("rsh", "test \"$1\" = drop && shift && cd drop && exec \"$@\"\n");
+    let ended = run(&site, "ew-export", "").exit(69);
+    assert!(ended.stderr.contains("to command rsync: it ended with 12: "), "{}", ended.stderr);
+    fs::create_dir_all(site.file("drop/in")).unwrap();
+    run(&site, "ew-export", "-q").exit(0);
+    assert_eq!(received(&site.file("drop/in")), all());
+}
+
+#[test]
+fn gpg_encrypts_it_into_a_folder() {
+    let site = site(&format!("{}environment = {{ GNUPGHOME = \"keys\" }}", example("gpg")), "");
+    let keys = site.file("keys");
+    fs::create_dir(&keys).unwrap();
+    fs::create_dir(site.file("outgoing")).unwrap();
+    fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let gpg = |program: &str, words: &[&str]| {
+        let ended = site.command(program, "").args(words).env("GNUPGHOME", &keys).output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        String::from_utf8(ended.stdout).unwrap()
+    };
+    let ended = run(&site, "ew-export", "").exit(69);
+    assert!(ended.stderr.contains("to command gpg: it ended with 2: "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("utility: skipped: No public key"), "{}", ended.stderr);
+    assert!(received(&site.file("outgoing")).is_empty());
+    gpg("gpg", &["--batch", "--passphrase", "", "--quick-gen-key", "utility@example.com", "future-default"]);
+    run(&site, "ew-export", "-q").exit(0);
+    for (name, content) in all() {
+        let encrypted = site.file("outgoing").join(format!("{name}.gpg"));
+        assert!(!fs::read(&encrypted).unwrap().windows(5).any(|text| text == b"stamp"));
+        assert_eq!(gpg("gpg", &["-q", "--batch", "-d", encrypted.to_str().unwrap()]), content);
+    }
+    gpg("gpgconf", &["--kill", "gpg-agent"]);
 }

@@ -113,3 +113,45 @@ fn objects_are_exported() {
     let found = site.files_with(s3::SECRET);
     assert_eq!(found, [site.file("secret")]);
 }
+
+/// SIGKILL while the parts are on their way: they go with the next run, and there is one object.
+#[cfg(feature = "s3")]
+#[test]
+fn parts_of_a_killed_run_are_taken_away() {
+    for (boundary, begun, how) in [("opened", 1, "sent"), ("written", 1, "sent"), ("renamed", 0, "found")] {
+        let storage = s3::Storage::start();
+        let prefix = format!("prefix = \"{}\"\n", "x".repeat(6 * 1024 * 1024));
+        let format = format!("[export.format.csv]\n{prefix}");
+        let config = format!("{S3}{}", storage.table("multipart_above = 5242880"));
+        let site = site(&config);
+        site.write("ew.toml", &config.replace("[export.format.csv]\n", &format));
+        let killed = site.command(EW_EXPORT, "").env("EW_CRASH", boundary).output().unwrap();
+        assert_eq!((killed.status.code(), storage.begun()), (None, begun), "{boundary}");
+        site.run(EW_EXPORT, "").exit(0);
+        assert_eq!(storage.begun(), 0, "{boundary}");
+        assert_eq!(storage.names(), ["u_20260301T000000Z.csv"]);
+        let sent = std::fs::read(storage.objects().join("u_20260301T000000Z.csv")).unwrap();
+        assert_eq!(sent.iter().filter(|byte| **byte == b'\n').count(), 902, "{boundary}");
+        site.write("ew.toml", &config);
+        let ledger = ew::sibling(EW_EXPORT, "ew-ledger");
+        let shown = site.run(ledger.to_str().unwrap(), "show u u_20260301T000000Z.csv --json").exit(0);
+        assert!(shown.stdout.contains(&format!("\"how\": \"{how}\"")), "{boundary}: {}", shown.stdout);
+        site.run(EW_EXPORT, "").exit(66);
+    }
+}
+
+/// The bucket in the host's name, which libnss-wrapper finds for the program.
+#[cfg(feature = "s3")]
+#[test]
+fn the_bucket_is_a_part_of_the_host() {
+    let storage = s3::Storage::start();
+    let table = storage.table("path_style = false").replace("127.0.0.1", "localhost");
+    let site = site(&format!("{S3}{table}"));
+    site.write("hosts", "127.0.0.1 meters.localhost\n");
+    let mut command = site.command(EW_EXPORT, "");
+    command.env("LD_PRELOAD", "libnss_wrapper.so").env("NSS_WRAPPER_HOSTS", site.file("hosts"));
+    ew::ended(command.output().unwrap()).exit(0);
+    assert_eq!(storage.names(), ["u_20260301T000000Z.csv"]);
+    let sent = std::fs::read_to_string(storage.objects().join("u_20260301T000000Z.csv")).unwrap();
+    assert_eq!(sent.lines().count(), 901);
+}
