@@ -51,7 +51,7 @@ bench-sftp: ## 200 MB, 20 MB on a line of 20 ms and small slices beside OpenSSH'
 	cargo build --release --locked -p ew-transport --example deliver
 	scripts/bench-sftp.py
 
-bench-scale: ## what a sample, a slice and a switch cost, from 10^4 to 10^8 samples; MAX=100000000
+bench-scale: ## what a sample, a slice and a switch cost, from 10^4 to 10^8 samples, into docs/scale.md; MAX=100000000
 	cargo build --release --locked --workspace --bins
 	scripts/bench-scale.py
 
