@@ -93,7 +93,8 @@ def deliveries(folder, minutes):
     """The last quarters of an hour one after the other, each by a run of its own; then runs with nothing due."""
     end = START + 60 * minutes // 900 * 900
     one = {"slice_of_15_minutes_s": median([ew(folder, "ew-export", "-q", "u", f"--end={end - 900 * n}")
-                                            for n in reversed(range(bench.RUNS))])}
+                                            for n in range(bench.RUNS, 0, -1)])}
+    one["slice_bytes_written"] = written(folder, "ew-export", "-q", "u", f"--end={end}")
     shutil.rmtree(folder / "out")
     one["nothing_due_s"] = runs(folder, "ew-export", "-q", "u", f"--end={end}")
     one["nothing_due_silent_s"] = runs(folder, "ew-export", "-q", "silent", f"--end={end}", codes=(66,))
@@ -128,10 +129,10 @@ def samples(folder):
         one["export_us_a_sample"] = round(printed * 1e6 / last, 3)
         half = ew(folder, "ew-export", "u", "--stdout", f"--from={START}", f"--to={START + 30 * minutes}")
         one["export_of_half_s"], one["export_of_half_mib"] = round(half[0], 3), round(half[1], 1)
-        end = START + 60 * minutes // 900 * 900 - 900 * bench.RUNS
+        end = START + 60 * minutes // 900 * 900 - 900 * (bench.RUNS + 1)
         if end > delivered:
             deliver_up_to(folder, delivered, end)
-            delivered = end + 900 * bench.RUNS
+            delivered = end + 900 * (bench.RUNS + 1)
             one |= deliveries(folder, minutes)
         audit = ew(folder, "ew-ledger", "audit", "u")
         one["audit_s"], one["audit_mib"] = round(audit[0], 3), round(audit[1], 1)
@@ -256,6 +257,7 @@ SHOWN = {
         ("export_of_half_s", "CSV of half of the log, s", False, 1),
         ("export_of_half_mib", "… peak memory, MiB", False, 1),
         ("slice_of_15_minutes_s", "15 minutes delivered, ms", False, 1e3),
+        ("slice_bytes_written", "… KB written", False, 1e-3),
         ("nothing_due_s", "nothing due, ms", False, 1e3),
         ("nothing_due_silent_s", "… for a job whose points fell silent at the start, ms", False, 1e3),
         ("status_s", "`ew-ledger status`, ms", False, 1e3),
@@ -292,24 +294,29 @@ def table(name, found):
     return "\n".join(lines) + "\n"
 
 
+def lasts(years):
+    return f"{years:,.1f} years" if years >= 1 else f"{years * 365:,.0f} days"
+
+
 def estimate(result):
     """How long the card of a small box lasts, and how busy it is, polled each minute, for ever more points."""
     samples = list(result["samples"].values())[-2]  # the last are the exponents
     fixed_s, point_s = line(sized(result["polls"]), "append_s")
     fixed_b, point_b = line(sized(result["polls"]), "bytes_written")
     a_sample = samples["bytes_a_sample"]
-    slice_s = samples.get("slice_of_15_minutes_s", 0) / 15
+    # A minute's part of a quarter of an hour.
+    slice_s, slice_b = samples.get("slice_of_15_minutes_s", 0) / 15, samples.get("slice_bytes_written", 0) / 15 / POINTS
     lines = ["| points | samples a year | GB a year | card full | card worn | busy each minute | first to stop |",
              "|--:|--:|--:|--:|--:|--:|---|"]
     minutes = 525_600
-    for points in (100, 500, 1_000, 5_000, 20_000, 100_000):
+    for points in (100, 500, 1_000, 5_000, 20_000, 100_000, 500_000):
         room = ROOM / (points * minutes * a_sample)
-        worn = ENDURANCE / (minutes * (fixed_b + point_b * points) * AMPLIFIED)
+        worn = ENDURANCE / (minutes * (fixed_b + (point_b + slice_b) * points) * AMPLIFIED)
         # What is exported of a minute is as much as what was polled in it.
         busy = BOX_IS_SLOWER * (fixed_s + (point_s + samples["export_us_a_sample"] * 1e-6) * points + slice_s)
         first = "time" if busy > BUSY_MAX else "room" if room < worn else "wear"
         lines.append(f"| {points:,} | {points * minutes / 1e6:,.0f} M | {points * minutes * a_sample / 1e9:,.1f} | "
-                     f"{room:,.1f} years | {worn:,.0f} years | {busy:,.1f} s | {first} |")
+                     f"{lasts(room)} | {lasts(worn)} | {busy:,.1f} s | {first} |")
     fixed, one = line(sized(result["switches"]), "poll_s")
     switches = (BUSY_MAX / BOX_IS_SLOWER - fixed) / one
     return ("\n".join(lines) + f"\n\nA poll takes {fixed * 1e3:.0f} ms and {one * 1e3:.2f} ms a switch here; on the box "
