@@ -189,5 +189,4 @@ for name, part in parts.items():
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR", bench.ROOT / "target")) as scratch:
         result[name] = part(pathlib.Path(scratch))
 print(json.dumps(result, indent=2))
-if len(parts) > 1:
-    bench.keep("poll", result)
+bench.keep("poll", result)

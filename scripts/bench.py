@@ -74,11 +74,13 @@ def table(title, results):
               + (f", a day {r['peak_mib_of_a_day']:.1f} MiB" if "peak_mib_of_a_day" in r else ""))
 
 
-def keep(name, result):
-    """As JSON for docs/performance, with what it was measured on."""
+def keep(name, sections, **about):
+    """As JSON in docs/performance, each section with what it was measured on; those that were not run stay."""
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    result = {"commit": commit, "cores": os.cpu_count(), "runs": RUNS, **result}
+    about = {"commit": commit, "cores": os.cpu_count(), "runs": RUNS, **about}
     file = ROOT / "docs/performance" / f"{name}.json"
     file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(result, indent=2) + "\n")
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    kept |= {section: {**about, "results": results} for section, results in sections.items()}
+    file.write_text(json.dumps(kept, indent=2) + "\n")
     print(f"\nkept in {file.relative_to(ROOT)}")
