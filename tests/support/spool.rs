@@ -60,6 +60,7 @@ impl Spool {
             file: &self.file,
             bytes,
             sha256,
+            is_checked: false,
             rows: Some(1),
             sent_before: false,
             was_whole: false,

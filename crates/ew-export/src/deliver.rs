@@ -218,8 +218,8 @@ pub(crate) enum Delivered {
     GaveUp,
 }
 
-/// Sends one recorded slice, with as many attempts as the job allows. A failure is noted in the ledger and in
-/// the report; an error is one of this side.
+/// Sends one recorded slice, with as many attempts as the job allows. Its file in the spool was made or checked by this
+/// run. A failure is noted in the ledger and in the report; an error is one of this side.
 pub(crate) fn deliver(
     job: &mut JobRun<'_>,
     courier: &mut Courier,
@@ -231,7 +231,7 @@ pub(crate) fn deliver(
     let path = render::spool_file(job, &spool);
     let destination = job.destination();
     let ext = job.options.extension();
-    let mut sent_before = slice.attempts > 0;
+    let (mut attempts, mut sent_before) = (0, slice.attempts > 0);
     let mut reached = slice.reached.clone();
     let documents = job.log.ledger().beside(slice)?.into_iter();
     let beside = documents.map(|one| DocumentFile::write(&path, one)).collect::<Result<Vec<_>, _>>()?;
@@ -248,6 +248,7 @@ pub(crate) fn deliver(
             file: &path,
             beside: &beside,
             destination: &destination,
+            is_fresh: attempts == 0,
             sent_before,
             reached: &reached,
         };
@@ -292,6 +293,7 @@ pub(crate) fn deliver(
             Err(SendError::There(error)) => error,
         };
         sent_before = true;
+        attempts += 1;
         courier.failures += u32::from(error.is_retryable());
         reached.extend_from_slice(error.reached());
         let failure = Failure::of(error.exit(), &error).maybe_hint(error.hint());

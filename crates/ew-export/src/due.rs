@@ -84,11 +84,7 @@ fn window(job: &mut JobRun<'_>, known: Option<&Job>) -> Result<(Plan, Vec<LateRo
     let start = start.max(grid.slot(*since).start);
     let window = Window::new(start, end);
     let rows = Window::new(window.start.max(*since), window.end);
-    let occupied = match options.columns_follow_rows() {
-        true => snapshot.occupied(&grid, window, rows, selection)?,
-        // Whose rows they are does not matter, so one of each slot is enough.
-        false => snapshot.occupied_slots(&grid, window, rows, selection)?,
-    };
+    let occupied = snapshot.occupied(&grid, window, rows, selection, options.columns_follow_rows())?;
     let request = PlanRequest {
         window,
         grid: &grid,

@@ -6,12 +6,15 @@ use ew_cli::Failure;
 use ew_core::Exit;
 use ew_store::{Delivery, Job, Log};
 use std::fs::File;
-use std::io;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
 /// Fast: a file is compressed with every delivery and read again hardly ever.
 const LEVEL: i32 = 1;
+
+/// Bytes compressed at once.
+const PIECE_BYTES: usize = 256 * 1024;
 
 /// Of kept files.
 const EXTENSION: &str = ".zst";
@@ -97,7 +100,9 @@ fn compress(file: &Path, dir: &Path, part: &Path) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
     let written = || {
         let out = File::create(part)?;
-        zstd::stream::copy_encode(File::open(file)?, &out, LEVEL)?;
+        let mut encoder = zstd::Encoder::new(&out, LEVEL)?;
+        io::copy(&mut BufReader::with_capacity(PIECE_BYTES, File::open(file)?), &mut encoder)?;
+        encoder.finish()?;
         out.sync_all()
     };
     // A full disk needs the room.

@@ -132,7 +132,7 @@ impl Renderer<'_> {
         let snapshot = self.log.snapshot()?;
         if options.resampling().is_none()
             && let Some(format) = options.format.in_parts()
-            && snapshot.has_more_rows_than(parts::ROWS_MIN, due)?
+            && snapshot.may_have_more_rows_than(parts::ROWS_MIN, due)?
         {
             return parts::render(self, (format, &header), (piece, due), out, summary);
         }

@@ -20,6 +20,8 @@ pub(crate) struct Sending<'a> {
     pub(crate) file: &'a Path,
     pub(crate) beside: &'a [DocumentFile],
     pub(crate) destination: &'a str,
+    /// Nothing was waited for since the files were made, or read back from the spool.
+    pub(crate) is_fresh: bool,
     pub(crate) sent_before: bool,
     pub(crate) reached: &'a [String],
 }
@@ -148,6 +150,7 @@ impl Sending<'_> {
             file: piece.file,
             bytes: piece.bytes,
             sha256: piece.sha256,
+            is_checked: self.is_fresh,
             rows: piece.rows,
             sent_before: self.sent_before,
             was_whole,

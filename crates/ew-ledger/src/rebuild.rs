@@ -347,7 +347,7 @@ impl<'a> Work<'a> {
                 }
             };
             let rows = Window::new(gap.start.max(self.scope.since), gap.end);
-            let occupied = self.log.snapshot()?.occupied_slots(&grid, gap, rows, &self.scope.selection)?;
+            let occupied = self.log.snapshot()?.occupied(&grid, gap, rows, &self.scope.selection, false)?;
             for slot in occupied.into_iter().map(|occupied| occupied.slot) {
                 pass_over(slices, from, slot.start);
                 from = slot.end;

@@ -4,7 +4,7 @@ use crate::metrics;
 use ew_cli::{Failure, Output, Report, clock};
 use ew_config::Config;
 use ew_core::{Exit, Span, Timestamp};
-use ew_store::{LastRun, Log, SliceState};
+use ew_store::{Job, LastRun, Log, SliceState};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -129,12 +129,13 @@ fn table(all: Vec<Status>, out: &mut Output) -> Result<(), Failure> {
 
 fn of_job(config: &Config, log: &mut Log, job: String, now: Timestamp) -> Result<Status, Failure> {
     let ledger = log.ledger();
-    let bookmark = ledger.job(&job)?.and_then(|known| known.bookmark);
-    let counts = ledger.counts(&job)?;
-    let count = |states: &[SliceState]| states.iter().filter_map(|state| counts.get(state)).sum();
+    let known = ledger.job(&job)?.unwrap_or_else(|| Job::never_ran(&job));
+    let bookmark = known.bookmark;
+    let open = ledger.open(&known)?;
+    let count = |states: &[SliceState]| states.iter().filter_map(|state| open.get(state)).sum();
     let last_run = ledger.last_run(&job)?;
     let of_run = last_run.as_ref().and_then(|run| run.message.clone());
-    let of_slice = ledger.last_reason(&job)?;
+    let of_slice = ledger.last_reason(&known)?;
     let has_trouble = of_slice.is_some();
     let last_error = of_slice.or(of_run);
     let options = config.exports.iter().find(|options| options.name == job);

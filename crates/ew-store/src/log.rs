@@ -139,7 +139,7 @@ mod tests {
         drop(Log::open(&path).unwrap());
         Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let error = Log::open(&path).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 99, known: 5, .. }), "{error}");
+        assert!(matches!(error, StoreError::Newer { found: 99, known: 6, .. }), "{error}");
         assert_eq!(error.exit(), ew_core::Exit::Io);
     }
 

@@ -2,6 +2,7 @@
 
 use crate::append::quality;
 use crate::error::StoreError;
+use crate::rows::Names;
 use ew_core::{Columns, Point, Quality, Selection, Span, Timestamp, Window};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::path::Path;
@@ -54,6 +55,9 @@ pub struct Stats {
     pub longest_gaps: Vec<Gap>,
 }
 
+/// How many rows tell how dense they are.
+const ROWS_TRIED: u32 = 1024;
+
 /// How many gaps [`Stats`] names.
 pub const GAPS_LISTED_MAX: usize = 10;
 
@@ -80,6 +84,9 @@ pub struct State {
     last_seq: i64,
     last_trim: Option<i64>,
 }
+
+/// Time and point of each row from a time on.
+const FROM: &str = "select time, point from sample where time >= ?1 order by time";
 
 /// Which commits a reader sees: those with `after < seq <= up_to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,23 +136,44 @@ impl<'log> Snapshot<'log> {
             .map_err(self.sql("read the last seq"))
     }
 
-    /// Whether the window holds more rows than so many, whatever their points; it looks at no more of them.
-    pub fn has_more_rows_than(&self, rows: u32, window: Window) -> Result<bool, StoreError> {
-        self.tx
-            .prepare_cached("select 1 from sample where time >= ?1 and time < ?2 limit 1 offset ?3")
-            .and_then(|mut select| select.exists(params![window.start.micros(), window.end.micros(), rows]))
-            .map_err(self.sql("count samples"))
+    /// Whether the window seems to hold more rows than so many, whatever their points, by how far its first ones reach.
+    pub fn may_have_more_rows_than(&self, rows: u32, window: Window) -> Result<bool, StoreError> {
+        let last: Option<i64> = self
+            .tx
+            .prepare_cached(
+                "select time from sample where time >= ?1 and time < ?2 order by time limit 1 offset ?3",
+            )
+            .and_then(|mut select| {
+                select
+                    .query_row(params![window.start.micros(), window.end.micros(), ROWS_TRIED - 1], |row| {
+                        row.get(0)
+                    })
+                    .optional()
+            })
+            .map_err(self.sql("count samples"))?;
+        let Some(last) = last else { return Ok(false) };
+        let of_these = i128::from(last) - i128::from(window.start.micros()) + 1;
+        let of_all = i128::from(window.end.micros()) - i128::from(window.start.micros());
+        Ok(i128::from(ROWS_TRIED) * of_all > i128::from(rows) * of_these)
     }
 
     /// The points of the selection that have a row in the window, as the log was when `seqs.up_to` was the
     /// highest seq, in order of their names.
     pub fn columns(&self, window: Window, selection: &Selection, seqs: Seqs) -> Result<Columns, StoreError> {
+        self.columns_of(&self.names(selection)?, window, self.needed(seqs, window)?)
+    }
+
+    /// The same of names that were read, looking at commits only where they are needed.
+    pub(crate) fn columns_of(
+        &self,
+        names: &Names,
+        window: Window,
+        needed: Option<Seqs>,
+    ) -> Result<Columns, StoreError> {
         let sql = self.sql("read samples");
-        let names = self.names(selection)?;
         let mut seen = vec![false; names.sorted.len()];
         let mut unseen = seen.len();
         let (start, end) = (window.start.micros(), window.end.micros());
-        let needed = self.needed(seqs, window)?;
         let mut select = self
             .tx
             .prepare_cached(match needed {
@@ -181,7 +209,7 @@ impl<'log> Snapshot<'log> {
         since: Timestamp,
         selection: &Selection,
     ) -> Result<Option<Timestamp>, StoreError> {
-        self.edge("select time, point from sample where time >= ?1 order by time", since, selection)
+        self.edge(FROM, since, selection)
     }
 
     /// The latest row of the selection.
@@ -201,6 +229,9 @@ impl<'log> Snapshot<'log> {
     ) -> Result<Option<Timestamp>, StoreError> {
         let sql = self.sql("read samples");
         let names = self.names(selection)?;
+        if names.sorted.is_empty() {
+            return Ok(None);
+        }
         let mut select = self.tx.prepare_cached(query).map_err(&sql)?;
         let mut rows = select.query([bound.micros()]).map_err(&sql)?;
         while let Some(row) = rows.next().map_err(&sql)? {
@@ -327,4 +358,40 @@ impl<'log> Snapshot<'log> {
 pub(crate) fn sql_error(path: &Path, doing: &'static str) -> impl Fn(rusqlite::Error) -> StoreError + use<> {
     let path = path.to_owned();
     move |source| StoreError::Sql { doing, path: path.clone(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Log;
+    use crate::occupied::TIMES;
+    use ew_core::{Grid, Sample, TimeOfDay, Zone};
+    use rusqlite::StatementStatus;
+
+    /// The points of a job may be misspelt, or come next year: it costs the same on a log of any size.
+    #[test]
+    fn a_selection_that_no_point_matches_reads_no_row() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
+        let at = |n: i64| Timestamp::from_secs(60 * n);
+        let rows =
+            (0..2000).map(|n| Sample::new(at(n), "a".parse().unwrap(), Some(1.0), "W", Quality::Actual));
+        log.append(rows, false, at(2000)).unwrap();
+        let snapshot = log.snapshot().unwrap();
+        let steps = |query| snapshot.tx.prepare_cached(query).unwrap().get_status(StatementStatus::VmStep);
+        let (all, grid) = (
+            Window::new(at(0), at(2000)),
+            Grid { zone: Zone::utc(), period: "15m".parse().unwrap(), synchronize_on: TimeOfDay::MIDNIGHT },
+        );
+        for (glob, expected) in [("b", false), ("a", true)] {
+            let selection = Selection(vec![glob.parse().unwrap()]);
+            assert_eq!(snapshot.first_row(at(0), &selection).unwrap().is_some(), expected);
+            for with_points in [false, true] {
+                let occupied = snapshot.occupied(&grid, all, all, &selection, with_points).unwrap();
+                assert_eq!(occupied.is_empty(), !expected);
+            }
+            // That it is these statements which read shows where there is something to read.
+            assert_eq!((steps(FROM) > 0, steps(TIMES) > 0), (expected, expected), "{glob}");
+        }
+    }
 }

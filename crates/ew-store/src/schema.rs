@@ -1,7 +1,7 @@
 //! The schema and its migrations, one step per `user_version`.
 
 /// Step n brings a log from `user_version` n to n + 1. A step, once released, is never edited.
-pub(crate) const STEPS: &[&str] = &[STEP_0, STEP_1, STEP_2, STEP_3, STEP_4];
+pub(crate) const STEPS: &[&str] = &[STEP_0, STEP_1, STEP_2, STEP_3, STEP_4, STEP_5];
 
 /// Times are microseconds since 1970-01-01T00:00:00Z.
 ///
@@ -191,6 +191,11 @@ create table metadata (
     slice integer primary key references slice,
     text text not null                      -- as it lies beside the file
 ) strict;
+";
+
+/// What is wrong is told without reading all that went well, which has no reason and no place in this index.
+const STEP_5: &str = "
+create index slice_reason on slice (job, start_time, rev) where reason is not null;
 ";
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         file,
         bytes,
         sha256: &sha256,
+        is_checked: true,
         rows: None,
         sent_before: false,
         was_whole: false,

@@ -315,13 +315,16 @@ fn look(path: &Path, parcel: &Parcel<'_>) -> Result<Found, Fault> {
 
 /// Writes the whole file under its temporary name, down to the disk.
 fn fill(part: &Path, parcel: &Parcel<'_>) -> Result<(), Fault> {
-    let source = Source::open(parcel)?;
+    let mut source = Source::open(parcel)?;
     // Never write through a link that someone put there.
     remove(part)?;
     let mut file =
         OpenOptions::new().write(true).create_new(true).open(part).map_err(|e| far("create", part, &e))?;
     parcel.steps.done("opened");
-    source.each(|piece| file.write_all(piece).map_err(|e| far("write", part, &e)))?;
+    match source.checked() {
+        Some(from) => drop(io::copy(from, &mut file).map_err(|e| far("copy to", part, &e))?),
+        None => source.each(|piece| file.write_all(piece).map_err(|e| far("write", part, &e)))?,
+    }
     parcel.steps.done("written");
     file.sync_all().map_err(|e| far("sync", part, &e))?;
     drop(file);

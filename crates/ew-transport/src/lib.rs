@@ -50,6 +50,8 @@ pub struct Parcel<'a> {
     pub bytes: u64,
     /// Their SHA-256, 64 lower-case hexadecimal digits.
     pub sha256: &'a str,
+    /// Its bytes were held to that a moment ago, so that they need not be hashed once more while they are sent.
+    pub is_checked: bool,
     /// How many rows whoever made it counted; none where it has none, as a manifest.
     pub rows: Option<u64>,
     /// An earlier attempt may have placed it, or a part of it.

@@ -25,21 +25,25 @@ pub(crate) struct Source<'a> {
     bytes_recorded: u64,
     sha256: &'a str,
     file: File,
-    hash: Sha256,
+    /// None where the bytes were checked before.
+    hash: Option<Sha256>,
     bytes: u64,
 }
 
 impl<'a> Source<'a> {
     pub(crate) fn open(parcel: &Parcel<'a>) -> Result<Source<'a>, Fault> {
         let file = File::open(parcel.file).map_err(|e| Fault::local("open", parcel.file, &e))?;
-        let (path, bytes_recorded, sha256) = (parcel.file, parcel.bytes, parcel.sha256);
-        Ok(Source { path, bytes_recorded, sha256, file, hash: Sha256::new(), bytes: 0 })
+        let Parcel { file: path, bytes: bytes_recorded, sha256, .. } = *parcel;
+        let hash = (!parcel.is_checked).then(Sha256::new);
+        Ok(Source { path, bytes_recorded, sha256, file, hash, bytes: 0 })
     }
 
     /// Reads up to the length of `piece`, which is not empty; 0 at the end, where the whole is checked.
     pub(crate) fn read(&mut self, piece: &mut [u8]) -> Result<usize, Fault> {
         let count = read_some(&mut self.file, piece).map_err(|e| Fault::local("read", self.path, &e))?;
-        self.hash.update(&piece[..count]);
+        if let Some(hash) = &mut self.hash {
+            hash.update(&piece[..count]);
+        }
         self.bytes += count as u64;
         if count == 0 || self.bytes > self.bytes_recorded {
             self.check()?;
@@ -84,6 +88,11 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// The file itself where its bytes were checked before, so that the system may copy it.
+    pub(crate) fn checked(&mut self) -> Option<&mut File> {
+        self.hash.is_none().then_some(&mut self.file)
+    }
+
     /// The file itself, from its beginning, for somebody else to read.
     pub(crate) fn rewound(mut self) -> Result<File, Fault> {
         self.file.rewind().map_err(|e| Fault::local("read", self.path, &e))?;
@@ -91,7 +100,8 @@ impl<'a> Source<'a> {
     }
 
     fn check(&self) -> Result<(), Fault> {
-        if self.bytes == self.bytes_recorded && hex(self.hash.clone()) == self.sha256 {
+        let is_same = self.hash.as_ref().is_none_or(|hash| hex(hash.clone()) == self.sha256);
+        if self.bytes == self.bytes_recorded && is_same {
             return Ok(());
         }
         let reason = format!("read {}: its content is not what was recorded", self.path.display());
@@ -160,10 +170,16 @@ mod tests {
             let path = dir.path().join("slice");
             fs::write(&path, &content).unwrap();
             let sha256 = hex(Sha256::new_with_prefix(&content));
-            let each = |bytes_recorded: usize, sha256: &str| {
+            let each = |bytes_recorded: usize, sha256: &str, is_checked: bool| {
                 let (file, bytes_recorded) = (File::open(&path).unwrap(), bytes_recorded as u64);
-                let source =
-                    Source { path: &path, bytes_recorded, sha256, file, hash: Sha256::new(), bytes: 0 };
+                let source = Source {
+                    path: &path,
+                    bytes_recorded,
+                    sha256,
+                    file,
+                    hash: (!is_checked).then(Sha256::new),
+                    bytes: 0,
+                };
                 let mut came = Vec::new();
                 source.each(|piece| {
                     came.extend_from_slice(piece);
@@ -171,9 +187,13 @@ mod tests {
                 })?;
                 Ok::<_, Fault>(came)
             };
-            assert!(each(bytes, &sha256).unwrap() == content, "{bytes}");
-            assert_eq!(each(bytes, &hex(Sha256::new_with_prefix("x"))).unwrap_err().kind, ErrorKind::Local);
-            assert_eq!(each(bytes + 1, &sha256).unwrap_err().kind, ErrorKind::Local);
+            let other = hex(Sha256::new_with_prefix("x"));
+            assert!(each(bytes, &sha256, false).unwrap() == content, "{bytes}");
+            assert!(each(bytes, &other, true).unwrap() == content, "{bytes}: it was checked before");
+            assert_eq!(each(bytes, &other, false).unwrap_err().kind, ErrorKind::Local);
+            for is_checked in [false, true] {
+                assert_eq!(each(bytes + 1, &sha256, is_checked).unwrap_err().kind, ErrorKind::Local);
+            }
         }
     }
 }

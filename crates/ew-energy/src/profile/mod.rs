@@ -14,7 +14,7 @@ use crate::energy::EnergyReading;
 use crate::energywise::{self, Query, Usage};
 use crate::{Agent, EnergyError, Memory, Oid};
 use serde::Deserialize;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What a switch has whose `profile` is left out.
 pub const PROFILE_DEFAULT: &str = "energywise";
@@ -25,7 +25,11 @@ const EMAN: &str = "eman";
 
 /// The profiles that a configuration may name, in the order in which `auto` tries them.
 #[derive(Debug, Clone)]
-pub struct Profiles(Arc<[Profile]>);
+pub struct Profiles {
+    own: Vec<ProfileOptions>,
+    /// Made when it is first asked for: most programs never do.
+    all: OnceLock<Arc<[Profile]>>,
+}
 
 /// One way to read a device.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +78,14 @@ struct File {
 impl Profiles {
     /// The shipped ones, and before them a user's: who writes one knows more of the device.
     pub fn new(own: &[ProfileOptions]) -> Profiles {
+        Profiles { own: own.to_vec(), all: OnceLock::new() }
+    }
+
+    fn all(&self) -> &[Profile] {
+        self.all.get_or_init(|| self.make())
+    }
+
+    fn make(&self) -> Arc<[Profile]> {
         // The list is part of the program; a test reads it.
         let shipped =
             toml::from_str::<File>(include_str!("builtin.toml")).map(|file| file.profile).unwrap_or_default();
@@ -90,18 +102,18 @@ impl Profiles {
                 tables.has_intervals = true;
             }
         }
-        list.splice(0..0, own.iter().map(Profile::of_tables));
-        Profiles(list.into())
+        list.splice(0..0, self.own.iter().map(Profile::of_tables));
+        list.into()
     }
 
     /// The one of a name.
     pub fn get(&self, name: &str) -> Option<&Profile> {
-        self.0.iter().find(|profile| profile.name == name)
+        self.all().iter().find(|profile| profile.name == name)
     }
 
     /// What `profile` of a switch may be.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        [PROFILE_AUTO].into_iter().chain(self.0.iter().map(|profile| profile.name.as_str()))
+        [PROFILE_AUTO].into_iter().chain(self.all().iter().map(|profile| profile.name.as_str()))
     }
 
     /// Whether a switch with the profile of a name may have an energy counter.
@@ -120,7 +132,7 @@ impl Profiles {
         memory: Option<&Memory>,
     ) -> Result<Answer, EnergyError> {
         match self.get(name) {
-            _ if name == PROFILE_AUTO => auto::read(agent, &self.0, query, memory),
+            _ if name == PROFILE_AUTO => auto::read(agent, self.all(), query, memory),
             Some(profile) => profile.read(agent, query, memory),
             None => Err(EnergyError::NotBuilt {
                 peer: agent.peer().to_owned(),

@@ -108,6 +108,7 @@ mod tests {
             file: Path::new("/spool/1"),
             bytes: 12,
             sha256: "ab",
+            is_checked: false,
             rows: Some(1),
             sent_before: false,
             was_whole: false,

@@ -162,6 +162,7 @@ mod tests {
             file,
             bytes,
             sha256,
+            is_checked: false,
             rows: Some(1),
             sent_before: false,
             was_whole: false,
