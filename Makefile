@@ -58,7 +58,7 @@ soak-poll: ## a poll of 1,000 switches, 100 of them dead, on a slow net that los
 	$(BENCH_BUILD)
 	scripts/bench-poll.py --soak
 
-fuzz: ## every decoder of SNMP and C-Bus against what libFuzzer thinks of, FUZZ_SECONDS=60 each
+fuzz: ## every decoder of SNMP, C-Bus and SFTP against what libFuzzer thinks of, FUZZ_SECONDS=60 each
 	scripts/fuzz.sh
 
 deny: ## licences, sources and bans of the dependencies (needs cargo-deny)

@@ -189,30 +189,16 @@ def formats(folder):
 
 
 def latency(folder, log, rows):
-    """All but the last quarter of an hour is delivered; then the same slice is, again and again."""
-    end = START + 60 * (rows // POINTS)
+    """All but the last quarters of an hour are delivered; then one after the other is, as cron has it."""
+    end, slices = START + 60 * (rows // POINTS), 8 * bench.RUNS
+    ends = iter(range(end - 900 * slices, end + 1, 900))
     fresh(folder, log)
     (folder / "ew.toml").write_text(JOB.format(format='csv]\nlayout = "long"', more="").replace(
         "[[export]]", 'keep_files = "0s"\n[[export]]'))
-    subprocess.run([bench.BIN / "ew-export", "-q", "--no-breakup-on-period", f"--end={end - 900}"], cwd=folder, check=True)
-    shutil.rmtree(folder / "out")
-    subprocess.run(["sqlite3", "ew.db", "pragma wal_checkpoint(truncate)"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    ledger = folder / "ledger.db"
-    os.rename(folder / "ew.db", ledger)
-
-    def prepare():
-        shutil.rmtree(folder / "out", ignore_errors=True)
-        for name in ("ew.db-wal", "ew.db-shm"):
-            (folder / name).unlink(missing_ok=True)
-        shutil.copy(ledger, folder / "ew.db")
-
-    def run(*arguments):
-        return lambda: bench.timed([bench.BIN / "ew-export", "-q", *arguments], folder)
-
-    found = bench.in_turn([("15 minutes of 500 points", prepare, run(f"--end={end}"))])
-    found |= bench.in_turn([("nothing due", lambda: None, run(f"--end={end}"))])
-    ledger.unlink()
-    return found
+    run = lambda *arguments: bench.timed([bench.BIN / "ew-export", "-q", *arguments], folder)
+    run("--no-breakup-on-period", f"--end={next(ends)}")
+    found = bench.in_turn([("15 minutes of 500 points", lambda: None, lambda: run(f"--end={next(ends)}"))], slices - 1)
+    return found | bench.in_turn([("nothing due", lambda: None, lambda: run(f"--end={end}"))], slices)
 
 
 def start(folder):

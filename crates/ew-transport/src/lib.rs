@@ -33,6 +33,12 @@ pub use sftp::{Fingerprint, HostName, Login, SftpOptions};
 pub use smtp::{Body, BodyFormat, MailAddress, MailLogin, MailServer, MailWay, Security, SmtpOptions};
 pub use web::TlsFiles;
 
+/// For `make fuzz`: what a server's answers are taken for.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    pub use crate::sftp::hear as sftp;
+}
+
 use error::Fault;
 use ew_core::{NameFields, Secret, SecretSource, Span};
 use serde::{Deserialize, Deserializer, Serialize, de};

@@ -16,6 +16,8 @@ use crate::{Compression, Context, Look, Probe, Transport, TransportError, Transp
 use connect::Access;
 use deliver::Sftp;
 pub(crate) use deliver::beside;
+#[cfg(fuzzing)]
+pub use wire::hear;
 use ew_core::SecretSource;
 use ew_net::ssh::{SshKeys, SshOptions};
 use look::SftpLook;

@@ -123,6 +123,17 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Reads bytes as a server's answer, of each kind; for `make fuzz`.
+#[cfg(fuzzing)]
+pub fn hear(bytes: &[u8]) {
+    let _ = (Fields(bytes).stat(), Fields(bytes).long());
+    let names = Fields(bytes).names().unwrap_or_default();
+    // Each takes twelve bytes at least: what is claimed is not what is asked memory for.
+    assert!(names.len() * 12 <= bytes.len());
+    let mut texts = Fields(bytes);
+    while texts.text().is_some() {}
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
