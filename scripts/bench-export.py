@@ -141,6 +141,18 @@ def gzip(folder):
     ), runs=min(bench.RUNS, 3)), "ew-export")
 
 
+def large(folder):
+    """Five times the rows: the same memory, five times the time."""
+    fill(folder, "large.db", 5 * ROWS)
+    results = {}
+    for name, log, rows in (("rows", "clean.db", ROWS), ("five times the rows", "large.db", 5 * ROWS)):
+        prepare, run = export(folder, 'csv]\nlayout = "long"', log=log)
+        results |= bench.in_turn([(name, prepare, run)], min(bench.RUNS, 3))
+        results[name]["rows"] = rows
+    (folder / "large.db").unlink()
+    return bench.against(results, "rows")
+
+
 def formats(folder):
     """Whole days, printed: what each formatter makes a second, and that it needs no more memory than for one day.
     Readings are five minutes apart, so that those of intervals, whose energy is summed first, get as many rows."""
@@ -207,7 +219,7 @@ def start(folder):
 
 
 def main():
-    wanted = os.environ.get("ONLY", "start long wide xml gzip slow formats latency").split()
+    wanted = os.environ.get("ONLY", "start long wide xml gzip slow large formats latency").split()
     result = {}
     with tempfile.TemporaryDirectory(dir=bench.folder()) as scratch:
         folder = pathlib.Path(scratch)
