@@ -20,7 +20,7 @@ pub(crate) struct Sending<'a> {
     pub(crate) file: &'a Path,
     pub(crate) beside: &'a [DocumentFile],
     pub(crate) destination: &'a str,
-    /// Nothing was waited for since the files were made, or read back from the spool.
+    /// The first attempt of the run that made the files, or held them to their hashes.
     pub(crate) is_fresh: bool,
     pub(crate) sent_before: bool,
     pub(crate) reached: &'a [String],

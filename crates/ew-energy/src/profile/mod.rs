@@ -148,7 +148,6 @@ impl Default for Profiles {
     }
 }
 
-/// Two lists with the same names read alike.
 impl Profile {
     fn of_tables(options: &ProfileOptions) -> Profile {
         let probe =

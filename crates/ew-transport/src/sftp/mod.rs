@@ -16,13 +16,13 @@ use crate::{Compression, Context, Look, Probe, Transport, TransportError, Transp
 use connect::Access;
 use deliver::Sftp;
 pub(crate) use deliver::beside;
-#[cfg(fuzzing)]
-pub use wire::hear;
 use ew_core::SecretSource;
 use ew_net::ssh::{SshKeys, SshOptions};
 use look::SftpLook;
 use serde::{Deserialize, Deserializer};
 use std::path::{Path, PathBuf};
+#[cfg(fuzzing)]
+pub use wire::hear;
 
 /// `[export.transport.sftp]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
