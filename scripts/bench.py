@@ -91,10 +91,16 @@ def table(title, results):
               + (f", a day {r['peak_mib_of_a_day']:.1f} MiB" if "peak_mib_of_a_day" in r else ""))
 
 
+def commit():
+    """Of the tree; the figures of the sections before this one do not make it another."""
+    git = lambda *words: subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    changed = git("status", "--porcelain", "--", ".", ":(exclude)docs/performance")
+    return git("describe", "--always") + ("-dirty" if changed else "")
+
+
 def keep(name, sections, **about):
     """As JSON in docs/performance, each section with what it was measured on; those that were not run stay."""
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    about = {"commit": commit, "cores": os.cpu_count(), "runs": RUNS, **about}
+    about = {"commit": commit(), "cores": os.cpu_count(), "runs": RUNS, **about}
     file = ROOT / "docs/performance" / f"{name}.json"
     file.parent.mkdir(exist_ok=True)
     kept = json.loads(file.read_text()) if file.exists() else {}
