@@ -172,30 +172,17 @@ impl Ledger<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Log;
-    use rusqlite::StatementStatus;
+    use crate::many;
 
     /// The hundred-thousandth slice costs what the first did.
     #[test]
     fn the_last_manifest_is_found_without_reading_those_before() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
-        let job = log.ledger().make_job("utility").unwrap();
-        log.conn
-            .execute(
-                "with recursive n (n) as (select 0 union all select n + 1 from n where n < 2000)
-                 insert into slice (job, start_time, end_time, rev, as_of_seq, state, name)
-                 select ?1, n, n + 1, 0, 0, 'placed', n from n",
-                [job.id],
-            )
-            .unwrap();
+        let (mut log, job) = many::slices(dir.path(), "state, name", "'placed', n");
         log.conn
             .execute("insert into manifest (slice, text) select id, 'of ' || name from slice", [])
             .unwrap();
         assert_eq!(log.ledger().last_manifest(&job).unwrap(), Some(("2000".into(), "of 2000".into())));
-        let mut select = log.conn.prepare(LAST_MANIFEST).unwrap();
-        select.query_row([job.id], |_| Ok(())).unwrap();
-        let steps = select.get_status(StatementStatus::VmStep);
-        assert!(steps < 500, "{steps} steps for the last of 2,000 manifests");
+        many::assert_reads_few(&log, &job, LAST_MANIFEST);
     }
 }

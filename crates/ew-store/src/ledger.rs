@@ -351,31 +351,24 @@ fn reached_from_json(text: &str) -> Result<Vec<String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Log;
-    use rusqlite::StatementStatus;
+    use crate::many;
 
     /// A run with nothing due costs the same in ten years: it reads none of the slices that are done with.
     #[test]
     fn what_is_open_is_found_without_reading_what_is_done() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
-        let job = log.ledger().make_job("utility").unwrap();
-        log.conn
-            .execute(
-                "with recursive n (n) as (select 0 union all select n + 1 from n where n < 2000)
-                 insert into slice (job, start_time, end_time, rev, as_of_seq, state, spool)
-                 select ?1, n, n + 1, 0, 0, case n when 7 then 'planned' else 'placed' end, case n when 9 then 'x' end from n",
-                [job.id],
-            )
-            .unwrap();
+        let (log, job) = many::slices(
+            dir.path(),
+            "state, spool",
+            "case n when 7 then 'planned' else 'placed' end, case n when 9 then 'x' end",
+        );
         for (tail, start) in [(UNFINISHED, 9), (PLANNED, 7)] {
             let mut select = log.conn.prepare(&query(tail)).unwrap();
             let found: Vec<Delivery> =
                 select.query_map([job.id], delivery).unwrap().collect::<rusqlite::Result<_>>().unwrap();
             let starts: Vec<i64> = found.iter().map(|slice| slice.window.start.micros()).collect();
             assert_eq!(starts, [start]);
-            let steps = select.get_status(StatementStatus::VmStep);
-            assert!(steps < 500, "{steps} steps for one of 2,000 slices: {tail}");
+            many::assert_reads_few(&log, &job, &query(tail));
         }
     }
 }

@@ -16,6 +16,8 @@ mod error;
 mod late;
 mod ledger;
 mod log;
+#[cfg(test)]
+mod many;
 mod occupied;
 mod progress;
 mod project;

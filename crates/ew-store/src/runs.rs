@@ -95,37 +95,27 @@ impl Ledger<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Log;
-    use rusqlite::StatementStatus;
+    use crate::many;
 
     /// A status costs the same in ten years.
     #[test]
     fn what_is_wrong_is_told_without_reading_what_went_well() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
-        let job = log.ledger().make_job("utility").unwrap();
-        log.conn
-            .execute(
-                "with recursive n (n) as (select 0 union all select n + 1 from n where n < 2000)
-                 insert into slice (job, start_time, end_time, rev, as_of_seq, state, reason, spool)
-                 select ?1, n, n + 1, 0, 0,
-                     case n when 5 then 'failed' when 6 then 'planned' when 7 then 'held' when 8 then 'sending'
-                         when 9 then 'skipped' else 'placed' end,
-                     case n when 5 then 'refused' when 7 then 'late' when 9 then 'by hand' end,
-                     case when n in (5, 8) then 'x' end from n",
-                [job.id],
-            )
-            .unwrap();
+        let (mut log, job) = many::slices(
+            dir.path(),
+            "state, reason, spool",
+            "case n when 5 then 'failed' when 6 then 'planned' when 7 then 'held' when 8 then 'sending'
+                 when 9 then 'skipped' else 'placed' end,
+             case n when 5 then 'refused' when 7 then 'late' when 9 then 'by hand' end,
+             case when n in (5, 8) then 'x' end",
+        );
         let ledger = log.ledger();
         let open: Vec<_> = ledger.open(&job).unwrap().into_iter().collect();
         let one_each = [SliceState::Planned, SliceState::Sending, SliceState::Held, SliceState::Failed];
         assert_eq!(open, one_each.map(|state| (state, 1)));
         assert_eq!(ledger.last_reason(&job).unwrap().as_deref(), Some("late"));
         for query in [OPEN, LAST_REASON] {
-            let mut select = log.conn.prepare(query).unwrap();
-            select.query_map([job.id], |_| Ok(())).unwrap().for_each(drop);
-            let steps = select.get_status(StatementStatus::VmStep);
-            assert!(steps < 500, "{steps} steps for four of 2,000 slices: {query}");
+            many::assert_reads_few(&log, &job, query);
         }
     }
 }
