@@ -56,3 +56,55 @@ impl Snapshot<'_> {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Log;
+    use ew_core::{Point, Quality, Sample, TimeOfDay, Zone};
+    use std::collections::{BTreeMap, BTreeSet};
+
+    /// Silent points, empty slots, rows of others and a window cut in mid-slot: as all of its rows tell it.
+    #[test]
+    fn slots_have_the_points_of_all_their_rows() {
+        let grid =
+            Grid { zone: Zone::utc(), period: "15m".parse().unwrap(), synchronize_on: TimeOfDay::MIDNIGHT };
+        let at = |minute: i64| Timestamp::from_secs(60 * minute);
+        for seed in 0..20 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let dir = tempfile::tempdir().unwrap();
+            let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
+            let rows: BTreeSet<(i64, &str)> = (0..60)
+                .map(|_| (random.i64(0..300), random.choice(["a.1", "a.2", "a.3", "b"]).unwrap()))
+                .collect();
+            let sample = |&(minute, name): &(i64, &str)| {
+                Sample::new(at(minute), name.parse().unwrap(), Some(1.0), "W", Quality::Actual)
+            };
+            log.append(rows.iter().map(sample), false, at(300)).unwrap();
+            let (from, to) = (random.i64(0..100), random.i64(100..300));
+            let window = Window::new(at(from), at(to));
+            let mut expect: BTreeMap<i64, BTreeSet<&str>> = BTreeMap::new();
+            for (minute, name) in &rows {
+                if (from..to).contains(minute) && name.starts_with('a') {
+                    expect.entry(minute.div_euclid(15)).or_default().insert(name);
+                }
+            }
+            let selection = Selection(vec!["a.*".parse().unwrap()]);
+            let snapshot = log.snapshot().unwrap();
+            for with_points in [true, false] {
+                let found = snapshot.occupied(&grid, window, window, &selection, with_points).unwrap();
+                let found: Vec<(Window, Vec<&str>)> = found
+                    .iter()
+                    .map(|one| (one.slot, one.columns.iter().map(Point::as_str).collect()))
+                    .collect();
+                let slot = |n: i64| Window::new(at(15 * n), at(15 * n + 15)).intersect(&window);
+                let points = |names: &BTreeSet<&'static str>| match with_points {
+                    true => names.iter().copied().collect(),
+                    false => Vec::new(),
+                };
+                let expect: Vec<_> = expect.iter().map(|(n, names)| (slot(*n), points(names))).collect();
+                assert_eq!(found, expect, "seed {seed}");
+            }
+        }
+    }
+}
