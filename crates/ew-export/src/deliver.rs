@@ -231,7 +231,7 @@ pub(crate) fn deliver(
     let path = render::spool_file(job, &spool);
     let destination = job.destination();
     let ext = job.options.extension();
-    let (mut attempts, mut sent_before) = (0, slice.attempts > 0);
+    let (mut is_fresh, mut sent_before) = (true, slice.attempts > 0);
     let mut reached = slice.reached.clone();
     let documents = job.log.ledger().beside(slice)?.into_iter();
     let beside = documents.map(|one| DocumentFile::write(&path, one)).collect::<Result<Vec<_>, _>>()?;
@@ -248,7 +248,7 @@ pub(crate) fn deliver(
             file: &path,
             beside: &beside,
             destination: &destination,
-            is_fresh: attempts == 0,
+            is_fresh,
             sent_before,
             reached: &reached,
         };
@@ -293,7 +293,7 @@ pub(crate) fn deliver(
             Err(SendError::There(error)) => error,
         };
         sent_before = true;
-        attempts += 1;
+        is_fresh = false;
         courier.failures += u32::from(error.is_retryable());
         reached.extend_from_slice(error.reached());
         let failure = Failure::of(error.exit(), &error).maybe_hint(error.hint());
