@@ -80,6 +80,57 @@ fn what_can_no_longer_be_sent_as_recorded_is_not_sent() {
     assert_eq!(site.names("out"), Vec::<String>::new());
 }
 
+/// A kept file that cannot be read is as one that is not there, and what can be sent of a request is sent.
+#[test]
+fn a_damaged_kept_file_ends_no_resend() {
+    let mut site = delivered("");
+    let names = ["u_20260301T000000Z.csv", "u_20260301T001500Z.csv"];
+    let sent: Vec<String> = names.iter().map(|name| site.read(&format!("out/{name}"))).collect();
+    let kept: Vec<String> =
+        site.names("ew.db.spool/kept/u").iter().map(|name| format!("ew.db.spool/kept/u/{name}")).collect();
+    let whole = std::fs::read(site.file(&kept[0])).unwrap();
+    let resend = "resend u --from 2026-03-01T00:00:00Z --to 2026-03-01T00:30:00Z";
+    for damage in ["cut", "garbage", "another's", "a folder"] {
+        let _ = std::fs::remove_file(site.file(&kept[0]));
+        match damage {
+            "cut" => std::fs::write(site.file(&kept[0]), &whole[..whole.len() / 2]).unwrap(),
+            "garbage" => site.write(&kept[0], "no zstd"),
+            "another's" => drop(std::fs::copy(site.file(&kept[1]), site.file(&kept[0])).unwrap()),
+            _ => std::fs::create_dir(site.file(&kept[0])).unwrap(),
+        }
+        std::fs::remove_dir_all(site.file("out")).unwrap();
+        let ended = run(&site, "ew-ledger", resend).exit(0);
+        assert_eq!(ended.stderr.contains(&kept[0]), damage != "another's", "{damage}: {}", ended.stderr);
+        for (name, sent) in names.iter().zip(&sent) {
+            assert_eq!(&site.read(&format!("out/{name}")), sent, "{damage}");
+        }
+        assert_eq!(site.names("ew.db.spool/jobs/u"), Vec::<String>::new(), "{damage}");
+        // It was delivered once more, so it is kept once more.
+        if damage != "a folder" {
+            assert_eq!(std::fs::read(site.file(&kept[0])).unwrap(), whole, "{damage}");
+        }
+    }
+    // With its rows gone the one cannot be had; the other can, and the message names what was kept.
+    std::fs::remove_dir_all(site.file("out")).unwrap();
+    run(&site, "ew-log", "trim --before 2026-03-01T00:15:00Z").exit(0);
+    site.now("2026-03-02T00:30:00Z");
+    let ended = run(&site, "ew-ledger", resend).exit(74);
+    assert!(ended.stderr.contains(&format!("its file ./{} is gone", kept[0])), "{}", ended.stderr);
+    assert_eq!(site.names("out"), names[1..]);
+    assert_eq!(site.names("ew.db.spool/jobs/u"), Vec::<String>::new());
+}
+
+/// One that the receiver does not take holds back none of the others.
+#[test]
+fn a_resend_passes_over_what_the_receiver_does_not_take() {
+    let site = delivered("");
+    let second = site.read("out/u_20260301T001500Z.csv");
+    std::fs::remove_dir_all(site.file("out")).unwrap();
+    std::fs::create_dir_all(site.file("out/u_20260301T000000Z.csv")).unwrap();
+    run(&site, "ew-ledger", "resend u --from 2026-03-01T00:00:00Z --to 2026-03-01T00:30:00Z").exit(77);
+    assert_eq!(site.read("out/u_20260301T001500Z.csv"), second);
+}
+
 #[test]
 fn kept_files_end_with_keep_files() {
     let mut site = delivered("");
@@ -240,6 +291,28 @@ fn skip_passes_over_a_slice_and_what_follows_is_due() {
     run(&site, "ew-ledger", "resend u u_20260301T000000Z.csv").exit(2);
 }
 
+/// Whoever waits for a run is told for whom and how long.
+#[test]
+fn a_decision_waits_for_a_running_export_and_says_so() {
+    let site = delivered("");
+    let lock = std::fs::File::create(site.file("ew.db.spool/locks/export-u.lock")).unwrap();
+    lock.lock().unwrap();
+    // A job can only be renamed to one of the configuration.
+    let toml = site.read("ew.toml");
+    let second = toml[toml.find("[[export]]").unwrap()..].replace("\"u\"", "\"grid\"");
+    site.write("ew.toml", &format!("{toml}\n{second}"));
+    for decision in ["skip u u_20260301T000000Z.csv why", "release u", "rename u grid", "rebuild u"] {
+        let ended = run(&site, "ew-ledger", &format!("{decision} --wait 200ms")).exit(75);
+        assert!(
+            ended.stderr.contains("Last export still active; waiting for it up to 200ms"),
+            "{}",
+            ended.stderr
+        );
+        let ended = run(&site, "ew-ledger", &format!("{decision} --wait 0s")).exit(75);
+        assert!(!ended.stderr.contains("waiting"), "{}", ended.stderr);
+    }
+}
+
 #[test]
 fn a_renamed_job_goes_on_where_it_was() {
     let mut site = delivered("");
@@ -330,6 +403,29 @@ fn status_says_who_needs_care_and_writes_metrics() {
     run(&site, "ew-ledger", "status").exit(0);
     assert_eq!(site.names(".").iter().filter(|name| name.ends_with(".part")).count(), 0);
     run(&site, "ew-ledger", "status --metrics no/such/ew.prom").exit(74);
+}
+
+/// Closed slots wait for a job that never ran too, from its first row or `since` on, and for one that placed nothing.
+#[test]
+fn a_job_that_placed_nothing_lags_from_its_first_row() {
+    let mut site = Site::new(&config("connection_attempts = 1\nbreakup_on_period = true", "csv]"));
+    site.now("2026-03-01T01:00:00Z");
+    let lag = |site: &Site, code| {
+        let status = json(site, "status --max-lag 30m --metrics ew.prom", code);
+        (status["jobs"][0]["lag_seconds"].clone(), status["jobs"][0]["next"].clone())
+    };
+    assert_eq!(lag(&site, 0), (Value::Null, Value::Null));
+    append(&site, "16:00 a 3\n 40:00 b 1");
+    assert_eq!(lag(&site, 1), (2700.into(), "2026-03-01T00:30:00Z".into()));
+    assert!(metrics(&site).contains(&"ew_job_lag_seconds u 2700".to_owned()));
+    site.write(
+        "ew.toml",
+        &site.read("ew.toml").replace("name = \"u\"", "name = \"u\"\nsince = \"2026-03-01T00:35:00Z\""),
+    );
+    assert_eq!(lag(&site, 0), (1800.into(), "2026-03-01T00:45:00Z".into()));
+    site.write("out", "no folder");
+    run(&site, "ew-export", "").exit(69);
+    assert_eq!(lag(&site, 1), (1800.into(), "2026-03-01T00:45:00Z".into()));
 }
 
 /// A run that cannot start leaves its record: the lock is held, or there is no log to look at.

@@ -312,6 +312,15 @@ fn a_receiver_that_is_away_is_69_and_takes_nothing_from_what_was_proved() {
     assert!(ended.stderr.contains("is no directory"), "{}", ended.stderr);
 }
 
+/// The folder is made by the first delivery: before it there is nothing to look for, and nothing is wrong.
+#[test]
+fn before_the_first_delivery_there_is_nothing_to_verify() {
+    let site = Site::new(&config("", "csv]"));
+    run(&site, "ew-export", "").exit(66);
+    let ended = run(&site, "ew-ledger", "verify").exit(66);
+    assert!(!ended.stderr.contains("cannot look"), "{}", ended.stderr);
+}
+
 #[test]
 fn a_line_that_drops_is_taken_up_again_and_one_that_is_silent_ends() {
     let server = Sshd::start();

@@ -85,6 +85,7 @@ impl Lock {
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = open.map_err(|e| io("open", e))?;
         let give_up = Instant::now() + request.wait.0;
+        let mut is_told = false;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
@@ -92,7 +93,16 @@ impl Lock {
                 Err(TryLockError::WouldBlock) if Instant::now() >= give_up => {
                     return Err(Busy { activity: request.activity, holder: describe(&mut file) }.into());
                 }
-                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(100)),
+                Err(TryLockError::WouldBlock) => {
+                    if !std::mem::replace(&mut is_told, true) {
+                        let (activity, holder) = (request.activity, describe(&mut file));
+                        report.note(format_args!(
+                            "Last {activity} still active{holder}; waiting for it up to {}",
+                            request.wait
+                        ));
+                    }
+                    std::thread::sleep(Duration::from_millis(100));
+                }
             }
         }
         let taken = request.machine.iter().map(|name| take(name, request.activity, give_up));

@@ -183,16 +183,19 @@ pub(crate) fn restore_spool(job: &mut JobRun<'_>, known: &Job, slice: Delivery) 
     if Some(&again.sha256) == slice.sha256.as_ref() {
         return Ok(Delivery { spool: Some(again.spool), ..slice });
     }
+    // What came out is nobody's slice.
+    let _ = std::fs::remove_file(render::spool_file(job, &again.spool));
     let name = slice.name.as_deref().unwrap_or("the slice");
+    let file = slice.kept.as_deref().map_or(path, |kept| kept::path(job, kept));
     Err(Failure::new(
         Exit::Io,
         format!(
-            "{name} was recorded with sha256 {}, and its file {} is gone",
+            "{name} was recorded with sha256 {}, and its file {} is gone or damaged",
             slice.sha256.as_deref().unwrap_or("?"),
-            path.display()
+            file.display()
         ),
     )
-    .hint("rendered again it differs: the job or its rows changed; restore the spool folder from a backup"))
+    .hint("rendered again it differs: the job or its rows changed; restore that file from a backup"))
 }
 
 fn sha256_of(path: &Path) -> std::io::Result<String> {
@@ -303,9 +306,7 @@ pub(crate) fn deliver(
         // One that asks for longer than a run waits is left to the next run.
         let asked = error.wait();
         if !error.is_retryable() || exhausted || asked > WAIT_MAX {
-            job.result.slices.push(SliceReport::of(slice, Outcome::Failed, Some(failure.message.clone())));
-            job.result.fail(&failure);
-            job.report.failure(&failure.of_part(&job.options.name));
+            job.fail_slice(slice, &failure);
             return Ok(if gave_up { Delivered::GaveUp } else { Delivered::Failed });
         }
         let wait = back_off(courier.failures, fastrand::f64()).max(asked);

@@ -1,11 +1,11 @@
 //! One job of a run.
 
 use crate::render::Renderer;
-use crate::report::{JobReport, Outcome};
+use crate::report::{JobReport, Outcome, SliceReport};
 use ew_cli::{Failure, Lock, Report, clock};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Anchors, ClockDoubt, Exit, NameFields, PartOutcome, Timestamp, When, Window};
-use ew_store::{Job, Log, Scope};
+use ew_store::{Delivery, Job, Log, Scope};
 
 /// A job with all that its steps need.
 pub(crate) struct JobRun<'a> {
@@ -159,6 +159,13 @@ impl<'a> JobRun<'a> {
         };
         let anchors = Anchors { zone: &self.options.zone, now: self.now, rows };
         when.resolve(&anchors).map_err(|e| Failure::of(Exit::NoData, &e))
+    }
+
+    /// Notes that a slice could not be sent, and says so.
+    pub(crate) fn fail_slice(&mut self, slice: &Delivery, failure: &Failure) {
+        self.result.slices.push(SliceReport::of(slice, Outcome::Failed, Some(failure.message.clone())));
+        self.result.fail(failure);
+        self.report.failure(&failure.clone().of_part(&self.options.name));
     }
 
     /// Notes that slots stay open until the clock is good.

@@ -33,6 +33,11 @@ fn dir(job: &JobRun<'_>) -> PathBuf {
     Log::kept_dir(job.log.path(), &job.options.name)
 }
 
+/// A kept file.
+pub(crate) fn path(job: &JobRun<'_>, name: &str) -> PathBuf {
+    dir(job).join(name)
+}
+
 /// The file of a slice on its way to the kept ones: it is compressed while the slice is sent, and gets its name when
 /// that is delivered.
 pub(crate) struct Keeping {
@@ -109,21 +114,25 @@ fn compress(file: &Path, dir: &Path, part: &Path) -> io::Result<()> {
     written().inspect_err(|_| drop(std::fs::remove_file(part)))
 }
 
-/// Puts the kept file of a slice back into the spool; false where none is kept.
-pub(crate) fn restore(job: &JobRun<'_>, slice: &Delivery, spool: &str) -> Result<bool, Failure> {
-    let Some(name) = &slice.kept else { return Ok(false) };
-    let (from, to) = (dir(job).join(name), render::spool_file(job, spool));
-    let io =
-        |what: &Path, e: io::Error| Failure::new(Exit::Io, format!("cannot read {}: {e}", what.display()));
-    let file = match File::open(&from) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-        opened => opened.map_err(|e| io(&from, e))?,
+/// Puts the kept file of a slice back into the spool, where one is kept and can be read. What is not there then, or is
+/// not as recorded, is rendered again.
+pub(crate) fn restore(job: &JobRun<'_>, slice: &Delivery, spool: &str) {
+    let Some(name) = &slice.kept else { return };
+    let (from, to) = (path(job, name), render::spool_file(job, spool));
+    let restored = || {
+        let file = File::open(&from)?;
+        std::fs::create_dir_all(render::spool_dir(job))?;
+        zstd::stream::copy_decode(file, File::create(&to)?)
     };
-    std::fs::create_dir_all(render::spool_dir(job)).map_err(|e| io(&to, e))?;
-    let mut out = File::create(&to).map_err(|e| io(&to, e))?;
-    zstd::stream::copy_decode(file, &mut out).map_err(|e| io(&from, e))?;
-    out.sync_all().map_err(|e| io(&to, e))?;
-    Ok(true)
+    if let Err(error) = restored() {
+        // A part of it is no file of the slice, and a full disk needs the room.
+        let _ = std::fs::remove_file(&to);
+        job.report.warning(format_args!(
+            "{}: cannot restore the kept file {}: {error}; the slice is rendered again",
+            job.options.name,
+            from.display()
+        ));
+    }
 }
 
 /// Removes what was delivered longer ago than `keep_files`.
@@ -131,7 +140,7 @@ pub(crate) fn expire(job: &mut JobRun<'_>, known: &Job) -> Result<(), Failure> {
     let before = job.now.plus_micros(-job.config.log.keep_files.micros());
     for slice in job.log.ledger().kept_until(known, before)? {
         let Some(name) = &slice.kept else { continue };
-        let path = dir(job).join(name);
+        let path = path(job, name);
         match std::fs::remove_file(&path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
                 let text = format!("cannot remove {}: {e}", path.display());

@@ -10,7 +10,7 @@ use ew_core::Span;
 use ew_store::{Delivery, Job, Log};
 
 /// Sends recorded slices of one job again: from the kept files, or rendered again where that gives the very
-/// same bytes. One that no longer can be is an error of this side, and nothing of it is sent.
+/// same bytes. Nothing is sent of one that no longer can be; the others go all the same.
 pub fn resend(
     config: &Config,
     options: &ExportOptions,
@@ -32,8 +32,15 @@ fn send(job: &mut JobRun<'_>, slices: &[Delivery]) -> Result<(), Failure> {
     let Some(known) = job.known()? else { return Ok(()) };
     let mut courier = Courier::new();
     for slice in slices {
-        let again = recorded_file(job, &known, slice)?;
-        if deliver::deliver(job, &mut courier, &known, &again)? != Delivered::Placed {
+        let again = match recorded_file(job, &known, slice) {
+            Ok(again) => again,
+            // The others can still be had.
+            Err(failure) => {
+                job.fail_slice(slice, &failure);
+                continue;
+            }
+        };
+        if deliver::deliver(job, &mut courier, &known, &again)? == Delivered::GaveUp {
             break;
         }
     }
@@ -48,7 +55,7 @@ fn recorded_file(job: &mut JobRun<'_>, known: &Job, slice: &Delivery) -> Result<
         (None, None) => render::spool_name(job.options, slice.window, slice.rev),
     };
     if slice.spool.is_none() {
-        kept::restore(job, slice, &spool)?;
+        kept::restore(job, slice, &spool);
     }
     deliver::restore_spool(job, known, Delivery { spool: Some(spool), ..slice.clone() })
 }

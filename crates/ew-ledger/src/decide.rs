@@ -14,10 +14,11 @@ pub(crate) fn release(
     job: &str,
     slices: &[String],
     drop_reason: Option<&str>,
+    wait: Span,
     report: Report,
 ) -> Result<Value, Failure> {
     let known = find::job(log, job)?;
-    let _lock = Lock::of_job(config, job, WAIT, report)?;
+    let _lock = Lock::of_job(config, job, wait, report)?;
     let held = held(config, log, job, slices)?;
     if held.is_empty() {
         report.note(format_args!("{job}: nothing is held"));
@@ -52,9 +53,6 @@ fn decided(slice: &Delivery) -> Value {
     let (start, end) = (slice.window.start.to_string(), slice.window.end.to_string());
     json!({ "job": slice.job, "start": start, "end": end, "rev": slice.rev, "rows": slice.rows })
 }
-
-/// How long to wait for a running export.
-const WAIT: Span = Span::from_secs(30);
 
 fn held(config: &Config, log: &mut Log, job: &str, named: &[String]) -> Result<Vec<Delivery>, Failure> {
     if named.is_empty() {
@@ -111,10 +109,11 @@ pub(crate) fn skip(
     job: &str,
     text: &str,
     reason: &str,
+    wait: Span,
     report: Report,
 ) -> Result<Value, Failure> {
     let known = find::job(log, job)?;
-    let _lock = Lock::of_job(config, job, WAIT, report)?;
+    let _lock = Lock::of_job(config, job, wait, report)?;
     let slice = find::slice(config, log, job, text)?;
     match slice.state {
         SliceState::Planned
@@ -143,6 +142,7 @@ pub(crate) fn rename(
     log: &mut Log,
     old: &str,
     new: &str,
+    wait: Span,
     report: Report,
 ) -> Result<Value, Failure> {
     let known = find::job(log, old)?;
@@ -151,7 +151,7 @@ pub(crate) fn rename(
             .hint("two jobs cannot become one: their slices would overlap"));
     }
     find::options(config, new)?;
-    let _locks = (Lock::of_job(config, old, WAIT, report)?, Lock::of_job(config, new, WAIT, report)?);
+    let _locks = (Lock::of_job(config, old, wait, report)?, Lock::of_job(config, new, wait, report)?);
     let path = log.path().to_owned();
     for folder in [Log::spool_dir, Log::kept_dir] {
         let (from, to) = (folder(&path, old), folder(&path, new));

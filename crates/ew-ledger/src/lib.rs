@@ -183,6 +183,9 @@ pub enum Command {
         /// Do not send them; a slice sent again whole later holds what the log has then
         #[arg(long, value_name = "REASON")]
         drop: Option<String>,
+        /// Wait so long for a running export
+        #[arg(long, value_name = "DURATION", default_value = "30s")]
+        wait: Span,
     },
     /// Pass over a slice that the receiver will never take
     #[command(after_help = format!("Example:\n  ew-ledger skip utility utility_20260303T101500Z.csv 'they refuse it'\n\n{}", Exit::HELP))]
@@ -193,6 +196,9 @@ pub enum Command {
         slice: String,
         /// Why, for whoever asks later
         reason: String,
+        /// Wait so long for a running export
+        #[arg(long, value_name = "DURATION", default_value = "30s")]
+        wait: Span,
     },
     /// Give the slices and the bookmark of a job to one of another name
     #[command(after_help = format!("Example:\n  ew-ledger rename utility grid\n\n{}", Exit::HELP))]
@@ -201,6 +207,9 @@ pub enum Command {
         old: String,
         /// The name in the configuration
         new: String,
+        /// Wait so long for a running export
+        #[arg(long, value_name = "DURATION", default_value = "30s")]
+        wait: Span,
     },
     /// The database was lost: make slices and bookmark anew from what is at the receiver
     #[command(
@@ -219,6 +228,9 @@ pub enum Command {
         /// Show what would be rebuilt
         #[arg(long)]
         dry_run: bool,
+        /// Wait so long for a running export
+        #[arg(long, value_name = "DURATION", default_value = "30s")]
+        wait: Span,
     },
 }
 
@@ -277,23 +289,24 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             let request = resend::Request { job, slices, from: *from, to: *to, wait: *wait };
             resend::resend(&config, &mut log, &request, json, report, out)
         }
-        Command::Release { job, slices, drop } => {
-            let done = decide::release(&config, &mut log, job, slices, drop.as_deref(), report)?;
-            decided(&done, json, out)
+        Command::Release { job, slices, drop, wait } => decided(
+            &decide::release(&config, &mut log, job, slices, drop.as_deref(), *wait, report)?,
+            json,
+            out,
+        ),
+        Command::Skip { job, slice, reason, wait } => {
+            decided(&decide::skip(&config, &mut log, job, slice, reason, *wait, report)?, json, out)
         }
-        Command::Skip { job, slice, reason } => {
-            decided(&decide::skip(&config, &mut log, job, slice, reason, report)?, json, out)
-        }
-        Command::Rebuild { job, formerly, from, dry_run } => {
+        Command::Rebuild { job, formerly, from, dry_run, wait } => {
             let zone = zone_of(&config, std::slice::from_ref(job), None);
             let anchors = Anchors { zone: &zone, now: clock::now(), rows: None };
             let from = from.map(|from| from.resolve(&anchors)).transpose();
             let from = from.map_err(|e| Failure::of(Exit::Usage, &e))?;
-            let request = rebuild::Request { job, formerly, from, dry_run: *dry_run };
+            let request = rebuild::Request { job, formerly, from, dry_run: *dry_run, wait: *wait };
             rebuild::rebuild(&config, &mut log, &request, json, report, out)
         }
-        Command::Rename { old, new } => {
-            decided(&decide::rename(&config, &mut log, old, new, report)?, json, out)
+        Command::Rename { old, new, wait } => {
+            decided(&decide::rename(&config, &mut log, old, new, *wait, report)?, json, out)
         }
     }
 }

@@ -18,9 +18,6 @@ const UNSEEN: &str = "rebuilt: it cannot be seen whether the file at the receive
 const UNMATCHED: &str = "the log does not give this file: rows that come for it are held until it does";
 const NO_FILE: &str = "rebuilt: the log has these rows, and no file of them is at the receiver";
 
-/// How long to wait for a running export.
-const WAIT: Span = Span::from_secs(30);
-
 /// How far back names are looked for where neither the job nor the log says when its data begins.
 const BACK_DAYS: i64 = 366;
 
@@ -35,6 +32,7 @@ pub(crate) struct Request<'a> {
     /// Where the search for names begins.
     pub(crate) from: Option<Timestamp>,
     pub(crate) dry_run: bool,
+    pub(crate) wait: Span,
 }
 
 /// Rebuilds one job; 1 where something is held for a person to decide, 66 where nothing of it is there.
@@ -49,7 +47,7 @@ pub(crate) fn rebuild(
     let options = find::options(config, request.job)?;
     let _lock = match request.dry_run {
         true => None,
-        false => Some(Lock::of_job(config, request.job, WAIT, report)?),
+        false => Some(Lock::of_job(config, request.job, request.wait, report)?),
     };
     let known = log.ledger().list(Some(request.job), Window::new(Timestamp::MIN, Timestamp::MAX))?;
     if !known.is_empty() {

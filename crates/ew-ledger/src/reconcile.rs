@@ -144,7 +144,10 @@ pub(crate) fn job(
 ) -> Result<JobCheck, Failure> {
     let destination = options.transport.destination(config.base());
     let within = wanted.window.unwrap_or(Window::new(Timestamp::MIN, Timestamp::MAX));
-    let due = delivered(log.ledger().list(Some(&options.name), within)?);
+    let all = log.ledger().list(Some(&options.name), within)?;
+    // Before anything went there nothing can be a file too many, and the folder may not be made yet.
+    let looks_for_extra = wanted.window.is_none() && all.iter().any(|slice| slice.attempts > 0);
+    let due = delivered(all);
     let mut check = JobCheck {
         job: options.name.clone(),
         slices: Vec::new(),
@@ -153,7 +156,6 @@ pub(crate) fn job(
         level: wanted.level,
     };
     let is_here = |slice: &Delivery| slice.destination.as_ref() == Some(&destination);
-    let looks_for_extra = wanted.window.is_none() && log.ledger().job(&options.name)?.is_some();
     let mut eyes = match looks_for_extra || due.iter().any(is_here) {
         true => Eyes::open(config, options).unwrap_or_else(|failure| check.give_up(failure)),
         false => Eyes::Shut("nothing to look for".to_owned()),

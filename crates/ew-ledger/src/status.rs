@@ -2,7 +2,7 @@
 
 use crate::metrics;
 use ew_cli::{Failure, Output, Report, clock};
-use ew_config::Config;
+use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, Span, Timestamp};
 use ew_store::{Job, LastRun, Log, SliceState};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use std::path::Path;
 pub(crate) struct Status {
     pub(crate) job: String,
     pub(crate) bookmark: Option<Timestamp>,
-    /// The end of the first slot that is not exported; none for a job that is no longer configured.
+    /// The end of the first slot that is not exported; none for a job that is no longer configured, or without a row.
     next: Option<Timestamp>,
     /// How long slots have been closed and not exported.
     pub(crate) lag: Option<Span>,
@@ -127,6 +127,12 @@ fn table(all: Vec<Status>, out: &mut Output) -> Result<(), Failure> {
     out.table(&table)
 }
 
+/// Where a job begins that has placed nothing yet: at the slot of its first row.
+fn first_slot(log: &Log, options: &ExportOptions) -> Result<Option<Timestamp>, Failure> {
+    let first = log.snapshot()?.first_row(options.since(), &options.selection())?;
+    Ok(first.map(|first| options.grid().slot(first).start))
+}
+
 fn of_job(config: &Config, log: &mut Log, job: String, now: Timestamp) -> Result<Status, Failure> {
     let ledger = log.ledger();
     let known = ledger.job(&job)?.unwrap_or_else(|| Job::never_ran(&job));
@@ -139,15 +145,19 @@ fn of_job(config: &Config, log: &mut Log, job: String, now: Timestamp) -> Result
     let has_trouble = of_slice.is_some();
     let last_error = of_slice.or(of_run);
     let options = config.exports.iter().find(|options| options.name == job);
-    let next = options.zip(bookmark).map(|(options, bookmark)| options.grid().slot(bookmark).end);
-    let lag = options.zip(bookmark).map(|(options, bookmark)| {
-        let closed = options.grid().last_closed_end(now, options.delay.0);
-        Span::from_secs((closed.micros() - bookmark.micros()).max(0).unsigned_abs() / 1_000_000)
-    });
     let probe = match options {
         Some(options) => ledger.probe(&options.transport.destination(config.base()))?,
         None => None,
     };
+    let reached = match (bookmark, options) {
+        (None, Some(options)) => first_slot(log, options)?,
+        (bookmark, _) => bookmark,
+    };
+    let next = options.zip(reached).map(|(options, reached)| options.grid().slot(reached).end);
+    let lag = options.zip(reached).map(|(options, reached)| {
+        let closed = options.grid().last_closed_end(now, options.delay.0);
+        Span::from_secs((closed.micros() - reached.micros()).max(0).unsigned_abs() / 1_000_000)
+    });
     Ok(Status {
         probe: probe.map_or(Value::Null, |(at, outcome)| {
             let mut outcome: Value = serde_json::from_str(&outcome).unwrap_or_default();
