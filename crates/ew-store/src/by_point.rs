@@ -1,8 +1,9 @@
 //! The rows of a window one point after the other.
 
+use crate::batch::Stored;
 use crate::error::StoreError;
 use crate::{Seqs, Snapshot};
-use ew_core::{Row, RowOrder, Selection, Timestamp, Window};
+use ew_core::{Row, RowOrder, Selection, Window};
 use rusqlite::params;
 
 impl Snapshot<'_> {
@@ -49,8 +50,8 @@ impl Snapshot<'_> {
             .query(params![window.start.micros(), window.end.micros(), seqs.after, names.ids()])
             .map_err(&sql)?;
         while let Some(row) = rows.next().map_err(&sql)? {
-            let time = Timestamp::from_micros(row.get(0).map_err(&sql)?);
-            if let Some(held) = self.held(row, time, &names, units.len(), Some(seqs))? {
+            let stored = Stored::of(row).map_err(&sql)?;
+            if let Some(held) = self.held(&stored, &names, units.len(), Some(seqs))? {
                 each(held.row(&units))?;
             }
         }
@@ -62,7 +63,7 @@ impl Snapshot<'_> {
 mod tests {
     use super::*;
     use crate::Log;
-    use ew_core::{Quality, Sample};
+    use ew_core::{Quality, Sample, Timestamp};
     use std::convert::Infallible;
 
     type Rows = Vec<(String, i64, Option<f64>, Quality)>;

@@ -5,6 +5,7 @@
 
 mod append;
 mod audit;
+mod batch;
 mod beside;
 mod bus;
 mod by_point;

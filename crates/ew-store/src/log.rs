@@ -1,5 +1,6 @@
 //! Opening the log.
 
+use crate::batch;
 use crate::error::StoreError;
 use crate::{Ledger, Snapshot, schema};
 use rusqlite::config::DbConfig;
@@ -34,6 +35,7 @@ impl Log {
         // A receipt must outlive a power cut, and so must the rows that it speaks of.
         conn.pragma_update(None, "synchronous", "full").map_err(sql("open a database"))?;
         migrate(&mut conn, path, ran_before)?;
+        batch::register(&conn).map_err(sql("open a database"))?;
         Ok(Log { conn, path: path.to_owned() })
     }
 

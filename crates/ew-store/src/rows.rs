@@ -1,6 +1,7 @@
 //! The rows of a window in order of their time, as the log was at a seq.
 
 use crate::append::quality;
+use crate::batch::{self, Stored};
 use crate::error::StoreError;
 use crate::{Seqs, Snapshot};
 use ew_core::{Point, Quality, Row, Selection, Timestamp, Window};
@@ -54,35 +55,26 @@ impl Reader<'_> {
         let Reader { snapshot, names, units } = self;
         let sql = snapshot.sql("read samples");
         let seqs = snapshot.needed(seqs, window)?;
-        // The end of the window is looked for here: SQLite would compare the key of every row with it. Nor does it
-        // look at a column that is not asked for.
-        let mut select = snapshot
-            .tx
-            .prepare_cached(match seqs {
-                None => "select time, point, value, unit, quality from sample where time >= ?1 order by time",
-                Some(_) => {
-                    "select time, point, value, unit, quality, seq from sample where time >= ?1 order by time"
-                }
-            })
-            .map_err(&sql)?;
+        let query = if seqs.is_none() { batch::FROM } else { batch::FROM_WITH_SEQ };
+        let mut select = snapshot.tx.prepare_cached(query).map_err(&sql)?;
         let mut rows = select.query([window.start.micros()]).map_err(&sql)?;
+        let (mut batch, mut may_more_come) = (Vec::new(), true);
         let mut group: Vec<Held<'_>> = Vec::new();
         let mut group_time = window.start;
-        while let Some(row) = rows.next().map_err(&sql)? {
-            let time = Timestamp::from_micros(row.get(0).map_err(&sql)?);
-            if time >= window.end {
-                break;
+        while may_more_come {
+            may_more_come = batch::next(&mut batch, &mut rows, window.end).map_err(&sql)?;
+            for stored in &batch {
+                let Some(held) = snapshot.held(stored, names, units.len(), seqs)? else { continue };
+                if names.are_in_order_of_ids {
+                    each(held.row(units))?;
+                    continue;
+                }
+                if held.time != group_time {
+                    flush(&mut group, units, each)?;
+                    group_time = held.time;
+                }
+                group.push(held);
             }
-            let Some(held) = snapshot.held(row, time, names, units.len(), seqs)? else { continue };
-            if names.are_in_order_of_ids {
-                each(held.row(units))?;
-                continue;
-            }
-            if held.time != group_time {
-                flush(&mut group, units, each)?;
-                group_time = held.time;
-            }
-            group.push(held);
         }
         flush(&mut group, units, each)
     }
@@ -124,23 +116,20 @@ impl Snapshot<'_> {
         Ok(came_later.then_some(seqs))
     }
 
-    /// A row of `select time, point, value, unit, quality, seq from sample`, whose time was read, as it was among those
-    /// commits; none where it was not, or is of no selected point. Without commits its seq is not looked at.
+    /// A row as it was among those commits; none where it was not, or is of no selected point. Without commits its seq
+    /// is not looked at.
     pub(crate) fn held<'n>(
         &self,
-        row: &rusqlite::Row<'_>,
-        time: Timestamp,
+        stored: &Stored,
         names: &'n Names,
         units: usize,
         seqs: Option<Seqs>,
     ) -> Result<Option<Held<'n>>, StoreError> {
-        let sql = |source| StoreError::Sql { doing: "read samples", path: self.path.to_owned(), source };
-        let point: i64 = row.get(1).map_err(sql)?;
+        let Stored { point, value, unit, quality: number, seq, .. } = *stored;
+        let time = Timestamp::from_micros(stored.time);
         let Some(name) = names.get(point) else { return Ok(None) };
-        let mut kept: (Option<f64>, i64, i64) =
-            (row.get(2).map_err(sql)?, row.get(3).map_err(sql)?, row.get(4).map_err(sql)?);
+        let mut kept = (value, unit, number);
         if let Some(seqs) = seqs {
-            let seq: i64 = row.get(5).map_err(sql)?;
             if seq <= seqs.after {
                 return Ok(None);
             }
