@@ -160,7 +160,18 @@ fn the_bytes_of_plain_writers() {
         });
     }
     let slice = site.run(log.to_str().unwrap(), "slice --from first --to last --format jsonl").exit(0);
-    assert!(slice.stdout == exported(&site, "jsonl]"), "jsonl");
+    let whole = exported(&site, "jsonl]");
+    assert!(slice.stdout == whole, "jsonl");
+
+    // A file as long as this is also kept by more than one thread, and comes back the same.
+    assert!(whole.len() > 8 << 20, "{} bytes would not be many", whole.len());
+    let name = format!("out/{}", site.names("out")[0]);
+    std::fs::remove_dir_all(site.file("out")).unwrap();
+    site.run(log.to_str().unwrap(), "-q trim --before 2026-04-01").exit(0);
+    let ledger = ew::sibling(EW_EXPORT, "ew-ledger");
+    let again = "-q resend u --from 2026-01-01 --to 2026-04-01";
+    site.run(ledger.to_str().unwrap(), again).exit(0).stderr("");
+    assert!(site.read(&name) == whole, "kept");
 }
 
 /// A full disk, and a reader who has read enough, end it as they end what one thread makes.

@@ -9,9 +9,19 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
+use zstd::zstd_safe::CParameter;
 
 /// Fast: a file is compressed with every delivery and read again hardly ever.
 const LEVEL: i32 = 1;
+
+/// From so many bytes on a file would keep its delivery into a folder waiting, and is compressed by more than one thread.
+const LONG_BYTES: u64 = 8 << 20;
+
+/// How many threads compress a long file.
+const THREADS: u32 = 2;
+
+/// What one of them compresses at a time, bytes: half of what zstd would, as it keeps several of them in memory.
+const JOB_BYTES: u32 = 1 << 20;
 
 /// Bytes compressed at once.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -106,7 +116,12 @@ fn compress(file: &Path, dir: &Path, part: &Path) -> io::Result<()> {
     let written = || {
         let out = File::create(part)?;
         let mut encoder = zstd::Encoder::new(&out, LEVEL)?;
-        io::copy(&mut BufReader::with_capacity(PIECE_BYTES, File::open(file)?), &mut encoder)?;
+        let from = File::open(file)?;
+        if from.metadata()?.len() >= LONG_BYTES {
+            encoder.multithread(THREADS)?;
+            encoder.set_parameter(CParameter::JobSize(JOB_BYTES))?;
+        }
+        io::copy(&mut BufReader::with_capacity(PIECE_BYTES, from), &mut encoder)?;
         encoder.finish()?;
         out.sync_all()
     };

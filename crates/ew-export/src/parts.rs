@@ -43,6 +43,17 @@ struct Stretch {
     made: SyncSender<Made>,
 }
 
+/// Pieces that were written, for the text to come: memory that one thread gives back and another one asks for goes to the
+/// system and comes back each time. Its lock is not the course's, which is held while a stretch waits for the writer.
+#[derive(Default)]
+struct Written(Mutex<Vec<Vec<u8>>>);
+
+impl Written {
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// How far the slice was given out.
 struct Course {
     whole: Window,
@@ -62,14 +73,21 @@ pub(crate) fn render<'a>(
     mut out: impl Write,
     mut summary: Option<&mut Summary>,
 ) -> Result<u64, RenderError> {
-    let course = Mutex::new(Course::over(due));
+    let (course, written) = (Mutex::new(Course::over(due)), Written::default());
     let wants_summary = summary.is_some();
     let (order, stretches) = sync_channel(STRETCHES_WAITING);
     let logs = (0..THREADS).map(|_| Log::open(renderer.log.path())).collect::<Result<Vec<_>, _>>()?;
     thread::scope(|scope| {
         for log in logs {
-            let worker =
-                Worker { course: &course, format, header, piece, wants_summary, order: order.clone() };
+            let worker = Worker {
+                course: &course,
+                written: &written,
+                format,
+                header,
+                piece,
+                wants_summary,
+                order: order.clone(),
+            };
             let work = move || worker.run(&log);
             thread::Builder::new().name("stretches".into()).spawn_scoped(scope, work).map_err(write_error)?;
         }
@@ -77,7 +95,7 @@ pub(crate) fn render<'a>(
         drop(order);
         let mut rows = 0;
         for stretch in stretches {
-            rows += put(&stretch, &mut out, summary.as_deref_mut())?;
+            rows += put(&stretch, &written, &mut out, summary.as_deref_mut())?;
         }
         match course_of(&course).is_given_out {
             true => Ok(rows),
@@ -89,12 +107,16 @@ pub(crate) fn render<'a>(
 /// Writes what comes of one stretch.
 fn put(
     made: &Receiver<Made>,
+    written: &Written,
     out: &mut impl Write,
     summary: Option<&mut Summary>,
 ) -> Result<u64, RenderError> {
     while let Ok(made) = made.recv() {
         match made {
-            Made::Text(text) => out.write_all(&text).map_err(write_error)?,
+            Made::Text(text) => {
+                out.write_all(&text).map_err(write_error)?;
+                written.lock().push(text);
+            }
             Made::Failed(error) => return Err(error),
             Made::Whole { rows, summary: part } => {
                 if let (Some(all), Some(part)) = (summary, part) {
@@ -151,6 +173,7 @@ impl Course {
 /// One of the threads.
 struct Worker<'w, 'a> {
     course: &'w Mutex<Course>,
+    written: &'w Written,
     format: &'a dyn InParts,
     header: &'w SliceHeader<'a>,
     piece: &'w Piece<'w>,
@@ -201,7 +224,7 @@ impl Worker<'_, '_> {
     }
 
     fn make(&self, reader: &Reader<'_>, stretch: &Stretch, bytes: &mut u64) -> Result<Made, RenderError> {
-        let out = Pieces { made: &stretch.made, bytes };
+        let out = Pieces { written: self.written, made: &stretch.made, bytes };
         let mut formatter =
             self.format.start_part(self.header, stretch.part, Box::new(out)).map_err(RenderError::Format)?;
         let mut summary = self.wants_summary.then(Summary::default);
@@ -222,6 +245,7 @@ impl Worker<'_, '_> {
 
 /// Hands text over in the pieces in which it comes.
 struct Pieces<'p> {
+    written: &'p Written,
     made: &'p SyncSender<Made>,
     bytes: &'p mut u64,
 }
@@ -230,7 +254,10 @@ impl Write for Pieces<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         *self.bytes += buffer.len() as u64;
         let nobody = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-        self.made.send(Made::Text(buffer.to_vec())).map_err(nobody)?;
+        let mut text = self.written.lock().pop().unwrap_or_default();
+        text.clear();
+        text.extend_from_slice(buffer);
+        self.made.send(Made::Text(text)).map_err(nobody)?;
         Ok(buffer.len())
     }
 
