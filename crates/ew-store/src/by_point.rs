@@ -1,7 +1,7 @@
 //! The rows of a window one point after the other.
 
-use crate::batch::Stored;
 use crate::error::StoreError;
+use crate::gather::Stored;
 use crate::{Seqs, Snapshot};
 use ew_core::{Row, RowOrder, Selection, Window};
 use rusqlite::params;

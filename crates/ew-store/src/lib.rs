@@ -5,7 +5,6 @@
 
 mod append;
 mod audit;
-mod batch;
 mod beside;
 mod bus;
 mod by_point;
@@ -14,6 +13,7 @@ mod clock;
 mod coverage;
 mod device;
 mod error;
+mod gather;
 mod late;
 mod ledger;
 mod log;

@@ -1,7 +1,7 @@
 //! Opening the log.
 
-use crate::batch;
 use crate::error::StoreError;
+use crate::gather;
 use crate::{Ledger, Snapshot, schema};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
@@ -35,7 +35,7 @@ impl Log {
         // A receipt must outlive a power cut, and so must the rows that it speaks of.
         conn.pragma_update(None, "synchronous", "full").map_err(sql("open a database"))?;
         migrate(&mut conn, path, ran_before)?;
-        batch::register(&conn).map_err(sql("open a database"))?;
+        gather::register(&conn).map_err(sql("open a database"))?;
         Ok(Log { conn, path: path.to_owned() })
     }
 

@@ -1,8 +1,8 @@
 //! The rows of a window in order of their time, as the log was at a seq.
 
 use crate::append::quality;
-use crate::batch::{self, Stored};
 use crate::error::StoreError;
+use crate::gather::{self, Stored};
 use crate::{Seqs, Snapshot};
 use ew_core::{Point, Quality, Row, Selection, Timestamp, Window};
 use rusqlite::{OptionalExtension, params};
@@ -55,15 +55,15 @@ impl Reader<'_> {
         let Reader { snapshot, names, units } = self;
         let sql = snapshot.sql("read samples");
         let seqs = snapshot.needed(seqs, window)?;
-        let query = if seqs.is_none() { batch::FROM } else { batch::FROM_WITH_SEQ };
+        let query = if seqs.is_none() { gather::FROM } else { gather::FROM_WITH_SEQ };
         let mut select = snapshot.tx.prepare_cached(query).map_err(&sql)?;
         let mut rows = select.query([window.start.micros()]).map_err(&sql)?;
-        let (mut batch, mut may_more_come) = (Vec::new(), true);
+        let (mut gathered, mut may_more_come) = (Vec::new(), true);
         let mut group: Vec<Held<'_>> = Vec::new();
         let mut group_time = window.start;
         while may_more_come {
-            may_more_come = batch::next(&mut batch, &mut rows, window.end).map_err(&sql)?;
-            for stored in &batch {
+            may_more_come = gather::next(&mut gathered, &mut rows, window.end).map_err(&sql)?;
+            for stored in &gathered {
                 let Some(held) = snapshot.held(stored, names, units.len(), seqs)? else { continue };
                 if names.are_in_order_of_ids {
                     each(held.row(units))?;

@@ -1,5 +1,5 @@
-//! Rows in batches. A statement that selects nothing but what [`gather`] holds back lets SQLite call it with the columns
-//! of each row, and steps once a batch: asked for one by one, columns cost more than SQLite takes to find their row
+//! Many rows at a step. SQLite calls a function of ours with the columns of each row, which holds the row back until there
+//! are enough of them: asked for one by one, the columns of a row cost more than SQLite takes to find it
 //! (docs/performance.md has the figures).
 
 use ew_core::Timestamp;
@@ -7,7 +7,7 @@ use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::{Connection, Row, Rows};
 use std::cell::RefCell;
 
-/// How many rows a batch has.
+/// How many rows are handed over at once.
 const ROWS: usize = 1024;
 
 /// Every row from a time on, in order of time. SQLite calls a function of a condition once for each row, in the order in
@@ -86,17 +86,17 @@ fn gather(columns: &Context<'_>) -> rusqlite::Result<bool> {
     }))
 }
 
-/// Puts the next rows before `end` of [`FROM`] or [`FROM_WITH_SEQ`] in the place of those of the last batch. Whether more
-/// may come.
-pub(crate) fn next(batch: &mut Vec<Stored>, rows: &mut Rows<'_>, end: Timestamp) -> rusqlite::Result<bool> {
-    batch.clear();
+/// Puts the next rows before `end` of [`FROM`] or [`FROM_WITH_SEQ`] in the place of those that were handed over before.
+/// Whether more may come.
+pub(crate) fn next(found: &mut Vec<Stored>, rows: &mut Rows<'_>, end: Timestamp) -> rusqlite::Result<bool> {
+    found.clear();
     GATHERED.with_borrow_mut(|gathered| {
-        std::mem::swap(&mut gathered.rows, batch);
+        std::mem::swap(&mut gathered.rows, found);
         (gathered.end, gathered.is_over) = (end.micros(), false);
     });
     let stepped = rows.next().map(|row| row.is_some());
     let is_over = GATHERED.with_borrow_mut(|gathered| {
-        std::mem::swap(&mut gathered.rows, batch);
+        std::mem::swap(&mut gathered.rows, found);
         gathered.is_over
     });
     Ok(stepped? && !is_over)
@@ -108,9 +108,9 @@ mod tests {
     use crate::Log;
     use ew_core::{Quality, Sample};
 
-    /// Whole batches, a rest, and none at all; the end of the window in and at the end of a batch.
+    /// As many as are handed over at once, a rest, and none at all; the end of the window within them and at their end.
     #[test]
-    fn batches_hold_each_row_before_the_end_once_and_in_order() {
+    fn each_row_before_the_end_comes_once_and_in_order() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = Log::open(&dir.path().join("ew.db")).unwrap();
         let all = 3 * ROWS as i64 + 7;
@@ -118,13 +118,13 @@ mod tests {
         let sample = |n| Sample::new(at(n), "a".parse().unwrap(), Some(n as f64), "W", Quality::Actual);
         log.append((0..all).map(sample), false, at(all)).unwrap();
         let snapshot = log.snapshot().unwrap();
-        let batches = |query: &str, from: i64, end: i64| {
+        let read = |query: &str, from: i64, end: i64| {
             let mut select = snapshot.tx.prepare(query).unwrap();
-            let (mut rows, mut batch, mut found) = (select.query([from]).unwrap(), Vec::new(), Vec::new());
+            let (mut rows, mut some, mut found) = (select.query([from]).unwrap(), Vec::new(), Vec::new());
             loop {
-                let may_more_come = next(&mut batch, &mut rows, at(end)).unwrap();
-                assert!(batch.len() <= ROWS && (batch.len() == ROWS || !may_more_come));
-                found.extend(batch.iter().map(|row| (row.time, row.value, row.seq)));
+                let may_more_come = next(&mut some, &mut rows, at(end)).unwrap();
+                assert!(some.len() <= ROWS && (some.len() == ROWS || !may_more_come));
+                found.extend(some.iter().map(|row| (row.time, row.value, row.seq)));
                 if !may_more_come {
                     return found;
                 }
@@ -137,7 +137,7 @@ mod tests {
             for (query, has_seq) in [(FROM, false), (FROM_WITH_SEQ, true)] {
                 let seq = |n: i64| if has_seq { n + 1 } else { 0 };
                 let expect: Vec<_> = (from..end.min(all)).map(|n| (n, Some(n as f64), seq(n))).collect();
-                assert_eq!(batches(query, from, end), expect, "{from} {end}");
+                assert_eq!(read(query, from, end), expect, "{from} {end}");
             }
         }
     }
@@ -148,13 +148,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let log = Log::open(&dir.path().join("ew.db")).unwrap();
         let snapshot = log.snapshot().unwrap();
-        let mut batch = Vec::new();
+        let mut some = Vec::new();
         let bad = "select 1 from (select 1 as n union all select 'x') where gather(n, 0, null, 0, 0)";
         let mut select = snapshot.tx.prepare(bad).unwrap();
         let end = Timestamp::MAX;
-        assert!(next(&mut batch, &mut select.query([]).unwrap(), end).is_err());
+        assert!(next(&mut some, &mut select.query([]).unwrap(), end).is_err());
         let mut select = snapshot.tx.prepare(FROM).unwrap();
-        assert!(!next(&mut batch, &mut select.query([0]).unwrap(), end).unwrap());
-        assert!(batch.is_empty());
+        assert!(!next(&mut some, &mut select.query([0]).unwrap(), end).unwrap());
+        assert!(some.is_empty());
     }
 }
