@@ -120,6 +120,23 @@ fn a_damaged_kept_file_ends_no_resend() {
     assert_eq!(site.names("ew.db.spool/jobs/u"), Vec::<String>::new());
 }
 
+/// A long file in a folder is the spool's own under a second name: a run killed in between leaves both.
+#[test]
+fn a_resend_does_not_write_into_a_file_that_the_receiver_has_too() {
+    let site = delivered("");
+    let (there, theirs) = ("out/u_20260301T000000Z.csv", site.file("theirs.csv"));
+    let first = site.read(there);
+    let kept = site.names("ew.db.spool/kept/u").remove(0);
+    let spooled = site.file(&format!("ew.db.spool/jobs/u/{}", kept.trim_end_matches(".zst")));
+    std::fs::rename(site.file(there), &theirs).unwrap();
+    std::fs::hard_link(&theirs, spooled).unwrap();
+    site.write("theirs.csv", "edited by the receiver");
+    run(&site, "ew-ledger", "resend u u_20260301T000000Z.csv").exit(0);
+    assert_eq!(site.read(there), first);
+    assert_eq!(site.read("theirs.csv"), "edited by the receiver");
+    assert_eq!(site.names("ew.db.spool/jobs/u"), Vec::<String>::new());
+}
+
 /// One that the receiver does not take holds back none of the others.
 #[test]
 fn a_resend_passes_over_what_the_receiver_does_not_take() {

@@ -30,6 +30,7 @@ use spool::{Spool, open, open_with, options};
 use sshd::Sshd;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -201,6 +202,32 @@ fn file_conforms() {
     options.check(Path::new("/")).unwrap();
     // `out` is made: only its last part is missing.
     conforms(&mut *open(&options), &destination, &out, Kept::Files);
+}
+
+/// In a folder of the spool's file system, with bytes that this run has checked, it is the spool's own file under a second
+/// name; else it is a copy.
+#[test]
+fn a_long_file_is_copied_into_a_folder_only_where_it_must() {
+    let spool = Spool::large(8 << 20);
+    let out = spool.file.with_file_name("out");
+    let mut transporter = open(&options(&format!("[file]\ndirectory = {out:?}")));
+    let mut deliver = |name: &str, is_checked| {
+        let before = std::time::SystemTime::now() - Duration::from_secs(1);
+        fs::File::open(&spool.file).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        let receipt = transporter.deliver(&Parcel { is_checked, ..spool.parcel(name) }).unwrap();
+        assert_eq!((receipt.how, receipt.checked), (How::Sent, Checked::Size));
+        let (there, spooled) = (fs::metadata(out.join(name)).unwrap(), fs::metadata(&spool.file).unwrap());
+        assert!(there.modified().unwrap() > before, "{name} is new to whoever looks there");
+        assert!(fs::read(out.join(name)).unwrap() == spool.bytes, "{name}");
+        there.ino() == spooled.ino()
+    };
+    assert!(!deliver("unchecked.csv", false));
+    assert!(deliver("linked.csv", true));
+    assert!(!deliver("second.csv", true), "what happens to one file at the receiver is nothing to another");
+    fs::remove_file(out.join("linked.csv")).unwrap();
+    fs::set_permissions(&spool.file, fs::Permissions::from_mode(0o400)).unwrap();
+    assert!(!deliver("readable.csv", true), "as readable as any other there");
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 3, "no temporary file is left");
 }
 
 #[test]

@@ -3,13 +3,14 @@
 
 use crate::job::JobRun;
 use crate::manifest::{self, Previous, Summary};
-use crate::render::{Spooled, hex};
+use crate::render::{self, Spooled, hex};
 use ew_cli::Failure;
 use ew_config::ExportOptions;
 use ew_core::{Exit, Window};
 use ew_format::SliceHeader;
 use ew_store::{Beside, Delivery, Document, Job, NewSlice};
 use sha2::{Digest, Sha256};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The longest name of a file and of what lies beside it, bytes: with that of a temporary file every receiver can do.
@@ -89,7 +90,8 @@ impl DocumentFile {
         let mut path = slice.as_os_str().to_owned();
         path.push(kind.suffix());
         let path = PathBuf::from(path);
-        std::fs::write(&path, &text)
+        render::new_file(&path)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
             .map_err(|e| Failure::new(Exit::Io, format!("cannot write {}: {e}", path.display())))?;
         Ok(DocumentFile { kind, path, bytes: text.len() as u64, sha256: sha256_of(&text) })
     }

@@ -137,7 +137,7 @@ pub(crate) fn restore(job: &JobRun<'_>, slice: &Delivery, spool: &str) {
     let restored = || {
         let file = File::open(&from)?;
         std::fs::create_dir_all(render::spool_dir(job))?;
-        zstd::stream::copy_decode(file, File::create(&to)?)
+        zstd::stream::copy_decode(file, render::new_file(&to)?)
     };
     if let Err(error) = restored() {
         // A part of it is no file of the slice, and a full disk needs the room.

@@ -13,7 +13,7 @@ use ew_store::{Log, NewSlice, Scope, Seqs, StoreError};
 use ew_transport::Compressor;
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// What rendering needs of a job. It only reads, so that it can go on beside a delivery.
@@ -201,6 +201,14 @@ pub(crate) fn spool_dir(job: &JobRun<'_>) -> PathBuf {
 /// A file in the spool, by its name there.
 pub(crate) fn spool_path(log: &Log, options: &ExportOptions, spool: &str) -> PathBuf {
     Log::spool_dir(log.path(), &options.name).join(spool)
+}
+
+/// A new file in the spool. One that a killed run left there may be the receiver's too, so nothing is written into that.
+pub(crate) fn new_file(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => File::create_new(path),
+    }
 }
 
 /// The name of a slice's file in the spool.

@@ -1,6 +1,7 @@
 //! A directory of this machine: a share that is mounted, or the drop of another program.
 
 use crate::error::{ErrorKind, Fault, occupied, plain};
+use crate::link;
 use crate::look::{Hashed, NAMES_MAX, Sink, answer, drain, too_many};
 use crate::probe::CONTENT;
 use crate::source::{Source, sha256_of};
@@ -12,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
 
 /// `[export.transport.file]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -313,16 +315,27 @@ fn look(path: &Path, parcel: &Parcel<'_>) -> Result<Found, Fault> {
     Ok(if found.as_deref() == Some(parcel.sha256) { Found::Same } else { Found::Other })
 }
 
-/// Writes the whole file under its temporary name, down to the disk.
+/// Puts the whole file under its temporary name, down to the disk.
 fn fill(part: &Path, parcel: &Parcel<'_>) -> Result<(), Fault> {
     let mut source = Source::open(parcel)?;
     // Never write through a link that someone put there.
     remove(part)?;
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).open(part).map_err(|e| far("create", part, &e))?;
+    let mut file = create(part)?;
     parcel.steps.done("opened");
     match source.checked() {
-        Some(from) => drop(io::copy(from, &mut file).map_err(|e| far("copy to", part, &e))?),
+        Some(from) if link::may_stand_for(from, &file) => {
+            remove(part)?;
+            if link::give(from, part).is_ok() {
+                file = from.try_clone().map_err(|e| far("open", part, &e))?;
+                // It is new to whoever looks there. Where its time cannot be set, that of its making stays.
+                let _ = file.set_modified(SystemTime::now());
+            } else {
+                // No links there, or a quota.
+                file = create(part)?;
+                copy(from, &mut file, part)?;
+            }
+        }
+        Some(from) => copy(from, &mut file, part)?,
         None => source.each(|piece| file.write_all(piece).map_err(|e| far("write", part, &e)))?,
     }
     parcel.steps.done("written");
@@ -330,6 +343,14 @@ fn fill(part: &Path, parcel: &Parcel<'_>) -> Result<(), Fault> {
     drop(file);
     parcel.steps.done("closed");
     check_size(part, parcel)
+}
+
+fn create(part: &Path) -> Result<File, Fault> {
+    OpenOptions::new().write(true).create_new(true).open(part).map_err(|e| far("create", part, &e))
+}
+
+fn copy(from: &mut File, to: &mut File, part: &Path) -> Result<(), Fault> {
+    io::copy(from, to).map(drop).map_err(|e| far("copy to", part, &e))
 }
 
 fn check_size(path: &Path, parcel: &Parcel<'_>) -> Result<(), Fault> {

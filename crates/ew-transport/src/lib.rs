@@ -10,6 +10,7 @@ mod error;
 mod file;
 mod ftp;
 mod http;
+mod link;
 mod look;
 mod net;
 mod probe;
@@ -50,7 +51,7 @@ use std::path::{Path, PathBuf};
 pub struct Parcel<'a> {
     /// Its name at the receiver: one path component, at most 255 bytes.
     pub name: &'a str,
-    /// Where its bytes are.
+    /// Where its bytes are. Nobody writes into this file any more: a folder may get it under a second name.
     pub file: &'a Path,
     /// How many there are.
     pub bytes: u64,
