@@ -211,6 +211,25 @@ fn at_every_boundary_into_a_folder() {
     matrix(&Receiver::Folder, &LATES, &BOUNDARIES, &["", ":2", ":3"], &of_folders);
 }
 
+/// A long file there is the spool's own under a second name.
+#[test]
+fn with_a_long_file_in_a_folder() {
+    let name = "a".repeat(240);
+    let rows: Vec<String> =
+        (0..32_000).map(|n| format!("{:02}:{:02} {name}{} 1", n / 60 % 10, n % 60, n / 600)).collect();
+    let rows = rows.join("\n");
+    for (number, boundary) in ["written", "marked", "renamed", "kept", "placed"].into_iter().enumerate() {
+        let round = Round::new(&Receiver::Folder, Late::ReplaceInPlace, false, number as u64);
+        append(&round.site, &rows);
+        assert!(round.killed_at(boundary), "{boundary}");
+        append(&round.site, &format!("00:01 {name}0 2"));
+        assert!(round.killed_at(boundary), "{boundary}");
+        round.is_whole_after_one_run(boundary);
+        let there = std::fs::read_dir(&round.folder).unwrap().next().unwrap().unwrap().metadata().unwrap();
+        assert!(there.len() > 8 << 20, "{} bytes", there.len());
+    }
+}
+
 #[test]
 fn at_every_boundary_over_sftp() {
     let server = Sshd::start();
