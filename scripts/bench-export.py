@@ -144,11 +144,11 @@ def gzip(folder):
 def large(folder):
     """Five times the rows: the same memory, five times the time."""
     fill(folder, "large.db", 5 * ROWS)
-    results = {}
-    for name, log, rows in (("rows", "clean.db", ROWS), ("five times the rows", "large.db", 5 * ROWS)):
-        prepare, run = export(folder, 'csv]\nlayout = "long"', log=log)
-        results |= bench.in_turn([(name, prepare, run)], min(bench.RUNS, 3))
-        results[name]["rows"] = rows
+    results = bench.in_turn(contenders(
+        ("rows", export(folder, 'csv]\nlayout = "long"')),
+        ("five times the rows", export(folder, 'csv]\nlayout = "long"', log="large.db")),
+    ))
+    results["rows"]["rows"], results["five times the rows"]["rows"] = ROWS, 5 * ROWS
     (folder / "large.db").unlink()
     return bench.against(results, "rows")
 

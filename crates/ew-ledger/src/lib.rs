@@ -183,9 +183,9 @@ pub enum Command {
         /// Do not send them; a slice sent again whole later holds what the log has then
         #[arg(long, value_name = "REASON")]
         drop: Option<String>,
-        /// Wait so long for a running export
-        #[arg(long, value_name = "DURATION", default_value = "30s")]
-        wait: Span,
+        /// For a running export
+        #[command(flatten)]
+        patience: Patience,
     },
     /// Pass over a slice that the receiver will never take
     #[command(after_help = format!("Example:\n  ew-ledger skip utility utility_20260303T101500Z.csv 'they refuse it'\n\n{}", Exit::HELP))]
@@ -196,9 +196,9 @@ pub enum Command {
         slice: String,
         /// Why, for whoever asks later
         reason: String,
-        /// Wait so long for a running export
-        #[arg(long, value_name = "DURATION", default_value = "30s")]
-        wait: Span,
+        /// For a running export
+        #[command(flatten)]
+        patience: Patience,
     },
     /// Give the slices and the bookmark of a job to one of another name
     #[command(after_help = format!("Example:\n  ew-ledger rename utility grid\n\n{}", Exit::HELP))]
@@ -207,9 +207,9 @@ pub enum Command {
         old: String,
         /// The name in the configuration
         new: String,
-        /// Wait so long for a running export
-        #[arg(long, value_name = "DURATION", default_value = "30s")]
-        wait: Span,
+        /// For a running export
+        #[command(flatten)]
+        patience: Patience,
     },
     /// The database was lost: make slices and bookmark anew from what is at the receiver
     #[command(
@@ -228,10 +228,18 @@ pub enum Command {
         /// Show what would be rebuilt
         #[arg(long)]
         dry_run: bool,
-        /// Wait so long for a running export
-        #[arg(long, value_name = "DURATION", default_value = "30s")]
-        wait: Span,
+        /// For a running export
+        #[command(flatten)]
+        patience: Patience,
     },
+}
+
+/// Of commands that change what an export reads.
+#[derive(Debug, clap::Args)]
+pub struct Patience {
+    /// Wait so long for a running export
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub wait: Span,
 }
 
 /// Runs the program.
@@ -289,24 +297,24 @@ pub fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             let request = resend::Request { job, slices, from: *from, to: *to, wait: *wait };
             resend::resend(&config, &mut log, &request, json, report, out)
         }
-        Command::Release { job, slices, drop, wait } => decided(
-            &decide::release(&config, &mut log, job, slices, drop.as_deref(), *wait, report)?,
+        Command::Release { job, slices, drop, patience } => decided(
+            &decide::release(&config, &mut log, job, slices, drop.as_deref(), patience.wait, report)?,
             json,
             out,
         ),
-        Command::Skip { job, slice, reason, wait } => {
-            decided(&decide::skip(&config, &mut log, job, slice, reason, *wait, report)?, json, out)
+        Command::Skip { job, slice, reason, patience } => {
+            decided(&decide::skip(&config, &mut log, job, slice, reason, patience.wait, report)?, json, out)
         }
-        Command::Rebuild { job, formerly, from, dry_run, wait } => {
+        Command::Rebuild { job, formerly, from, dry_run, patience } => {
             let zone = zone_of(&config, std::slice::from_ref(job), None);
             let anchors = Anchors { zone: &zone, now: clock::now(), rows: None };
             let from = from.map(|from| from.resolve(&anchors)).transpose();
             let from = from.map_err(|e| Failure::of(Exit::Usage, &e))?;
-            let request = rebuild::Request { job, formerly, from, dry_run: *dry_run, wait: *wait };
+            let request = rebuild::Request { job, formerly, from, dry_run: *dry_run, wait: patience.wait };
             rebuild::rebuild(&config, &mut log, &request, json, report, out)
         }
-        Command::Rename { old, new, wait } => {
-            decided(&decide::rename(&config, &mut log, old, new, *wait, report)?, json, out)
+        Command::Rename { old, new, patience } => {
+            decided(&decide::rename(&config, &mut log, old, new, patience.wait, report)?, json, out)
         }
     }
 }
