@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """All of `ew-export` (plan, render, hash, spool, placement, ledger, kept file) on 10 M rows beside what a user would
-pick instead, and on a quarter of an hour at the end of a log: `make bench-export`.
+pick instead, and on a quarter of an hour at the end of a log: `make bench-export`, ONLY="long disk" for some of it.
 
 Logs are made by `ew-log append`: 500 points a minute, values with one decimal. All write to the same folder, in memory
 where there is some (BENCH_DIR). Runs are taken in turn, the first round is thrown away; RUNS=5 ROWS=10000000.
 """
+import datetime
 import os
 import pathlib
 import shutil
@@ -200,17 +201,59 @@ def formats(folder):
     return bench.against(results, "csv long")
 
 
-def latency(folder, log, rows):
-    """All but the last quarters of an hour are delivered; then one after the other is, as cron has it."""
-    end, slices = START + 60 * (rows // POINTS), 8 * bench.RUNS
-    ends = iter(range(end - 900 * slices, end + 1, 900))
-    fresh(folder, log)
+SLICES = 8 * bench.RUNS
+
+
+def ends_of(rows, slices):
+    """The last quarters of an hour of a log."""
+    end = START + 60 * (rows // POINTS)
+    return range(end - 900 * (slices - 1), end + 1, 900)
+
+
+def quarters(folder, rows):
+    """A contender: the last quarters of an hour of the log `ew.db`, one after the other, as cron has it."""
+    ends = ends_of(rows, SLICES + 1)
+    since = datetime.datetime.fromtimestamp(ends[0] - 900, datetime.UTC).isoformat()
     (folder / "ew.toml").write_text(JOB.format(format='csv]\nlayout = "long"', more="").replace(
-        "[[export]]", 'keep_files = "0s"\n[[export]]'))
-    run = lambda *arguments: bench.timed([bench.BIN / "ew-export", "-q", *arguments], folder)
-    run("--no-breakup-on-period", f"--end={next(ends)}")
-    found = bench.in_turn([("15 minutes of 500 points", lambda: None, lambda: run(f"--end={next(ends)}"))], slices - 1)
-    return found | bench.in_turn([("nothing due", lambda: None, lambda: run(f"--end={end}"))], slices)
+        "[[export]]", 'keep_files = "0s"\n[[export]]').replace("period =", f'since = "{since}"\nperiod ='))
+    left = iter(ends)
+    return lambda: None, lambda: bench.timed([bench.BIN / "ew-export", "-q", f"--end={next(left)}"], folder)
+
+
+def latency(folder):
+    """At the end of the log and of one ten times as long, in turn; then again, when nothing is due."""
+    sizes = {f"{rows // 1_000_000} M": rows for rows in (ROWS, 10 * ROWS)}
+    for name, rows in sizes.items():
+        (folder / name).mkdir()
+        fill(folder / name, "ew.db", rows)
+    found = bench.in_turn(contenders(
+        *((f"15 minutes of {POINTS} points, {name}", quarters(folder / name, rows)) for name, rows in sizes.items())), SLICES)
+    idle = lambda name, rows: lambda: bench.timed(
+        [bench.BIN / "ew-export", "-q", f"--end={ends_of(rows, 1)[0]}"], folder / name)
+    found |= bench.in_turn(contenders(
+        *((f"nothing due, {name}", (lambda: None, idle(name, rows))) for name, rows in sizes.items())), SLICES)
+    for name in sizes:
+        shutil.rmtree(folder / name)
+    return found
+
+
+def disk(folder):
+    """Where the rest is in memory: the log and all files on the disk that the project is on, and synced."""
+    synced = lambda command: ["sh", "-c", '"$@" && sync peer.csv', "sh", *command]
+    with tempfile.TemporaryDirectory(dir=bench.ROOT / "target") as scratch:
+        there = pathlib.Path(scratch)
+        (there / "empty").touch()
+        shutil.copy(folder / "clean.db", there)
+        all = contenders(
+            ("ew-export", export(there, 'csv]\nlayout = "long"')),
+            ("sqlite3 strftime", peer(there, synced(sqlite(STRFTIME)))),
+        )
+        # What a run prepared is not for it to write.
+        settled = lambda prepare: lambda: (prepare(), os.sync())
+        results = bench.in_turn([(name, settled(prepare), run) for name, prepare, run in all], min(bench.RUNS, 3))
+        settled(lambda: fresh(there, "clean.db"))()
+        slices = bench.in_turn(contenders((f"15 minutes of {POINTS} points", quarters(there, ROWS))), SLICES)
+        return bench.against(results, "ew-export") | slices
 
 
 def start(folder):
@@ -219,18 +262,17 @@ def start(folder):
 
 
 def main():
-    wanted = os.environ.get("ONLY", "start long wide xml gzip slow large formats latency").split()
+    wanted = os.environ.get("ONLY", "start long wide xml gzip slow large formats latency disk").split()
     result = {}
     with tempfile.TemporaryDirectory(dir=bench.folder()) as scratch:
         folder = pathlib.Path(scratch)
         (folder / "empty").touch()
-        if not set(wanted) <= {"start", "slow", "formats"}:
+        if not set(wanted) <= {"start", "slow", "formats", "latency"}:
             fill(folder, "clean.db", ROWS)
         if "slow" in wanted:
             fill(folder, "small.db", ROWS // 10)
         for name in wanted:
-            part = {"latency": lambda: latency(folder, "clean.db", ROWS)}.get(name) or (lambda: globals()[name](folder))
-            result[name] = part()
+            result[name] = globals()[name](folder)
             rows = max(contender.get("rows", ROWS) for contender in result[name].values())
             bench.table(f"{name}, {rows} rows", result[name])
     bench.keep("export", result, rows=ROWS, points=POINTS)
