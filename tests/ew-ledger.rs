@@ -137,6 +137,69 @@ fn a_resend_does_not_write_into_a_file_that_the_receiver_has_too() {
     assert_eq!(site.names("ew.db.spool/jobs/u"), Vec::<String>::new());
 }
 
+/// What was waited for may have put a newer revision in its place: that one is sent, not the one that was asked after.
+#[test]
+fn a_resend_that_waited_sends_what_is_there_then() {
+    let mut site = delivered("filename = \"{job}_{start_utc:%Y%m%dT%H%M}.{ext}\"");
+    site.now("2026-03-01T00:31:00Z");
+    append(&site, "03:00 a 9");
+    let lock = std::fs::File::open(site.file("ew.db.spool/locks/export-u.lock")).unwrap();
+    lock.lock().unwrap();
+    let resend = "resend u --from 2026-03-01T00:00:00Z --to 2026-03-01T00:15:00Z --wait 60s";
+    let mut waiting = site
+        .command(ew::sibling(export::EW_EXPORT, "ew-ledger").to_str().unwrap(), resend)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut stderr = std::io::BufReader::new(waiting.stderr.take().unwrap());
+    while !said.contains("still active") {
+        assert_ne!(std::io::BufRead::read_line(&mut stderr, &mut said).unwrap(), 0, "{said}");
+    }
+    // As the export that held the lock would have done.
+    std::fs::remove_file(site.file("ew.db.spool/locks/export-u.lock")).unwrap();
+    run(&site, "ew-export", "").exit(0);
+    lock.unlock().unwrap();
+    assert!(waiting.wait().unwrap().success(), "{said}");
+    assert!(
+        site.read("out/u_20260301T0000.csv").contains("00:03:00Z,9"),
+        "{}",
+        site.read("out/u_20260301T0000.csv")
+    );
+    run(&site, "ew-ledger", "verify").exit(0);
+}
+
+/// A power cut may take the file that a resend put back; the kept one is there still. One that cannot be had any more
+/// holds back nothing else.
+#[test]
+fn a_killed_resend_is_finished_from_the_kept_file() {
+    let mut site = delivered("");
+    let (name, there) = ("u_20260301T000000Z.csv", "out/u_20260301T000000Z.csv");
+    let first = site.read(there);
+    let killed = |site: &Site| {
+        let _ = std::fs::remove_dir_all(site.file("out"));
+        let mut resend = site.command(
+            ew::sibling(export::EW_EXPORT, "ew-ledger").to_str().unwrap(),
+            &format!("resend u {name}"),
+        );
+        assert!(!resend.env("EW_CRASH", "noted").output().unwrap().status.success());
+        let spooled = site.names("ew.db.spool/jobs/u").remove(0);
+        site.write(&format!("ew.db.spool/jobs/u/{spooled}"), "");
+    };
+    // Rendered again it would be another file.
+    site.write("ew.toml", &site.read("ew.toml").replace("csv]", "csv]\ndecimals = 3"));
+    killed(&site);
+    run(&site, "ew-export", "");
+    assert_eq!(site.read(there), first);
+    killed(&site);
+    std::fs::remove_dir_all(site.file("ew.db.spool/kept")).unwrap();
+    append(&site, "31:00 a 4");
+    site.now("2026-03-01T00:45:00Z");
+    let ended = run(&site, "ew-export", "").exit(74);
+    assert!(ended.stderr.contains("was recorded with sha256"), "{}", ended.stderr);
+    assert_eq!(site.names("out"), ["u_20260301T003000Z.csv"]);
+}
+
 /// One that the receiver does not take holds back none of the others.
 #[test]
 fn a_resend_passes_over_what_the_receiver_does_not_take() {
@@ -146,6 +209,14 @@ fn a_resend_passes_over_what_the_receiver_does_not_take() {
     std::fs::create_dir_all(site.file("out/u_20260301T000000Z.csv")).unwrap();
     run(&site, "ew-ledger", "resend u --from 2026-03-01T00:00:00Z --to 2026-03-01T00:30:00Z").exit(77);
     assert_eq!(site.read("out/u_20260301T001500Z.csv"), second);
+    // Where the other cannot be had either (74), the higher code is told.
+    let kept = site.names("ew.db.spool/kept/u").remove(1);
+    std::fs::remove_file(site.file(&format!("ew.db.spool/kept/u/{kept}"))).unwrap();
+    site.write("ew.toml", &site.read("ew.toml").replace("csv]", "csv]\ndecimals = 3"));
+    std::fs::remove_file(site.file("out/u_20260301T001500Z.csv")).unwrap();
+    let ended = run(&site, "ew-ledger", "resend u u_20260301T000000Z.csv u_20260301T001500Z.csv").exit(77);
+    assert!(ended.stderr.contains("u_20260301T001500Z.csv was recorded with"), "{}", ended.stderr);
+    assert_eq!(site.names("out"), ["u_20260301T000000Z.csv"]);
 }
 
 #[test]
@@ -402,9 +473,9 @@ fn status_says_who_needs_care_and_writes_metrics() {
         ]
     );
     // Too long behind, then a receiver that is away; each until it is over.
-    site.now("2026-03-01T00:50:00Z");
-    run(&site, "ew-ledger", status).exit(0);
     site.now("2026-03-01T01:00:00Z");
+    run(&site, "ew-ledger", status).exit(0);
+    site.now("2026-03-01T01:00:01Z");
     run(&site, "ew-ledger", status).exit(1);
     append(&site, "31:00 a 1");
     std::fs::rename(site.file("out"), site.file("away")).unwrap();
@@ -428,21 +499,24 @@ fn a_job_that_placed_nothing_lags_from_its_first_row() {
     let mut site = Site::new(&config("connection_attempts = 1\nbreakup_on_period = true", "csv]"));
     site.now("2026-03-01T01:00:00Z");
     let lag = |site: &Site, code| {
-        let status = json(site, "status --max-lag 30m --metrics ew.prom", code);
+        let status = json(site, "status --max-lag 20m --metrics ew.prom", code);
         (status["jobs"][0]["lag_seconds"].clone(), status["jobs"][0]["next"].clone())
     };
     assert_eq!(lag(&site, 0), (Value::Null, Value::Null));
     append(&site, "16:00 a 3\n 40:00 b 1");
-    assert_eq!(lag(&site, 1), (2700.into(), "2026-03-01T00:30:00Z".into()));
-    assert!(metrics(&site).contains(&"ew_job_lag_seconds u 2700".to_owned()));
+    assert_eq!(lag(&site, 1), (1800.into(), "2026-03-01T00:30:00Z".into()));
+    assert!(metrics(&site).contains(&"ew_job_lag_seconds u 1800".to_owned()));
     site.write(
         "ew.toml",
         &site.read("ew.toml").replace("name = \"u\"", "name = \"u\"\nsince = \"2026-03-01T00:35:00Z\""),
     );
-    assert_eq!(lag(&site, 0), (1800.into(), "2026-03-01T00:45:00Z".into()));
+    assert_eq!(lag(&site, 0), (900.into(), "2026-03-01T00:45:00Z".into()));
     site.write("out", "no folder");
     run(&site, "ew-export", "").exit(69);
-    assert_eq!(lag(&site, 1), (1800.into(), "2026-03-01T00:45:00Z".into()));
+    assert_eq!(lag(&site, 1), (900.into(), "2026-03-01T00:45:00Z".into()));
+    // It counts from when a slot closed, its delay passed, not from when it began.
+    site.write("ew.toml", &site.read("ew.toml").replace("name = \"u\"", "name = \"u\"\ndelay = \"14m 50s\""));
+    assert_eq!(lag(&site, 1), (10.into(), "2026-03-01T00:45:00Z".into()));
 }
 
 /// A run that cannot start leaves its record: the lock is held, or there is no log to look at.

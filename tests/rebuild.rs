@@ -611,6 +611,10 @@ fn kept_files_that_are_left_are_kept_again() {
     assert!(ended.stderr.contains("ew-ledger rebuild"), "{}", ended.stderr);
     std::fs::remove_file(site.file("ew.db")).unwrap();
     run(&site, "ew-ledger", "rebuild u").exit(0);
+    // It is known whose files lie there, so one more is seen.
+    site.write("out/stranger.csv", "");
+    assert!(run(&site, "ew-ledger", "verify").exit(1).stdout.contains("stranger.csv"));
+    std::fs::remove_file(site.file("out/stranger.csv")).unwrap();
     let text = site.read("out/u_20260301T001500Z.csv");
     std::fs::remove_file(site.file("out/u_20260301T001500Z.csv")).unwrap();
     // The log does not have these rows any more.

@@ -5,6 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+/// No clock counts further without care, and no log goes back further: a thousand years of 365 days.
+const MAX: Duration = Duration::from_secs(1000 * 365 * 86_400);
+
 /// A length of time such as `15m`, `1h 30m` or `400d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
@@ -34,9 +37,12 @@ impl FromStr for Span {
                 "{text:?} counts months or years, whose length varies; write days, as in \"30d\""
             ));
         }
-        humantime::parse_duration(text)
-            .map(Span)
-            .map_err(|e| format!("{text:?} is not a duration such as \"15m\" or \"1h 30m\": {e}"))
+        let span = humantime::parse_duration(text)
+            .map_err(|e| format!("{text:?} is not a duration such as \"15m\" or \"1h 30m\": {e}"))?;
+        if span > MAX {
+            return Err(format!("{text:?} is longer than a thousand years"));
+        }
+        Ok(Span(span))
     }
 }
 
@@ -77,8 +83,9 @@ mod tests {
         assert_eq!("1h 30m".parse(), Ok(Span::from_secs(5400)));
         assert_eq!(Span::from_secs(86_400 * 400 + 61).to_string(), "400d 1m 1s");
         assert_eq!(Span::from_secs(0).to_string(), "0s");
+        assert_eq!("365000d".parse(), Ok(Span(MAX)));
         assert_eq!("500ms".parse::<Span>().unwrap().micros(), 500_000);
-        for bad in ["1M", "2 months", "1y", "90", "", "-1h"] {
+        for bad in ["1M", "2 months", "1y", "90", "", "-1h", "365001d", "9223372036854775807s"] {
             assert!(bad.parse::<Span>().is_err(), "{bad:?}");
         }
     }

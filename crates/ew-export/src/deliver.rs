@@ -154,7 +154,14 @@ pub(crate) fn finish_recorded(
     render::clean_spool(job, &owned)?;
     for slice in unfinished {
         let is_ordinary = known.bookmark.is_none_or(|bookmark| slice.window.end > bookmark);
-        let slice = restore_spool(job, known, slice)?;
+        let slice = match restore_spool(job, known, slice.clone()) {
+            Ok(slice) => slice,
+            Err(failure) if !is_ordinary => {
+                job.fail_slice(&slice, &failure);
+                continue;
+            }
+            Err(failure) => return Err(failure),
+        };
         match deliver(job, courier, known, &slice)? {
             Delivered::Placed => {}
             Delivered::Failed if !is_ordinary => {}
@@ -164,12 +171,13 @@ pub(crate) fn finish_recorded(
     Ok(true)
 }
 
-/// Makes sure that the spool holds the file as recorded: a missing or damaged one is rendered again, and
-/// must come out the same. The slice with the file that it has now.
+/// Makes sure that the spool holds the file as recorded: in place of a missing or damaged one comes the kept one, or it is
+/// rendered again and must come out the same. The slice with the file that it has now.
 pub(crate) fn restore_spool(job: &mut JobRun<'_>, known: &Job, slice: Delivery) -> Result<Delivery, Failure> {
     let Some(spool) = &slice.spool else { return Ok(slice) };
     let path = render::spool_file(job, spool);
-    if sha256_of(&path).is_ok_and(|hash| Some(&hash) == slice.sha256.as_ref()) {
+    let is_there = || sha256_of(&path).is_ok_and(|hash| Some(&hash) == slice.sha256.as_ref());
+    if is_there() || kept::restore(job, &slice, spool) && is_there() {
         return Ok(slice);
     }
     let (columns, scope) = (slice.columns.clone(), job.scope_at(known, slice.window.start)?);

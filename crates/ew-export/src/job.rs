@@ -164,7 +164,7 @@ impl<'a> JobRun<'a> {
     /// Notes that a slice could not be sent, and says so.
     pub(crate) fn fail_slice(&mut self, slice: &Delivery, failure: &Failure) {
         self.result.slices.push(SliceReport::of(slice, Outcome::Failed, Some(failure.message.clone())));
-        self.result.fail(failure);
+        self.result.fail_more(failure);
         self.report.failure(&failure.clone().of_part(&self.options.name));
     }
 

@@ -129,10 +129,9 @@ fn compress(file: &Path, dir: &Path, part: &Path) -> io::Result<()> {
     written().inspect_err(|_| drop(std::fs::remove_file(part)))
 }
 
-/// Puts the kept file of a slice back into the spool, where one is kept and can be read. What is not there then, or is
-/// not as recorded, is rendered again.
-pub(crate) fn restore(job: &JobRun<'_>, slice: &Delivery, spool: &str) {
-    let Some(name) = &slice.kept else { return };
+/// Puts the kept file of a slice back into the spool; whether there is one that can be read. It may not be as recorded.
+pub(crate) fn restore(job: &JobRun<'_>, slice: &Delivery, spool: &str) -> bool {
+    let Some(name) = &slice.kept else { return false };
     let (from, to) = (path(job, name), render::spool_file(job, spool));
     let restored = || {
         let file = File::open(&from)?;
@@ -147,7 +146,9 @@ pub(crate) fn restore(job: &JobRun<'_>, slice: &Delivery, spool: &str) {
             job.options.name,
             from.display()
         ));
+        return false;
     }
+    true
 }
 
 /// Removes what was delivered longer ago than `keep_files`.

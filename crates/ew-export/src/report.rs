@@ -157,6 +157,14 @@ impl JobReport {
         }
     }
 
+    /// One more of its slices failed: the highest of their codes is the job's.
+    pub(crate) fn fail_more(&mut self, failure: &Failure) {
+        match self.part {
+            PartOutcome::Failed(exit) if exit > failure.exit => {}
+            _ => self.fail(failure),
+        }
+    }
+
     /// The job failed, or found the lock held.
     pub(crate) fn fail(&mut self, failure: &Failure) {
         self.error = Some(failure.message.clone());

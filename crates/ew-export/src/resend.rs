@@ -6,26 +6,25 @@ use crate::report::JobReport;
 use crate::{kept, render};
 use ew_cli::{Failure, Lock, Report};
 use ew_config::{Config, ExportOptions};
-use ew_core::Span;
 use ew_store::{Delivery, Job, Log};
 
 /// Sends recorded slices of one job again: from the kept files, or rendered again where that gives the very
-/// same bytes. Nothing is sent of one that no longer can be; the others go all the same.
+/// same bytes. Nothing is sent of one that no longer can be; the others go all the same. The lock is that of the job, taken
+/// before they were chosen.
 pub fn resend(
     config: &Config,
     options: &ExportOptions,
     log: &mut Log,
     slices: &[Delivery],
-    wait: Span,
+    lock: Lock,
     report: Report,
-) -> Result<JobReport, Failure> {
-    let lock = Lock::of_job(config, &options.name, wait, report)?;
+) -> JobReport {
     let mut job = JobRun { lock: Some(lock), ..JobRun::new(config, options, log, report) };
     if let Err(failure) = send(&mut job, slices) {
         job.result.fail(&failure);
         report.failure(&failure.of_part(&options.name));
     }
-    Ok(job.finish())
+    job.finish()
 }
 
 fn send(job: &mut JobRun<'_>, slices: &[Delivery]) -> Result<(), Failure> {
@@ -54,8 +53,5 @@ fn recorded_file(job: &mut JobRun<'_>, known: &Job, slice: &Delivery) -> Result<
         (None, Some(kept)) => kept::spool_name(kept).to_owned(),
         (None, None) => render::spool_name(job.options, slice.window, slice.rev),
     };
-    if slice.spool.is_none() {
-        kept::restore(job, slice, &spool);
-    }
     deliver::restore_spool(job, known, Delivery { spool: Some(spool), ..slice.clone() })
 }

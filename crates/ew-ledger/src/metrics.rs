@@ -23,9 +23,13 @@ pub(crate) fn of_jobs(jobs: &[Status], exit: Exit, now: Timestamp) -> String {
         jobs,
         |s| s.bookmark.map(seconds),
     );
-    gauge(&mut text, "ew_job_lag_seconds", "How long slots have been closed and not exported.", jobs, |s| {
-        s.lag.map(|lag| lag.0.as_secs_f64())
-    });
+    gauge(
+        &mut text,
+        "ew_job_lag_seconds",
+        "How long the first slot that is not exported has been closed.",
+        jobs,
+        |s| s.lag.map(|lag| lag.0.as_secs_f64()),
+    );
     gauge(
         &mut text,
         "ew_job_last_run_seconds",

@@ -146,8 +146,10 @@ pub(crate) fn job(
     let within = wanted.window.unwrap_or(Window::new(Timestamp::MIN, Timestamp::MAX));
     let all = log.ledger().list(Some(&options.name), within)?;
     // Before anything went there nothing can be a file too many, and the folder may not be made yet.
-    let looks_for_extra = wanted.window.is_none() && all.iter().any(|slice| slice.attempts > 0);
+    // What was rebuilt is there without an attempt.
+    let was_tried = all.iter().any(|slice| slice.attempts > 0);
     let due = delivered(all);
+    let looks_for_extra = wanted.window.is_none() && (was_tried || !due.is_empty());
     let mut check = JobCheck {
         job: options.name.clone(),
         slices: Vec::new(),

@@ -1,8 +1,8 @@
 //! `ew-ledger resend`: slices again, byte for byte as recorded.
 
 use crate::{find, list};
-use ew_cli::{Failure, Output, Report};
-use ew_config::Config;
+use ew_cli::{Failure, Lock, Output, Report};
+use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, Span, When};
 use ew_export::RunReport;
 use ew_store::{Delivery, Log, SliceState};
@@ -27,6 +27,33 @@ pub(crate) fn resend(
 ) -> Result<Exit, Failure> {
     find::job(log, request.job)?;
     let options = find::options(config, request.job)?;
+    // What is wrong with the request is said before any wait.
+    chosen(config, options, log, request)?;
+    let lock = Lock::of_job(config, request.job, request.wait, report)?;
+    // The export that was waited for may have put another revision in the place of one of them.
+    let slices = chosen(config, options, log, request)?;
+    if slices.is_empty() {
+        report.note(format_args!("{}: no slice was delivered in that range", request.job));
+        if as_json {
+            out.json(&RunReport::default())?;
+        }
+        return Ok(Exit::NoData);
+    }
+    let done = ew_export::resend(config, options, log, &slices, lock, report);
+    let exit = Exit::of_parts([done.part]);
+    if as_json {
+        out.report(|out| out.json(&RunReport { jobs: vec![done] }))?;
+    }
+    Ok(exit)
+}
+
+/// The slices that are asked for.
+fn chosen(
+    config: &Config,
+    options: &ExportOptions,
+    log: &mut Log,
+    request: &Request<'_>,
+) -> Result<Vec<Delivery>, Failure> {
     let mut slices = Vec::new();
     for text in request.slices {
         let slice = find::slice(config, log, request.job, text)?;
@@ -46,19 +73,7 @@ pub(crate) fn resend(
                 .filter(|slice| matches!(slice.state, SliceState::Placed | SliceState::Verified)),
         );
     }
-    if slices.is_empty() {
-        report.note(format_args!("{}: no slice was delivered in that range", request.job));
-        if as_json {
-            out.json(&RunReport::default())?;
-        }
-        return Ok(Exit::NoData);
-    }
-    let done = ew_export::resend(config, options, log, &slices, request.wait, report)?;
-    let exit = Exit::of_parts([done.part]);
-    if as_json {
-        out.report(|out| out.json(&RunReport { jobs: vec![done] }))?;
-    }
-    Ok(exit)
+    Ok(slices)
 }
 
 fn is_delivered(slice: &Delivery) -> bool {

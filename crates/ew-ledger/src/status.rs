@@ -14,7 +14,7 @@ pub(crate) struct Status {
     pub(crate) bookmark: Option<Timestamp>,
     /// The end of the first slot that is not exported; none for a job that is no longer configured, or without a row.
     next: Option<Timestamp>,
-    /// How long slots have been closed and not exported.
+    /// How long the first slot that is not exported has been closed.
     pub(crate) lag: Option<Span>,
     pub(crate) open: u64,
     pub(crate) held: u64,
@@ -155,8 +155,8 @@ fn of_job(config: &Config, log: &mut Log, job: String, now: Timestamp) -> Result
     };
     let next = options.zip(reached).map(|(options, reached)| options.grid().slot(reached).end);
     let lag = options.zip(reached).map(|(options, reached)| {
-        let closed = options.grid().last_closed_end(now, options.delay.0);
-        Span::from_secs((closed.micros() - reached.micros()).max(0).unsigned_abs() / 1_000_000)
+        let closed = options.grid().slot(reached).end.plus_micros(options.delay.0.micros());
+        Span::from_secs((now.micros() - closed.micros()).max(0).unsigned_abs() / 1_000_000)
     });
     Ok(Status {
         probe: probe.map_or(Value::Null, |(at, outcome)| {
