@@ -48,7 +48,7 @@ fn one_file_per_slot_with_rows_and_empty_slots_are_recorded() {
     assert_eq!(
         status,
         "JOB  EXPORTED TO           NEXT SLOT ENDS        LAG  OPEN  HELD  FAILED  LAST RUN              EXIT  LAST ERROR\n\
-         u    2026-03-01T01:00:00Z  2026-03-01T01:15:00Z  15m  0     0     0       2026-03-01T01:15:00Z  66\n"
+         u    2026-03-01T01:00:00Z  2026-03-01T01:15:00Z  0s   0     0     0       2026-03-01T01:15:00Z  66\n"
     );
 }
 
