@@ -162,7 +162,7 @@ def main():
         print(f"\n{name}\n")
         markdown(found)
         print(result[name]["exponents"], flush=True)
-    bench.keep("scale", result, max=MAX)
+    bench.keep("scale", result, max=MAX, runs=bench.RUNS)
 
 
 sys.exit(main())

@@ -73,6 +73,7 @@ def summary(measured):
         "min_s": round(min(seconds), 4),
         "max_s": round(max(seconds), 4),
         "peak_mib": round(max(mib for _, mib in measured), 1),
+        "runs": len(seconds),
     }
 
 
@@ -100,7 +101,7 @@ def commit():
 
 def keep(name, sections, **about):
     """As JSON in docs/performance, each section with what it was measured on; those that were not run stay."""
-    about = {"commit": commit(), "cores": os.cpu_count(), "runs": RUNS, **about}
+    about = {"commit": commit(), "cores": os.cpu_count(), **about}
     file = ROOT / "docs/performance" / f"{name}.json"
     file.parent.mkdir(exist_ok=True)
     kept = json.loads(file.read_text()) if file.exists() else {}

@@ -7,7 +7,7 @@ mod ew;
 mod export;
 
 use ew::Site;
-use export::{append, config, ledger, run};
+use export::{append, command, config, ledger, run};
 use serde_json::Value;
 
 fn json(site: &Site, arguments: &str, code: i32) -> Value {
@@ -146,11 +146,8 @@ fn a_resend_that_waited_sends_what_is_there_then() {
     let lock = std::fs::File::open(site.file("ew.db.spool/locks/export-u.lock")).unwrap();
     lock.lock().unwrap();
     let resend = "resend u --from 2026-03-01T00:00:00Z --to 2026-03-01T00:15:00Z --wait 60s";
-    let mut waiting = site
-        .command(ew::sibling(export::EW_EXPORT, "ew-ledger").to_str().unwrap(), resend)
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut waiting =
+        command(&site, "ew-ledger", resend).stderr(std::process::Stdio::piped()).spawn().unwrap();
     let mut said = String::new();
     let mut stderr = std::io::BufReader::new(waiting.stderr.take().unwrap());
     while !said.contains("still active") {
@@ -161,11 +158,8 @@ fn a_resend_that_waited_sends_what_is_there_then() {
     run(&site, "ew-export", "").exit(0);
     lock.unlock().unwrap();
     assert!(waiting.wait().unwrap().success(), "{said}");
-    assert!(
-        site.read("out/u_20260301T0000.csv").contains("00:03:00Z,9"),
-        "{}",
-        site.read("out/u_20260301T0000.csv")
-    );
+    let there = site.read("out/u_20260301T0000.csv");
+    assert!(there.contains("00:03:00Z,9"), "{there}");
     run(&site, "ew-ledger", "verify").exit(0);
 }
 
@@ -178,18 +172,16 @@ fn a_killed_resend_is_finished_from_the_kept_file() {
     let first = site.read(there);
     let killed = |site: &Site| {
         let _ = std::fs::remove_dir_all(site.file("out"));
-        let mut resend = site.command(
-            ew::sibling(export::EW_EXPORT, "ew-ledger").to_str().unwrap(),
-            &format!("resend u {name}"),
-        );
-        assert!(!resend.env("EW_CRASH", "noted").output().unwrap().status.success());
+        let resend =
+            command(site, "ew-ledger", &format!("resend u {name}")).env("EW_CRASH", "noted").output();
+        assert!(!resend.unwrap().status.success());
         let spooled = site.names("ew.db.spool/jobs/u").remove(0);
         site.write(&format!("ew.db.spool/jobs/u/{spooled}"), "");
     };
     // Rendered again it would be another file.
     site.write("ew.toml", &site.read("ew.toml").replace("csv]", "csv]\ndecimals = 3"));
     killed(&site);
-    run(&site, "ew-export", "");
+    run(&site, "ew-export", "").exit(0);
     assert_eq!(site.read(there), first);
     killed(&site);
     std::fs::remove_dir_all(site.file("ew.db.spool/kept")).unwrap();

@@ -17,6 +17,11 @@ pub(crate) fn run(site: &Site, program: &str, arguments: &str) -> ew::Ended {
     site.run(ew::sibling(EW_EXPORT, program).to_str().unwrap(), arguments)
 }
 
+/// A program that the test watches or kills itself.
+pub(crate) fn command(site: &Site, program: &str, arguments: &str) -> std::process::Command {
+    site.command(ew::sibling(EW_EXPORT, program).to_str().unwrap(), arguments)
+}
+
 /// Appends `MM:SS point value` rows of the hour 2026-03-01T00; an empty value is null.
 pub(crate) fn append(site: &Site, rows: &str) {
     let mut text = "timestamp,point,value\n".to_owned();

@@ -10,7 +10,7 @@ use crate::report::{Outcome, SliceReport};
 use crate::split::{self, REVISION_TOO_LARGE};
 use ew_cli::{Failure, crash};
 use ew_core::{Columns, Exit, Late, LateAs, LateRows, TRIMMED_WITHOUT_DELTA, Window, late_as};
-use ew_store::{Delivery, Job, LateSlice, Matched, NewSlice, Seqs, SliceState, ToldBy};
+use ew_store::{Delivery, Job, LateSlice, Matched, NewSlice, Seqs, ToldBy};
 
 /// How what came late for each slice goes out, and the rebuilt slices that the log gives with it as the receiver has
 /// them. A slice that only rows before it may change is left alone where it comes out the same.
@@ -58,8 +58,7 @@ fn as_rebuilt(
     as_of_seq: i64,
 ) -> Result<Option<Matched>, Failure> {
     let revisions = job.log.ledger().revisions(known, window)?;
-    let placed =
-        revisions.iter().rev().filter(|r| matches!(r.state, SliceState::Placed | SliceState::Verified));
+    let placed = revisions.iter().rev().filter(|r| r.state.is_current());
     let Some((file, told_by)) = placed.filter_map(|r| r.rebuilt.map(|told_by| (r, told_by))).next() else {
         return Ok(None);
     };

@@ -85,7 +85,7 @@ fn after_seq(
     revisions: &[Delivery],
 ) -> Result<Option<i64>, Failure> {
     let options = find::options(config, &known.name)?;
-    let placed = || revisions.iter().filter(|r| matches!(r.state, SliceState::Placed | SliceState::Verified));
+    let placed = || revisions.iter().filter(|r| r.state.is_current());
     let is_known = placed().any(|r| r.rebuilt.is_some()) && placed().all(|r| !r.unmatched);
     let is_trimmed = revisions.iter().any(|revision| revision.trimmed);
     if !(is_trimmed || is_known && options.late == Late::Delta) {

@@ -4,7 +4,7 @@ use crate::receiver;
 use ew_cli::{Failure, Report, clock};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, PartOutcome, Timestamp, Window};
-use ew_store::{Beside, Delivery, Document, Log, Proof, Seen, SliceState};
+use ew_store::{Beside, Delivery, Document, Log, Proof, Seen};
 use ew_transport::{Answer, Entry, Look, Size, TransportError};
 use std::collections::{HashMap, HashSet};
 
@@ -214,12 +214,7 @@ pub(crate) fn job(
 /// superseded file of another name is still there: nobody took it away.
 fn delivered(all: Vec<Delivery>) -> Vec<Delivery> {
     let place = |slice: &Delivery| (slice.destination.clone(), slice.name.clone());
-    let mut found: Vec<Delivery> = all
-        .into_iter()
-        .filter(|slice| {
-            matches!(slice.state, SliceState::Placed | SliceState::Verified | SliceState::Superseded)
-        })
-        .collect();
+    let mut found: Vec<Delivery> = all.into_iter().filter(|slice| slice.state.is_delivered()).collect();
     let newest: HashMap<_, i64> = found.iter().map(|slice| (place(slice), slice.id)).collect();
     found.retain(|slice| newest.get(&place(slice)) == Some(&slice.id));
     found

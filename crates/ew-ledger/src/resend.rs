@@ -5,7 +5,7 @@ use ew_cli::{Failure, Lock, Output, Report};
 use ew_config::{Config, ExportOptions};
 use ew_core::{Exit, Span, When};
 use ew_export::RunReport;
-use ew_store::{Delivery, Log, SliceState};
+use ew_store::{Delivery, Log};
 
 /// Which slices.
 pub(crate) struct Request<'a> {
@@ -57,7 +57,7 @@ fn chosen(
     let mut slices = Vec::new();
     for text in request.slices {
         let slice = find::slice(config, log, request.job, text)?;
-        if !is_delivered(&slice) {
+        if !slice.state.is_delivered() {
             let text = format!("{text} is {}, so it cannot be sent again", slice.state.as_str());
             return Err(Failure::new(Exit::Usage, text).hint("ew-export sends what is due"));
         }
@@ -67,15 +67,7 @@ fn chosen(
         let window = list::window(request.from, request.to, &options.zone)?;
         let touched = log.ledger().list(Some(request.job), window)?;
         // What took the place of another is sent, the other is not.
-        slices.extend(
-            touched
-                .into_iter()
-                .filter(|slice| matches!(slice.state, SliceState::Placed | SliceState::Verified)),
-        );
+        slices.extend(touched.into_iter().filter(|slice| slice.state.is_current()));
     }
     Ok(slices)
-}
-
-fn is_delivered(slice: &Delivery) -> bool {
-    matches!(slice.state, SliceState::Placed | SliceState::Verified | SliceState::Superseded)
 }

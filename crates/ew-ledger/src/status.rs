@@ -154,8 +154,8 @@ fn of_job(config: &Config, log: &mut Log, job: String, now: Timestamp) -> Result
         (bookmark, _) => bookmark,
     };
     let next = options.zip(reached).map(|(options, reached)| options.grid().slot(reached).end);
-    let lag = options.zip(reached).map(|(options, reached)| {
-        let closed = options.grid().slot(reached).end.plus_micros(options.delay.0.micros());
+    let lag = options.zip(next).map(|(options, next)| {
+        let closed = next.plus_micros(options.delay.0.micros());
         Span::from_secs((now.micros() - closed.micros()).max(0).unsigned_abs() / 1_000_000)
     });
     Ok(Status {

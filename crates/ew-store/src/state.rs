@@ -57,6 +57,16 @@ impl SliceState {
         }
     }
 
+    /// Whether its file is what the receiver is to have: it came there, and no later revision took its place.
+    pub fn is_current(self) -> bool {
+        matches!(self, SliceState::Placed | SliceState::Verified)
+    }
+
+    /// Whether its file came to the receiver, whatever came after it.
+    pub fn is_delivered(self) -> bool {
+        self.is_current() || self == SliceState::Superseded
+    }
+
     /// The outcome in reports: delivered, empty, held, failed or planned.
     pub fn outcome(self) -> &'static str {
         match self {
