@@ -221,6 +221,7 @@ fn documents() -> Documents {
     note(&site, "ew-sim snmp", "ew-sim snmp --for 0s");
     note(&site, "ew-sim snmp", "ew-sim snmp --for 0s --data data.snmprec");
     note(&site, "ew-sim pci", "ew-sim pci --for 0s");
+    note(&site, "ew-sim cgate", "ew-sim cgate --for 0s");
     of_late_rows(&job, &mut note);
     of_cgate(&mut note);
     of_buses(&mut note);
