@@ -25,8 +25,9 @@ impl Log {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        // Looked at first: who made it had its schema committed before. One that is not there is a new one.
-        let ran_before = path.exists() && beside(path).exists();
+        // Looked at first: an export makes them after its log has a schema. A lock is taken before, so that says nothing.
+        let has_exported = ["jobs", "kept"].iter().any(|folder| beside(path).join(folder).exists());
+        let ran_before = path.exists() && has_exported;
         let mut conn = Connection::open_with_flags(path, flags).map_err(sql("open a database"))?;
         conn.busy_timeout(WRITE_WAIT).map_err(sql("open a database"))?;
         conn.pragma_update(None, "foreign_keys", true).map_err(sql("open a database"))?;
@@ -76,7 +77,7 @@ fn beside(log: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// `ran_before`: a run left something beside the log, so that an empty one is none that is new.
+/// `ran_before`: an export left something beside the log, so that an empty one is none that is new.
 fn migrate(conn: &mut Connection, path: &Path, ran_before: bool) -> Result<(), StoreError> {
     let sql = |doing| move |source| StoreError::Sql { doing, path: path.to_owned(), source };
     let known = schema::STEPS.len() as i64;
@@ -167,10 +168,27 @@ mod tests {
         assert_eq!(tables, 1);
     }
 
+    /// A run that was killed, or has only begun, leaves a file without a schema, and its lock.
+    #[test]
+    fn an_empty_file_is_a_new_log_unless_files_were_made_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        for (folder, is_new) in [("locks", true), ("jobs", false), ("kept", false)] {
+            let path = dir.path().join(format!("{folder}.db"));
+            std::fs::create_dir_all(beside(&path).join(folder)).unwrap();
+            std::fs::write(&path, "").unwrap();
+            match Log::open(&path) {
+                Ok(_) => assert!(is_new, "{folder}"),
+                Err(error) => assert!(!is_new && matches!(error, StoreError::Emptied { .. }), "{folder}: {error}"),
+            }
+        }
+    }
+
     #[test]
     fn many_open_a_new_log_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ew.db");
+        // As a program that has only taken its lock leaves it.
+        std::fs::create_dir_all(Log::lock_dir(&path)).unwrap();
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| Log::open(&path).unwrap());
