@@ -218,7 +218,9 @@ fn with_a_long_file_in_a_folder() {
     let rows: Vec<String> =
         (0..32_000).map(|n| format!("{:02}:{:02} {name}{} 1", n / 60 % 10, n % 60, n / 600)).collect();
     let rows = rows.join("\n");
-    for (number, boundary) in ["written", "marked", "renamed", "kept", "placed"].into_iter().enumerate() {
+    for (number, boundary) in
+        ["rendered", "recorded", "written", "marked", "renamed", "kept", "placed"].into_iter().enumerate()
+    {
         let round = Round::new(&Receiver::Folder, Late::ReplaceInPlace, false, number as u64);
         append(&round.site, &rows);
         assert!(round.killed_at(boundary), "{boundary}");

@@ -163,7 +163,7 @@ fn the_bytes_of_plain_writers() {
     let whole = exported(&site, "jsonl]");
     assert!(slice.stdout == whole, "jsonl");
 
-    // A file as long as this is also kept by more than one thread, and comes back the same.
+    // The copy of a file as long as this is made while it is rendered, and comes back the same.
     assert!(whole.len() > 8 << 20, "{} bytes would not be many", whole.len());
     let name = format!("out/{}", site.names("out")[0]);
     std::fs::remove_dir_all(site.file("out")).unwrap();

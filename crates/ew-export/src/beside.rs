@@ -1,6 +1,7 @@
 //! What lies beside a file at the receiver: how to read it (`csvw = true`), and what is in it (`manifest = true`). Both
 //! are functions of the slice, recorded with it, and sent after its file.
 
+use crate::early::EarlyCopy;
 use crate::job::JobRun;
 use crate::manifest::{self, Previous, Summary};
 use crate::render::{self, Spooled, hex};
@@ -32,8 +33,8 @@ pub(crate) fn record(
     known: &Job,
     passed_over: Option<Window>,
     spooled: Spooled,
-) -> Result<Delivery, Failure> {
-    let Spooled { mut slice, summary } = spooled;
+) -> Result<Recorded, Failure> {
+    let Spooled { mut slice, early, summary } = spooled;
     if let Some(summary) = summary {
         let kinds = of(job.options);
         for kind in &kinds {
@@ -59,7 +60,20 @@ pub(crate) fn record(
             slice.beside.extend(text.map(|text| Document { kind, text }));
         }
     }
-    Ok(job.log.ledger().record_rendered(known, passed_over, &slice)?)
+    Ok(Recorded { slice: job.log.ledger().record_rendered(known, passed_over, &slice)?, early })
+}
+
+/// A committed slice whose file lies in the spool.
+pub(crate) struct Recorded {
+    pub(crate) slice: Delivery,
+    /// The copy that is kept of its file, where this run made one.
+    pub(crate) early: Option<EarlyCopy>,
+}
+
+impl From<Delivery> for Recorded {
+    fn from(slice: Delivery) -> Recorded {
+        Recorded { slice, early: None }
+    }
 }
 
 /// How the file of a slice is to be read.

@@ -1,7 +1,7 @@
 //! From the spool to the receiver: look, send, check, and commit receipt and bookmark together.
 
 use crate::ahead::Ahead;
-use crate::beside::{self, DocumentFile};
+use crate::beside::{self, DocumentFile, Recorded};
 use crate::job::JobRun;
 use crate::kept::{self, Keeping};
 use crate::render::{self, Piece};
@@ -134,7 +134,7 @@ fn window(
             let slice = render::describe(job, piece, columns.clone(), 0, known.slices + 1, file)?;
             let slice = beside::record(job, known, passed_over.take(), slice)?;
             known.slices += 1;
-            if deliver(job, courier, known, &slice)? != Delivered::Placed {
+            if deliver(job, courier, known, slice)? != Delivered::Placed {
                 return Ok(false);
             }
         }
@@ -162,7 +162,7 @@ pub(crate) fn finish_recorded(
             }
             Err(failure) => return Err(failure),
         };
-        match deliver(job, courier, known, &slice)? {
+        match deliver(job, courier, known, slice.into())? {
             Delivered::Placed => {}
             Delivered::Failed if !is_ordinary => {}
             Delivered::Failed | Delivered::GaveUp => return Ok(false),
@@ -235,8 +235,10 @@ pub(crate) fn deliver(
     job: &mut JobRun<'_>,
     courier: &mut Courier,
     known: &Job,
-    slice: &Delivery,
+    recorded: Recorded,
 ) -> Result<Delivered, Failure> {
+    let Recorded { slice, early } = recorded;
+    let slice = &slice;
     crash::boundary("recorded");
     let spool = slice.spool.clone().unwrap_or_default();
     let path = render::spool_file(job, &spool);
@@ -246,7 +248,7 @@ pub(crate) fn deliver(
     let mut reached = slice.reached.clone();
     let documents = job.log.ledger().beside(slice)?.into_iter();
     let beside = documents.map(|one| DocumentFile::write(&path, one)).collect::<Result<Vec<_>, _>>()?;
-    let mut keeping = Keeping::start(job, &path, &spool);
+    let mut keeping = Keeping::start(job, &path, &spool, early);
     loop {
         let attempt = job.log.ledger().sending(known, slice, &destination, &ext)?;
         crash::boundary("noted");

@@ -1,30 +1,22 @@
 //! Delivered files, kept compressed so that they can be sent again byte for byte.
 
+use crate::early::EarlyCopy;
 use crate::job::JobRun;
 use crate::render;
 use ew_cli::Failure;
+use ew_config::Config;
 use ew_core::Exit;
 use ew_store::{Delivery, Job, Log};
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
-use zstd::zstd_safe::CParameter;
 
 /// Fast: a file is compressed with every delivery and read again hardly ever.
-const LEVEL: i32 = 1;
-
-/// From so many bytes on a file would keep its delivery into a folder waiting, and is compressed by more than one thread.
-const LONG_BYTES: u64 = 8 << 20;
-
-/// How many threads compress a long file.
-const THREADS: u32 = 2;
-
-/// What one of them compresses at a time, bytes: half of what zstd would, as it keeps several of them in memory.
-const JOB_BYTES: u32 = 1 << 20;
+pub(crate) const LEVEL: i32 = 1;
 
 /// Bytes compressed at once.
-const PIECE_BYTES: usize = 256 * 1024;
+pub(crate) const PIECE_BYTES: usize = 256 * 1024;
 
 /// Of kept files.
 const EXTENSION: &str = ".zst";
@@ -39,6 +31,11 @@ pub(crate) fn spool_name(kept: &str) -> &str {
     kept.strip_suffix(EXTENSION).unwrap_or(kept)
 }
 
+/// Whether delivered files are kept at all.
+pub(crate) fn are_wanted(config: &Config) -> bool {
+    !config.log.keep_files.0.is_zero()
+}
+
 fn dir(job: &JobRun<'_>) -> PathBuf {
     Log::kept_dir(job.log.path(), &job.options.name)
 }
@@ -48,8 +45,8 @@ pub(crate) fn path(job: &JobRun<'_>, name: &str) -> PathBuf {
     dir(job).join(name)
 }
 
-/// The file of a slice on its way to the kept ones: it is compressed while the slice is sent, and gets its name when
-/// that is delivered.
+/// The file of a slice on its way to the kept ones: it is compressed while the slice is sent, unless it was before, and
+/// gets its name when that is delivered.
 pub(crate) struct Keeping {
     dir: PathBuf,
     name: String,
@@ -58,16 +55,27 @@ pub(crate) struct Keeping {
 }
 
 impl Keeping {
-    /// Begins with a file of the spool; none where the job keeps none.
-    pub(crate) fn start(job: &JobRun<'_>, file: &Path, spool: &str) -> Option<Keeping> {
-        if job.config.log.keep_files.0.is_zero() {
+    /// Begins with a file of the spool, or with its copy; none where the job keeps none.
+    pub(crate) fn start(
+        job: &JobRun<'_>,
+        file: &Path,
+        spool: &str,
+        early: Option<EarlyCopy>,
+    ) -> Option<Keeping> {
+        if !are_wanted(job.config) {
             return None;
         }
         let (dir, name) = (dir(job), name(spool));
         let part = dir.join(format!("{name}.part"));
         let (from, into, to) = (file.to_owned(), dir.clone(), part.clone());
-        let work =
-            thread::Builder::new().name("keeper".into()).spawn(move || compress(&from, &into, &to)).ok();
+        let work = move || {
+            std::fs::create_dir_all(&into)?;
+            match early {
+                Some(early) if take(&early, &to).is_ok() => Ok(()),
+                _ => compress(&from, &to),
+            }
+        };
+        let work = thread::Builder::new().name("keeper".into()).spawn(work).ok();
         Some(Keeping { dir, name, part, work })
     }
 
@@ -111,17 +119,16 @@ impl Drop for Keeping {
     }
 }
 
-fn compress(file: &Path, dir: &Path, part: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(dir)?;
+fn take(early: &EarlyCopy, part: &Path) -> io::Result<()> {
+    early.sync()?;
+    std::fs::rename(early.path(), part)
+}
+
+fn compress(file: &Path, part: &Path) -> io::Result<()> {
     let written = || {
         let out = File::create(part)?;
         let mut encoder = zstd::Encoder::new(&out, LEVEL)?;
-        let from = File::open(file)?;
-        if from.metadata()?.len() >= LONG_BYTES {
-            encoder.multithread(THREADS)?;
-            encoder.set_parameter(CParameter::JobSize(JOB_BYTES))?;
-        }
-        io::copy(&mut BufReader::with_capacity(PIECE_BYTES, from), &mut encoder)?;
+        io::copy(&mut BufReader::with_capacity(PIECE_BYTES, File::open(file)?), &mut encoder)?;
         encoder.finish()?;
         out.sync_all()
     };

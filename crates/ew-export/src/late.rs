@@ -192,7 +192,7 @@ pub(crate) fn send(job: &mut JobRun<'_>, courier: &mut Courier, known: &Job) -> 
             continue;
         }
         let recorded = beside::record(job, &known, None, rendered)?;
-        if deliver::deliver(job, courier, &known, &recorded)? == Delivered::GaveUp {
+        if deliver::deliver(job, courier, &known, recorded)? == Delivered::GaveUp {
             return Ok(false);
         }
     }

@@ -3,13 +3,14 @@
 //!
 //! One job at a time: [`due`] says what is due, [`split`] cuts what is too large for the receiver, [`late`] records what came late, [`render`] makes a file in the spool (of the next slice [`ahead`], of a long one by [`parts`]),
 //! its rows through [`resample`] where the job has intervals, [`deliver`] brings it to the receiver, each attempt by [`send`],
-//! and commits receipt and bookmark, [`kept`] keeps the file. [`manual`] sends a range again as the log has it now, [`resend`](mod@resend) as
+//! and commits receipt and bookmark, [`kept`] keeps the file (a long one's copy is made [`early`]). [`manual`] sends a range again as the log has it now, [`resend`](mod@resend) as
 //! it was; [`preview`] shows what would be sent, [`present`](mod@present) what a slice would be now.
 
 mod ahead;
 mod beside;
 mod deliver;
 mod due;
+mod early;
 mod job;
 mod kept;
 mod late;

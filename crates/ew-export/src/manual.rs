@@ -1,6 +1,6 @@
 //! `--from --to`: a range again, on demand. The bookmark stays where it is.
 
-use crate::beside;
+use crate::beside::{self, Recorded};
 use crate::deliver::{self, Courier, Delivered};
 use crate::due;
 use crate::job::JobRun;
@@ -149,7 +149,10 @@ fn send_slice(
     job.stage(&format!("rendering the slice from {}", slice.window.start));
     let again = present(job, known, slice)?;
     let slice = match Some(&again.slice.sha256) == slice.sha256.as_ref() {
-        true => Delivery { spool: Some(as_before(job, slice, &again.slice.spool)?), ..slice.clone() },
+        true => {
+            let spool = Some(as_before(job, slice, &again.slice.spool)?);
+            Recorded { slice: Delivery { spool, ..slice.clone() }, early: again.early }
+        }
         false if split::is_too_large(job, again.slice.bytes) => {
             let (start, end) = (slice.window.start, slice.window.end);
             let text = format!(
@@ -161,7 +164,7 @@ fn send_slice(
         }
         false => beside::record(job, known, None, again)?,
     };
-    Ok(deliver::deliver(job, courier, known, &slice)? == Delivered::Placed)
+    Ok(deliver::deliver(job, courier, known, slice)? == Delivered::Placed)
 }
 
 /// Unchanged it is the slice that it was, also in the spool: the name of the next revision is left to that.

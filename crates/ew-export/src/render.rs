@@ -1,7 +1,9 @@
 //! From a window of the log to a file in the spool.
 
 use crate::beside;
+use crate::early::{EarlyCopy, Watched};
 use crate::job::JobRun;
+use crate::kept;
 use crate::manifest::Summary;
 use crate::parts;
 use crate::resample;
@@ -171,20 +173,23 @@ impl Renderer<'_> {
         std::fs::create_dir_all(&dir).map_err(|e| io("make the spool folder", &dir, e))?;
         let written = || {
             let file = File::create(&temporary).map_err(|e| io("write", &temporary, e))?;
-            let rendered = self.write(piece, &file).map_err(|e| match e {
+            let copy = kept::are_wanted(self.config).then(|| dir.join(kept::name(&spool)));
+            let mut watched = Watched::new(&temporary, &file, copy);
+            let rendered = self.write(piece, &mut watched).map_err(|e| match e {
                 RenderError::Format(FormatError::Write { source, .. }) => io("write", &temporary, source),
                 other => other.into(),
             })?;
-            Ok(rendered)
+            Ok((rendered, watched.finish()))
         };
         // A full disk needs the room.
-        let rendered = written().inspect_err(|_: &Failure| drop(std::fs::remove_file(&temporary)))?;
+        let (rendered, early) =
+            written().inspect_err(|_: &Failure| drop(std::fs::remove_file(&temporary)))?;
         crash::boundary("rendered");
         // It is not fsynced: where a power cut takes it, the next run renders the slice once more and holds it to its
         // hash. What is sent is read back against that hash too.
         std::fs::rename(&temporary, &path).map_err(|e| io("rename", &temporary, e))?;
         crash::boundary("spooled");
-        Ok(InSpool { spool, rendered })
+        Ok(InSpool { spool, rendered, early })
     }
 }
 
@@ -227,11 +232,14 @@ pub(crate) struct InSpool {
     /// Its name there.
     pub(crate) spool: String,
     rendered: Rendered,
+    early: Option<EarlyCopy>,
 }
 
 /// A slice with its file in the spool, ready to be committed.
 pub(crate) struct Spooled {
     pub(crate) slice: NewSlice,
+    /// The copy that is kept of its file, where that is long.
+    pub(crate) early: Option<EarlyCopy>,
     /// For what lies beside its file, where something does.
     pub(crate) summary: Option<Summary>,
 }
@@ -261,7 +269,7 @@ pub(crate) fn describe(
     let ext = options.extension();
     let fields = job.fields(&ext, piece.window, rev, piece.seqs.up_to, count);
     let name = options.filename.render(&fields).map_err(|e| Failure::of(Exit::Config, &e))?;
-    let InSpool { spool, rendered } = file;
+    let InSpool { spool, rendered, early } = file;
     let slice = NewSlice {
         planned: None,
         window: piece.window,
@@ -282,7 +290,7 @@ pub(crate) fn describe(
         destination: job.destination(),
         beside: Vec::new(),
     };
-    Ok(Spooled { slice, summary: rendered.summary })
+    Ok(Spooled { slice, early, summary: rendered.summary })
 }
 
 /// Removes what a killed run left in the spool: every file that no unfinished slice owns.

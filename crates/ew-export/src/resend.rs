@@ -39,7 +39,7 @@ fn send(job: &mut JobRun<'_>, slices: &[Delivery]) -> Result<(), Failure> {
                 continue;
             }
         };
-        if deliver::deliver(job, &mut courier, &known, &again)? == Delivered::GaveUp {
+        if deliver::deliver(job, &mut courier, &known, again.into())? == Delivered::GaveUp {
             break;
         }
     }

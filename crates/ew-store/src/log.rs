@@ -178,7 +178,9 @@ mod tests {
             std::fs::write(&path, "").unwrap();
             match Log::open(&path) {
                 Ok(_) => assert!(is_new, "{folder}"),
-                Err(error) => assert!(!is_new && matches!(error, StoreError::Emptied { .. }), "{folder}: {error}"),
+                Err(error) => {
+                    assert!(!is_new && matches!(error, StoreError::Emptied { .. }), "{folder}: {error}")
+                }
             }
         }
     }
