@@ -157,6 +157,8 @@ pub(crate) fn finish_recorded(
         let slice = match restore_spool(job, known, slice.clone()) {
             Ok(slice) => slice,
             Err(failure) if !is_ordinary => {
+                // One that was delivered before is told once: the next run does not try to send it again.
+                job.log.ledger().failed(&slice, &failure.message, &slice.reached)?;
                 job.fail_slice(&slice, &failure);
                 continue;
             }
