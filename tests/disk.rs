@@ -24,6 +24,10 @@ struct Place {
 
 impl Place {
     fn new() -> Place {
+        Place::with(ROOM_KIB)
+    }
+
+    fn with(kib: u32) -> Place {
         let sim = Sim::start(&ew::sibling(EW_EXPORT, "ew-sim"), &["--domain", "com.a"]);
         let switch = format!(
             "[[domain]]\nname = \"com.a\"\n  [[domain.switch]]\n  name = \"sw1\"\n  address = \"127.0.0.1\"\n  port = {}\n",
@@ -32,7 +36,7 @@ impl Place {
         let job = config("breakup_on_period = true", "csv]\n  layout = \"long\"");
         let mut site = Site::new(&format!("[log]\nurl = \"disk/ew.db\"\nretention = \"1h\"\n{switch}{job}"));
         site.now("2026-03-01T00:50:00Z");
-        Place { disk: Disk::mount(site, ROOM_KIB), _sim: sim }
+        Place { disk: Disk::mount(site, kib), _sim: sim }
     }
 
     fn run(&self, program: &str, arguments: &str) -> Ended {
@@ -159,6 +163,64 @@ fn no_room_for_kept_files_is_a_warning() {
     // Without the file it is rendered again.
     place.run("ew-ledger", "resend u 2026-03-01T00:00:00Z").exit(0);
     assert_eq!(place.received(), 500);
+}
+
+/// A site whose one slice is a long file, and the bytes of that: 40,000 rows that are hard to compress.
+fn with_a_long_slice() -> (Place, u64) {
+    let place = Place::with(64 * 1024);
+    let (mut rng, name) = (fastrand::Rng::with_seed(1), "a".repeat(240));
+    let rows: String = (0..40_000)
+        .map(|n| {
+            format!("2026-03-01T00:{:02}:{:02}Z,{name}{},{}\n", n / 60 % 45, n % 60, n / 2700, rng.f64())
+        })
+        .collect();
+    place.append(&rows).exit(0);
+    let bytes = place.run("ew-export", "u --no-breakup-on-period --stdout").exit(0);
+    (place, bytes.stdout.len() as u64)
+}
+
+/// The copy to keep is made while the file is written, and gives way to it.
+#[test]
+fn a_long_file_comes_before_its_copy() {
+    let (place, bytes) = with_a_long_slice();
+    assert!(bytes > 9 << 20, "{bytes}");
+    // Enough for the file and for the ledger; the copy is longer.
+    place.disk.fill(u32::try_from(bytes / 1024).unwrap() + 280);
+    let ended = place.run("ew-export", "--no-breakup-on-period").exit(0);
+    assert!(ended.stderr.contains("warning: u: cannot keep "), "{}", ended.stderr);
+    assert_eq!(place.received(), 40_000);
+    assert_eq!(place.disk.sh("find disk/ew.db.spool -name '*.zst*' -o -name '*.part'"), "");
+}
+
+/// The copy of a long file, which is made in the spool.
+#[test]
+fn kept_files_may_lie_on_a_disk_of_their_own() {
+    let (place, bytes) = with_a_long_slice();
+    place.disk.sh("mkdir -p disk/ew.db.spool/kept/u && mount -t tmpfs tmpfs disk/ew.db.spool/kept/u");
+    let ended = place.run("ew-export", "--no-breakup-on-period").exit(0);
+    assert!(!ended.stderr.contains("warning"), "{}", ended.stderr);
+    let kept = place
+        .disk
+        .sh("cd disk/ew.db.spool/kept/u && zstd -dc * | wc -c && ls | wc -l && ls ../../jobs/u | wc -l");
+    assert_eq!(kept, format!("{bytes}\n1\n0\n"));
+}
+
+/// A receiver who has a long file by its second name may have made it unchangeable.
+#[test]
+fn what_cannot_be_removed_from_the_spool_stops_nothing() {
+    let place = Place::new();
+    place.append(&rows(1, 10)).exit(0);
+    // Nothing can be taken away from a mount point, by nobody.
+    place
+        .disk
+        .sh("mkdir -p disk/ew.db.spool/jobs/u/left && mount -t tmpfs tmpfs disk/ew.db.spool/jobs/u/left");
+    let ended = place.run("ew-export", "").exit(0);
+    assert!(
+        ended.stderr.contains("warning: u: cannot remove ./disk/ew.db.spool/jobs/u/left"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(place.received(), 10);
 }
 
 #[test]

@@ -137,6 +137,36 @@ fn a_resend_does_not_write_into_a_file_that_the_receiver_has_too() {
     assert_eq!(site.names("ew.db.spool/jobs/u"), Vec::<String>::new());
 }
 
+/// The kept file that is good is not made again, of a file that the receiver has too.
+#[test]
+fn a_resend_leaves_a_good_kept_file_alone() {
+    use std::os::unix::fs::MetadataExt;
+    let site = delivered("");
+    let kept = site.file(&format!("ew.db.spool/kept/u/{}", site.names("ew.db.spool/kept/u").remove(0)));
+    let inode = || std::fs::metadata(&kept).unwrap().ino();
+    let (first, whole) = (inode(), std::fs::read(&kept).unwrap());
+    run(&site, "ew-ledger", "resend u u_20260301T000000Z.csv").exit(0);
+    assert_eq!(inode(), first);
+    std::fs::write(&kept, &whole[..whole.len() - 1]).unwrap();
+    run(&site, "ew-ledger", "resend u u_20260301T000000Z.csv").exit(0);
+    assert!(std::fs::read(&kept).unwrap() == whole, "a damaged one is made again");
+}
+
+/// The ledger does not know of a file that was kept by a run which could not say so any more.
+#[test]
+fn a_skipped_slice_leaves_no_kept_file() {
+    let mut site = delivered("");
+    append(&site, "31:00 a 4");
+    site.now("2026-03-01T00:45:00Z");
+    let killed = command(&site, "ew-export", "").env("EW_CRASH", "kept").output().unwrap();
+    assert!(!killed.status.success());
+    assert_eq!(site.names("ew.db.spool/kept/u").len(), 3);
+    run(&site, "ew-ledger", "skip u 2026-03-01T00:30:00Z gone").exit(0);
+    assert_eq!(site.names("ew.db.spool/kept/u").len(), 2);
+    run(&site, "ew-export", "").exit(0);
+    assert_eq!(site.names("ew.db.spool/jobs/u"), Vec::<String>::new());
+}
+
 /// What was waited for may have put a newer revision in its place: that one is sent, not the one that was asked after.
 #[test]
 fn a_resend_that_waited_sends_what_is_there_then() {

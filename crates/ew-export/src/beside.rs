@@ -4,13 +4,13 @@
 use crate::early::EarlyCopy;
 use crate::job::JobRun;
 use crate::manifest::{self, Previous, Summary};
-use crate::render::{self, Spooled, hex};
+use crate::meter::sha256_of;
+use crate::render::{self, Spooled};
 use ew_cli::Failure;
 use ew_config::ExportOptions;
 use ew_core::{Exit, Window};
 use ew_format::SliceHeader;
 use ew_store::{Beside, Delivery, Document, Job, NewSlice};
-use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -116,9 +116,4 @@ impl Drop for DocumentFile {
         // The next run cleans the spool.
         let _ = std::fs::remove_file(&self.path);
     }
-}
-
-/// Of the bytes of a document, as the ledger writes hashes.
-pub fn sha256_of(text: &str) -> String {
-    hex(&Sha256::digest(text))
 }

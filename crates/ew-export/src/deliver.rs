@@ -4,6 +4,7 @@ use crate::ahead::Ahead;
 use crate::beside::{self, DocumentFile, Recorded};
 use crate::job::JobRun;
 use crate::kept::{self, Keeping};
+use crate::meter::sha256_of_all;
 use crate::render::{self, Piece};
 use crate::report::{Outcome, SliceReport};
 use crate::send::{SendError, Sending};
@@ -13,9 +14,7 @@ use ew_config::{Config, ExportOptions};
 use ew_core::{Contents, Exit, PartOutcome};
 use ew_store::{Delivery, Job, Placed, Seqs};
 use ew_transport::{Context, Parcel, Receipt, TransportError, Transporter};
-use sha2::{Digest, Sha256};
-use std::io::Read;
-use std::path::Path;
+use std::fs::File;
 use std::thread;
 use std::time::Duration;
 
@@ -151,7 +150,7 @@ pub(crate) fn finish_recorded(
 ) -> Result<bool, Failure> {
     let unfinished = job.log.ledger().unfinished(known)?;
     let owned: Vec<String> = unfinished.iter().filter_map(|slice| slice.spool.clone()).collect();
-    render::clean_spool(job, &owned)?;
+    render::clean_spool(job, &owned);
     for slice in unfinished {
         let is_ordinary = known.bookmark.is_none_or(|bookmark| slice.window.end > bookmark);
         let slice = match restore_spool(job, known, slice.clone()) {
@@ -178,7 +177,8 @@ pub(crate) fn finish_recorded(
 pub(crate) fn restore_spool(job: &mut JobRun<'_>, known: &Job, slice: Delivery) -> Result<Delivery, Failure> {
     let Some(spool) = &slice.spool else { return Ok(slice) };
     let path = render::spool_file(job, spool);
-    let is_there = || sha256_of(&path).is_ok_and(|hash| Some(&hash) == slice.sha256.as_ref());
+    let is_there =
+        || File::open(&path).and_then(sha256_of_all).is_ok_and(|hash| Some(&hash) == slice.sha256.as_ref());
     if is_there() || kept::restore(job, &slice, spool) && is_there() {
         return Ok(slice);
     }
@@ -206,18 +206,6 @@ pub(crate) fn restore_spool(job: &mut JobRun<'_>, known: &Job, slice: Delivery) 
         ),
     )
     .hint("rendered again it differs: the job or its rows changed; restore that file from a backup"))
-}
-
-fn sha256_of(path: &Path) -> std::io::Result<String> {
-    let mut file = std::fs::File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(render::hex(&hash.finalize())),
-            n => hash.update(&buffer[..n]),
-        }
-    }
 }
 
 /// What came of one slice.
@@ -250,7 +238,7 @@ pub(crate) fn deliver(
     let mut reached = slice.reached.clone();
     let documents = job.log.ledger().beside(slice)?.into_iter();
     let beside = documents.map(|one| DocumentFile::write(&path, one)).collect::<Result<Vec<_>, _>>()?;
-    let mut keeping = Keeping::start(job, &path, &spool, early);
+    let mut keeping = Keeping::start(job, slice, &path, early);
     loop {
         let attempt = job.log.ledger().sending(known, slice, &destination, &ext)?;
         crash::boundary("noted");

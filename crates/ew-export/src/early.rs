@@ -2,7 +2,7 @@
 
 use crate::kept::{LEVEL, PIECE_BYTES};
 use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use zstd::Encoder;
 use zstd::zstd_safe::CParameter;
@@ -23,14 +23,17 @@ pub(crate) struct EarlyCopy {
 }
 
 impl EarlyCopy {
-    /// Where it lies.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Writes what the system still holds back of it.
-    pub(crate) fn sync(&self) -> io::Result<()> {
-        self.file.sync_all()
+    /// Gives it another name, on this file system or on another one, when all of it is on the disk.
+    pub(crate) fn move_to(self, to: &Path) -> io::Result<()> {
+        self.file.sync_all()?;
+        match std::fs::rename(&self.path, to) {
+            Err(e) if e.kind() == ErrorKind::CrossesDevices => {
+                let copied = std::fs::copy(&self.path, to).and_then(|_| File::open(to)?.sync_all());
+                // A full disk needs the room.
+                copied.inspect_err(|_| drop(std::fs::remove_file(to)))
+            }
+            renamed => renamed,
+        }
     }
 }
 
@@ -74,7 +77,15 @@ impl<'a> Watched<'a> {
 
 impl Write for Watched<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(buffer)?;
+        let written = match self.file.write(buffer) {
+            // The file comes first.
+            Err(e) if e.kind() == ErrorKind::StorageFull && matches!(self.copy, Copy::Begun(_)) => {
+                self.copy = Copy::None;
+                self.file.write(buffer)
+            }
+            written => written,
+        };
+        let count = written?;
         self.bytes += count as u64;
         match &mut self.copy {
             Copy::Begun(encoder) => {
@@ -131,7 +142,7 @@ mod tests {
         let early = watched.finish();
         assert!(std::fs::read(&path).unwrap() == text);
         assert_eq!(copy.exists(), early.is_some());
-        let copied = early.map(|early| zstd::decode_all(File::open(early.path()).unwrap()).unwrap());
+        let copied = early.map(|early| zstd::decode_all(File::open(&early.path).unwrap()).unwrap());
         assert!(copied.as_ref().is_none_or(|copied| *copied == text));
         copied
     }

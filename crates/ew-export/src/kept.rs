@@ -2,6 +2,7 @@
 
 use crate::early::EarlyCopy;
 use crate::job::JobRun;
+use crate::meter::{Meter, sha256_of_all};
 use crate::render;
 use ew_cli::Failure;
 use ew_config::Config;
@@ -45,34 +46,46 @@ pub(crate) fn path(job: &JobRun<'_>, name: &str) -> PathBuf {
     dir(job).join(name)
 }
 
+/// When a kept file was made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Made {
+    /// With this delivery, under its temporary name.
+    New,
+    /// With an earlier one of the same slice.
+    Before,
+}
+
 /// The file of a slice on its way to the kept ones: it is compressed while the slice is sent, unless it was before, and
 /// gets its name when that is delivered.
 pub(crate) struct Keeping {
     dir: PathBuf,
     name: String,
     part: PathBuf,
-    work: Option<JoinHandle<io::Result<()>>>,
+    work: Option<JoinHandle<io::Result<Made>>>,
 }
 
 impl Keeping {
-    /// Begins with a file of the spool, or with its copy; none where the job keeps none.
+    /// Begins with the file of a slice in the spool, or with its copy; none where the job keeps none.
     pub(crate) fn start(
         job: &JobRun<'_>,
+        slice: &Delivery,
         file: &Path,
-        spool: &str,
         early: Option<EarlyCopy>,
     ) -> Option<Keeping> {
+        let (Some(spool), Some(sha256)) = (&slice.spool, slice.sha256.clone()) else { return None };
         if !are_wanted(job.config) {
             return None;
         }
         let (dir, name) = (dir(job), name(spool));
-        let part = dir.join(format!("{name}.part"));
+        let (whole, part) = (dir.join(&name), dir.join(format!("{name}.part")));
         let (from, into, to) = (file.to_owned(), dir.clone(), part.clone());
         let work = move || {
             std::fs::create_dir_all(&into)?;
             match early {
-                Some(early) if take(&early, &to).is_ok() => Ok(()),
-                _ => compress(&from, &to),
+                Some(early) => early.move_to(&to).map(|()| Made::New),
+                // It is there where the slice is sent again.
+                None if holds(&whole, &sha256) => Ok(Made::Before),
+                None => compress(&from, &to, &sha256).map(|()| Made::New),
             }
         };
         let work = thread::Builder::new().name("keeper".into()).spawn(work).ok();
@@ -97,12 +110,14 @@ impl Keeping {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.compressed()?;
+        if self.made()? == Made::Before {
+            return Ok(());
+        }
         std::fs::rename(&self.part, self.dir.join(&self.name))?;
         File::open(&self.dir)?.sync_all()
     }
 
-    fn compressed(&mut self) -> io::Result<()> {
+    fn made(&mut self) -> io::Result<Made> {
         match self.work.take().map(JoinHandle::join) {
             Some(Ok(done)) => done,
             Some(Err(_)) | None => Err(io::Error::other("there is no thread for it")),
@@ -112,24 +127,30 @@ impl Keeping {
 
 impl Drop for Keeping {
     fn drop(&mut self) {
-        if self.work.is_some() && self.compressed().is_ok() {
+        if self.work.is_some() && matches!(self.made(), Ok(Made::New)) {
             // It was not delivered.
             let _ = std::fs::remove_file(&self.part);
         }
     }
 }
 
-fn take(early: &EarlyCopy, part: &Path) -> io::Result<()> {
-    early.sync()?;
-    std::fs::rename(early.path(), part)
+/// Whether a kept file is what was delivered.
+fn holds(path: &Path, sha256: &str) -> bool {
+    let hash = || sha256_of_all(zstd::Decoder::new(File::open(path)?)?);
+    hash().is_ok_and(|hash| hash == sha256)
 }
 
-fn compress(file: &Path, part: &Path) -> io::Result<()> {
+/// Compresses a file of the spool. The receiver may have that as it is and write into it, so it is held to its hash.
+fn compress(file: &Path, part: &Path, sha256: &str) -> io::Result<()> {
     let written = || {
         let out = File::create(part)?;
-        let mut encoder = zstd::Encoder::new(&out, LEVEL)?;
-        io::copy(&mut BufReader::with_capacity(PIECE_BYTES, File::open(file)?), &mut encoder)?;
+        let mut metered = Meter::new(zstd::Encoder::new(&out, LEVEL)?);
+        io::copy(&mut BufReader::with_capacity(PIECE_BYTES, File::open(file)?), &mut metered)?;
+        let (encoder, hash) = metered.finish();
         encoder.finish()?;
+        if hash != sha256 {
+            return Err(io::Error::other(format!("{} was changed meanwhile", file.display())));
+        }
         out.sync_all()
     };
     // A full disk needs the room.
@@ -158,6 +179,15 @@ pub(crate) fn restore(job: &JobRun<'_>, slice: &Delivery, spool: &str) -> bool {
     true
 }
 
+/// Removes what a killed run kept of a slice and could not record any more, once that slice is passed over: the ledger knows
+/// nothing of such a file, so it would stay for ever.
+pub fn remove_unrecorded(log: &Log, job: &str, slice: &Delivery) {
+    if let (Some(spool), None) = (&slice.spool, &slice.kept) {
+        // There hardly ever is one.
+        let _ = std::fs::remove_file(Log::kept_dir(log.path(), job).join(name(spool)));
+    }
+}
+
 /// Removes what was delivered longer ago than `keep_files`.
 pub(crate) fn expire(job: &mut JobRun<'_>, known: &Job) -> Result<(), Failure> {
     let before = job.now.plus_micros(-job.config.log.keep_files.micros());
@@ -165,7 +195,8 @@ pub(crate) fn expire(job: &mut JobRun<'_>, known: &Job) -> Result<(), Failure> {
         let Some(name) = &slice.kept else { continue };
         let path = path(job, name);
         match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            // A file in place of their folder has none of them.
+            Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 let text = format!("cannot remove {}: {e}", path.display());
                 return Err(Failure::new(Exit::Io, text));
             }
@@ -173,4 +204,24 @@ pub(crate) fn expire(job: &mut JobRun<'_>, known: &Job) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meter::sha256_of;
+
+    #[test]
+    fn a_file_that_somebody_wrote_into_is_not_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, part) = (dir.path().join("slice"), dir.path().join("slice.zst.part"));
+        let (text, sha256) = ("as it was delivered", sha256_of("as it was delivered"));
+        std::fs::write(&file, text).unwrap();
+        compress(&file, &part, &sha256).unwrap();
+        assert!(holds(&part, &sha256));
+        std::fs::write(&file, "as the receiver has it").unwrap();
+        let error = compress(&file, &part, &sha256).unwrap_err();
+        assert!(error.to_string().contains("was changed meanwhile"), "{error}");
+        assert!(!part.exists() && !holds(&part, &sha256));
+    }
 }

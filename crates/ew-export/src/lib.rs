@@ -1,10 +1,12 @@
 //! Exports slices since the persisted last-export time: log → slice → formatter → spool → transporter →
 //! ledger.
 //!
-//! One job at a time: [`due`] says what is due, [`split`] cuts what is too large for the receiver, [`late`] records what came late, [`render`] makes a file in the spool (of the next slice [`ahead`], of a long one by [`parts`]),
-//! its rows through [`resample`] where the job has intervals, [`deliver`] brings it to the receiver, each attempt by [`send`],
-//! and commits receipt and bookmark, [`kept`] keeps the file (a long one's copy is made [`early`]). [`manual`] sends a range again as the log has it now, [`resend`](mod@resend) as
-//! it was; [`preview`] shows what would be sent, [`present`](mod@present) what a slice would be now.
+//! One job at a time: [`due`] says what is due, [`split`] cuts what is too large for the receiver, [`late`] records what
+//! came late, [`render`] makes a file in the spool (of the next slice [`ahead`], of a long one by [`parts`] and with the copy
+//! to keep [`early`]), its rows through [`resample`] where the job has intervals, [`deliver`] brings it to the receiver, each
+//! attempt by [`send`], and commits receipt and bookmark, [`kept`] keeps the file. [`manual`] sends a range again as the log
+//! has it now, [`resend`](mod@resend) as it was; [`preview`] shows what would be sent, [`present`](mod@present) what a slice
+//! would be now; [`meter`] counts and hashes what is written.
 
 mod ahead;
 mod beside;
@@ -16,6 +18,7 @@ mod kept;
 mod late;
 mod manifest;
 mod manual;
+mod meter;
 mod parts;
 mod present;
 mod preview;
@@ -37,7 +40,8 @@ use job::JobRun;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-pub use beside::sha256_of;
+pub use kept::remove_unrecorded;
+pub use meter::sha256_of;
 pub use present::{Rendering, kept_file, present};
 pub use report::{JobReport, Outcome, RunReport, SliceReport};
 pub use resend::resend;

@@ -5,6 +5,7 @@ use crate::early::{EarlyCopy, Watched};
 use crate::job::JobRun;
 use crate::kept;
 use crate::manifest::Summary;
+use crate::meter::Meter;
 use crate::parts;
 use crate::resample;
 use ew_cli::{Failure, crash};
@@ -13,7 +14,6 @@ use ew_core::{Exit, Point, ResampleError, Row, Window};
 use ew_format::{FormatError, SliceHeader};
 use ew_store::{Log, NewSlice, Scope, Seqs, StoreError};
 use ew_transport::Compressor;
-use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -76,37 +76,19 @@ impl From<RenderError> for Failure {
     }
 }
 
-/// Counts and hashes what passes through.
-struct Meter<W> {
-    out: W,
-    bytes: u64,
-    hash: Sha256,
-}
-
-impl<W: Write> Write for Meter<W> {
-    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
-        let n = self.out.write(buffer)?;
-        self.hash.update(&buffer[..n]);
-        self.bytes += n as u64;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.out.flush()
-    }
-}
-
 impl Renderer<'_> {
     /// Renders a piece as it is sent into any writer: the bytes are a function of the window, the columns,
     /// the commits and the job, of nothing else.
     pub(crate) fn write(&self, piece: &Piece<'_>, out: impl Write) -> Result<Rendered, RenderError> {
-        let mut meter = Meter { out, bytes: 0, hash: Sha256::new() };
+        let mut meter = Meter::new(out);
         let fault = |source| RenderError::Format(FormatError::Write { format: "file", source });
         let mut compressor = Compressor::new(self.options.transport.compress(), &mut meter).map_err(fault)?;
         let mut summary = (!beside::of(self.options).is_empty()).then(Summary::default);
         let rows = self.rows(piece, &mut compressor, summary.as_mut())?;
         compressor.finish().map_err(fault)?;
-        Ok(Rendered { rows, bytes: meter.bytes, sha256: hex(&meter.hash.finalize()), summary })
+        let bytes = meter.bytes();
+        let (_, sha256) = meter.finish();
+        Ok(Rendered { rows, bytes, sha256, summary })
     }
 
     /// Renders a piece as it is read, never compressed.
@@ -191,11 +173,6 @@ impl Renderer<'_> {
         crash::boundary("spooled");
         Ok(InSpool { spool, rendered, early })
     }
-}
-
-/// A hash as the ledger writes it: lower-case hexadecimal.
-pub(crate) fn hex(hash: &[u8]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The job's folder in the spool.
@@ -293,18 +270,22 @@ pub(crate) fn describe(
     Ok(Spooled { slice, early, summary: rendered.summary })
 }
 
-/// Removes what a killed run left in the spool: every file that no unfinished slice owns.
-pub(crate) fn clean_spool(job: &JobRun<'_>, owned: &[String]) -> Result<(), Failure> {
-    let dir = spool_dir(job);
-    let Ok(entries) = std::fs::read_dir(&dir) else { return Ok(()) };
+/// Removes what a killed run left in the spool: every file that no unfinished slice owns. One that cannot be removed is in
+/// nobody's way: a receiver who has it by another name may have made it unchangeable.
+pub(crate) fn clean_spool(job: &JobRun<'_>, owned: &[String]) {
+    let Ok(entries) = std::fs::read_dir(spool_dir(job)) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         if owned.iter().any(|owned| name == owned.as_str()) {
             continue;
         }
         let path = entry.path();
-        std::fs::remove_file(&path)
-            .map_err(|e| Failure::new(Exit::Io, format!("cannot remove {}: {e}", path.display())))?;
+        if let Err(error) = std::fs::remove_file(&path) {
+            job.report.warning(format_args!(
+                "{}: cannot remove {}, which no slice needs any more: {error}; remove it by hand",
+                job.options.name,
+                path.display()
+            ));
+        }
     }
-    Ok(())
 }

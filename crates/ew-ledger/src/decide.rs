@@ -129,6 +129,7 @@ pub(crate) fn skip(
         }
     }
     log.ledger().skip(&known, &slice, reason)?;
+    ew_export::remove_unrecorded(log, job, &slice);
     report.note(format_args!(
         "{job}: the slice from {} to {} is skipped: {reason}",
         slice.window.start, slice.window.end

@@ -5,6 +5,10 @@ use crate::gather;
 use crate::{Ledger, Snapshot, schema};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::error::Error;
+use std::fs::{File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,9 +29,11 @@ impl Log {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        // Looked at first: an export makes them after its log has a schema. A lock is taken before, so that says nothing.
-        let has_exported = ["jobs", "kept"].iter().any(|folder| beside(path).join(folder).exists());
-        let ran_before = path.exists() && has_exported;
+        if !path.exists() {
+            // Where that cannot be, SQLite makes it in place, or says why not.
+            let _ = make(path);
+        }
+        let was_there = path.exists();
         let mut conn = Connection::open_with_flags(path, flags).map_err(sql("open a database"))?;
         conn.busy_timeout(WRITE_WAIT).map_err(sql("open a database"))?;
         conn.pragma_update(None, "foreign_keys", true).map_err(sql("open a database"))?;
@@ -35,7 +41,7 @@ impl Log {
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(sql("open a database"))?;
         // A receipt must outlive a power cut, and so must the rows that it speaks of.
         conn.pragma_update(None, "synchronous", "full").map_err(sql("open a database"))?;
-        migrate(&mut conn, path, ran_before)?;
+        migrate(&mut conn, path, was_there)?;
         gather::register(&conn).map_err(sql("open a database"))?;
         Ok(Log { conn, path: path.to_owned() })
     }
@@ -72,13 +78,38 @@ impl Log {
 }
 
 fn beside(log: &Path) -> PathBuf {
+    with_suffix(log, ".spool")
+}
+
+fn with_suffix(log: &Path, suffix: &str) -> PathBuf {
     let mut name = log.as_os_str().to_owned();
-    name.push(".spool");
+    name.push(suffix);
     PathBuf::from(name)
 }
 
-/// `ran_before`: an export left something beside the log, so that an empty one is none that is new.
-fn migrate(conn: &mut Connection, path: &Path, ran_before: bool) -> Result<(), StoreError> {
+/// Makes a new log under its name with all that belongs into one: who finds the file finds the schema too, however many
+/// programs begin at once and wherever one is killed.
+fn make(path: &Path) -> Result<(), Box<dyn Error>> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // SQLite would take what an earlier log left there for this one's.
+    if with_suffix(path, "-wal").exists() {
+        return Err("the write-ahead log of an earlier log is there".into());
+    }
+    let mut conn = Connection::open_in_memory()?;
+    run_steps(&mut conn)?;
+    let mut image = conn.serialize("main")?.to_vec();
+    // "File format version numbers" in SQLite's description of its format: 2 for write-ahead logging, which is for good.
+    image[18..20].fill(2);
+    let permissions = Permissions::from_mode(0o644);
+    let mut file = tempfile::Builder::new().prefix(".ew-log-").permissions(permissions).tempfile_in(dir)?;
+    file.write_all(&image)?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path)?;
+    Ok(File::open(dir)?.sync_all()?)
+}
+
+/// `was_there`: the file was there before it was opened.
+fn migrate(conn: &mut Connection, path: &Path, was_there: bool) -> Result<(), StoreError> {
     let sql = |doing| move |source| StoreError::Sql { doing, path: path.to_owned(), source };
     let known = schema::STEPS.len() as i64;
     let version = |conn: &Connection| {
@@ -99,23 +130,29 @@ fn migrate(conn: &mut Connection, path: &Path, ran_before: bool) -> Result<(), S
         if tables > 0 && version(conn)? == 0 {
             return Err(StoreError::Foreign { path: path.to_owned() });
         }
-        if ran_before && tables == 0 {
+        // An export makes them when its log has a schema. A lock is taken before, so that says nothing.
+        let has_exported = || ["jobs", "kept"].iter().any(|folder| beside(path).join(folder).exists());
+        if was_there && tables == 0 && has_exported() {
             return Err(StoreError::Emptied { path: path.to_owned(), spool: beside(path) });
         }
         // Once, for good: the mode is kept in the file. Two programs that start at once on a new log
         // both ask for it, and the lock that this takes is not covered by the busy time-out.
         set_wal(conn).map_err(sql("switch to write-ahead logging"))?;
     }
-    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql("migrate"))?;
+    run_steps(conn).map_err(sql("migrate"))
+}
+
+fn run_steps(conn: &mut Connection) -> rusqlite::Result<()> {
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another program may have migrated while this one waited for the lock.
-    let found = version(&tx)?.max(0);
-    for step in schema::STEPS.iter().skip(found as usize) {
-        tx.execute_batch(step).map_err(sql("migrate"))?;
+    let found: i64 = tx.query_row("pragma user_version", [], |row| row.get(0))?;
+    for step in schema::STEPS.iter().skip(found.max(0) as usize) {
+        tx.execute_batch(step)?;
     }
-    if found < known {
-        tx.pragma_update(None, "user_version", known).map_err(sql("migrate"))?;
+    if found < schema::STEPS.len() as i64 {
+        tx.pragma_update(None, "user_version", schema::STEPS.len() as i64)?;
     }
-    tx.commit().map_err(sql("migrate"))
+    tx.commit()
 }
 
 fn set_wal(conn: &Connection) -> rusqlite::Result<()> {
@@ -185,16 +222,40 @@ mod tests {
         }
     }
 
+    /// Beside what an earlier log left too: that one may have been moved away.
     #[test]
     fn many_open_a_new_log_at_once() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("ew.db");
-        // As a program that has only taken its lock leaves it.
-        std::fs::create_dir_all(Log::lock_dir(&path)).unwrap();
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| Log::open(&path).unwrap());
+        for (round, folder) in ["locks", "jobs", "kept"].repeat(5).into_iter().enumerate() {
+            let path = dir.path().join(format!("{round}.db"));
+            std::fs::create_dir_all(beside(&path).join(folder)).unwrap();
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| Log::open(&path).unwrap());
+                }
+            });
+            assert!(path.exists() && !with_suffix(&path, "-wal").exists(), "{folder}");
+        }
+        let hidden = std::fs::read_dir(dir.path()).unwrap().flatten();
+        let hidden: Vec<_> = hidden.filter(|entry| entry.file_name().as_encoded_bytes()[0] == b'.').collect();
+        assert!(hidden.is_empty(), "{hidden:?}");
+    }
+
+    /// Whichever way it is made: by another name first, or in place, where an earlier log left what it had not yet merged.
+    #[test]
+    fn a_new_log_writes_ahead_and_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        for wal in [None, Some(""), Some("left by another log")] {
+            let path = dir.path().join(format!("{}.db", wal.map_or(0, str::len)));
+            if let Some(text) = wal {
+                std::fs::write(with_suffix(&path, "-wal"), text).unwrap();
             }
-        });
+            let log = Log::open(&path).unwrap();
+            let mode: String = log.conn.query_row("pragma journal_mode", [], |row| row.get(0)).unwrap();
+            let faults: String = log.conn.query_row("pragma integrity_check", [], |row| row.get(0)).unwrap();
+            let seq: i64 = log.conn.query_row("select last_seq from state", [], |row| row.get(0)).unwrap();
+            assert_eq!((mode.as_str(), faults.as_str(), seq), ("wal", "ok", 0), "{wal:?}");
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o644, "{wal:?}");
+        }
     }
 }
