@@ -25,7 +25,7 @@ if [ ! -d "$checkout/node_modules" ]; then
         >/dev/null 2>&1 || not_run "what it needs cannot be installed by npm"
 fi
 
-cargo build --locked --quiet -p ew-sim
+[ -x target/debug/ew-sim ] || cargo build --locked --quiet -p ew-sim
 coproc SIM { exec target/debug/ew-sim cgate --for 60s; }
 # shellcheck disable=SC2064,SC2154  # that process, whatever becomes of the variable
 trap "kill $SIM_PID 2>/dev/null || true" EXIT
