@@ -1,14 +1,12 @@
 //! The copy that is kept of a long file, made while that is rendered: afterwards its delivery would wait for it.
 
 use crate::kept::{LEVEL, PIECE_BYTES};
+use ew_transport::LONG_BYTES;
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use zstd::Encoder;
 use zstd::zstd_safe::CParameter;
-
-/// From so many bytes on a file is long.
-const LONG_BYTES: u64 = 8 << 20;
 
 /// zstd compresses in a thread of its own, beside those that make the text and the one that writes it.
 const THREADS: u32 = 1;
@@ -44,7 +42,7 @@ impl Drop for EarlyCopy {
     }
 }
 
-/// A file of the spool while it is written, and its copy from where it is long. A copy that fails is none: there is time
+/// A file of the spool while it is written, and its copy from where it is long ([`LONG_BYTES`]). A copy that fails is none: there is time
 /// for another one when the file is delivered.
 pub(crate) struct Watched<'a> {
     path: &'a Path,

@@ -2,12 +2,13 @@
 
 use crate::early::EarlyCopy;
 use crate::job::JobRun;
-use crate::meter::{Meter, sha256_of_all};
+use crate::meter::sha256_of_all;
 use crate::render;
 use ew_cli::Failure;
 use ew_config::Config;
 use ew_core::Exit;
 use ew_store::{Delivery, Job, Log};
+use ew_transport::LONG_BYTES;
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
@@ -16,8 +17,8 @@ use std::thread::{self, JoinHandle};
 /// Fast: a file is compressed with every delivery and read again hardly ever.
 pub(crate) const LEVEL: i32 = 1;
 
-/// Bytes compressed at once.
-pub(crate) const PIECE_BYTES: usize = 256 * 1024;
+/// Read at once, bytes: what zstd compresses at once.
+pub(crate) const PIECE_BYTES: usize = 128 * 1024;
 
 /// Of kept files.
 const EXTENSION: &str = ".zst";
@@ -79,13 +80,15 @@ impl Keeping {
         let (dir, name) = (dir(job), name(spool));
         let (whole, part) = (dir.join(&name), dir.join(format!("{name}.part")));
         let (from, into, to) = (file.to_owned(), dir.clone(), part.clone());
+        let is_long = slice.bytes.is_some_and(|bytes| bytes >= LONG_BYTES);
         let work = move || {
             std::fs::create_dir_all(&into)?;
             match early {
                 Some(early) => early.move_to(&to).map(|()| Made::New),
                 // It is there where the slice is sent again.
                 None if holds(&whole, &sha256) => Ok(Made::Before),
-                None => compress(&from, &to, &sha256).map(|()| Made::New),
+                None if is_long => compress_shared(&from, &to, &sha256).map(|()| Made::New),
+                None => compress(&from, &to).map(|()| Made::New),
             }
         };
         let work = thread::Builder::new().name("keeper".into()).spawn(work).ok();
@@ -140,21 +143,27 @@ fn holds(path: &Path, sha256: &str) -> bool {
     hash().is_ok_and(|hash| hash == sha256)
 }
 
-/// Compresses a file of the spool. The receiver may have that as it is and write into it, so it is held to its hash.
-fn compress(file: &Path, part: &Path, sha256: &str) -> io::Result<()> {
+/// Compresses a file of the spool.
+fn compress(file: &Path, part: &Path) -> io::Result<()> {
     let written = || {
         let out = File::create(part)?;
-        let mut metered = Meter::new(zstd::Encoder::new(&out, LEVEL)?);
-        io::copy(&mut BufReader::with_capacity(PIECE_BYTES, File::open(file)?), &mut metered)?;
-        let (encoder, hash) = metered.finish();
+        let mut encoder = zstd::Encoder::new(&out, LEVEL)?;
+        io::copy(&mut BufReader::with_capacity(PIECE_BYTES, File::open(file)?), &mut encoder)?;
         encoder.finish()?;
-        if hash != sha256 {
-            return Err(io::Error::other(format!("{} was changed meanwhile", file.display())));
-        }
         out.sync_all()
     };
     // A full disk needs the room.
     written().inspect_err(|_| drop(std::fs::remove_file(part)))
+}
+
+/// Compresses a file of the spool that the receiver may have by a second name, and be writing into.
+fn compress_shared(file: &Path, part: &Path, sha256: &str) -> io::Result<()> {
+    compress(file, part)?;
+    if holds(part, sha256) {
+        return Ok(());
+    }
+    let _ = std::fs::remove_file(part);
+    Err(io::Error::other(format!("{} was changed meanwhile", file.display())))
 }
 
 /// Puts the kept file of a slice back into the spool; whether there is one that can be read. It may not be as recorded.
@@ -217,10 +226,10 @@ mod tests {
         let (file, part) = (dir.path().join("slice"), dir.path().join("slice.zst.part"));
         let (text, sha256) = ("as it was delivered", sha256_of("as it was delivered"));
         std::fs::write(&file, text).unwrap();
-        compress(&file, &part, &sha256).unwrap();
+        compress_shared(&file, &part, &sha256).unwrap();
         assert!(holds(&part, &sha256));
         std::fs::write(&file, "as the receiver has it").unwrap();
-        let error = compress(&file, &part, &sha256).unwrap_err();
+        let error = compress_shared(&file, &part, &sha256).unwrap_err();
         assert!(error.to_string().contains("was changed meanwhile"), "{error}");
         assert!(!part.exists() && !holds(&part, &sha256));
     }

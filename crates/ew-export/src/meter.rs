@@ -18,14 +18,9 @@ impl<W> Meter<W> {
         Meter { out, bytes: 0, hash: Sha256::new() }
     }
 
-    /// So far.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// The writer again, and the SHA-256 of what it took, as the ledger writes it.
-    pub(crate) fn finish(self) -> (W, String) {
-        (self.out, hex(&self.hash.finalize()))
+    /// The bytes that passed, and their SHA-256 as the ledger writes it.
+    pub(crate) fn finish(self) -> (u64, String) {
+        (self.bytes, hex(&self.hash.finalize()))
     }
 }
 

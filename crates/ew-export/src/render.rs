@@ -86,8 +86,7 @@ impl Renderer<'_> {
         let mut summary = (!beside::of(self.options).is_empty()).then(Summary::default);
         let rows = self.rows(piece, &mut compressor, summary.as_mut())?;
         compressor.finish().map_err(fault)?;
-        let bytes = meter.bytes();
-        let (_, sha256) = meter.finish();
+        let (bytes, sha256) = meter.finish();
         Ok(Rendered { rows, bytes, sha256, summary })
     }
 

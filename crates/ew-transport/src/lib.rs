@@ -27,6 +27,7 @@ pub use error::{ErrorKind, TransportError};
 pub use file::FileOptions;
 pub use ftp::{FtpMode, FtpOptions, FtpSecurity, FtpTransfer};
 pub use http::{Address, Hmac, HttpLogin, HttpOptions, Method};
+pub use link::LONG_BYTES;
 pub use look::{Answer, Content, Entry, Look, Size};
 pub use probe::{Ability, Can, Finding, Probe};
 pub use s3::S3Options;

@@ -9,8 +9,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Of less a copy is soon made, bytes.
-const LONG_BYTES: u64 = 8 << 20;
+/// From so many bytes on a file of the spool may be the receiver's too, by a second name: of less a copy is soon made.
+pub const LONG_BYTES: u64 = 8 << 20;
 
 /// The most that Linux gives at once, bytes: xattr(7).
 const ATTRIBUTES_MAX: usize = 64 * 1024;
