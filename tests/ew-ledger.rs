@@ -152,15 +152,42 @@ fn a_resend_leaves_a_good_kept_file_alone() {
     assert!(std::fs::read(&kept).unwrap() == whole, "a damaged one is made again");
 }
 
+/// A program gets the path of the spool's own file, and it is compressed meanwhile.
+#[test]
+fn what_a_program_writes_into_its_file_is_not_kept() {
+    let command = "command]\n  command = [\"sh\", \"-c\", \"echo more >> $EW_FILE\"]";
+    let job = config("", "csv]\n  layout = \"long\"").replace("file]\n  directory = \"out\"", command);
+    let mut site = Site::new(&job);
+    let name = "a".repeat(240);
+    let rows: Vec<String> =
+        (0..22_500).map(|n| format!("{:02}:{:02} {name}{} 1", n / 60 % 15, n % 60, n / 900)).collect();
+    append(&site, &rows.join("\n"));
+    site.now("2026-03-01T00:15:00Z");
+    run(&site, "ew-export", "").exit(0);
+    for name in site.names("ew.db.spool/kept/u") {
+        let kept = site.file(&format!("ew.db.spool/kept/u/{name}"));
+        let text = std::process::Command::new("zstd").arg("-dc").arg(kept).output().unwrap().stdout;
+        assert!(text.len() > 5 << 20 && !text.ends_with(b"more\n"), "{name}: {} bytes", text.len());
+    }
+    assert_eq!(site.names("ew.db.spool/jobs/u"), Vec::<String>::new());
+}
+
 /// The ledger does not know of a file that was kept by a run which could not say so any more.
 #[test]
 fn a_skipped_slice_leaves_no_kept_file() {
     let mut site = delivered("");
     append(&site, "31:00 a 4");
     site.now("2026-03-01T00:45:00Z");
-    let killed = command(&site, "ew-export", "").env("EW_CRASH", "kept").output().unwrap();
-    assert!(!killed.status.success());
-    assert_eq!(site.names("ew.db.spool/kept/u").len(), 3);
+    for boundary in ["noted", "kept"] {
+        let killed = command(&site, "ew-export", "").env("EW_CRASH", boundary).output().unwrap();
+        assert!(!killed.status.success());
+    }
+    std::fs::write(
+        site.file("ew.db.spool/kept/u/").join(format!("{}.part", site.names("ew.db.spool/kept/u")[2])),
+        "",
+    )
+    .unwrap();
+    assert_eq!(site.names("ew.db.spool/kept/u").len(), 4);
     run(&site, "ew-ledger", "skip u 2026-03-01T00:30:00Z gone").exit(0);
     assert_eq!(site.names("ew.db.spool/kept/u").len(), 2);
     run(&site, "ew-export", "").exit(0);

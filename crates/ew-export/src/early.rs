@@ -22,7 +22,7 @@ pub(crate) struct EarlyCopy {
 
 impl EarlyCopy {
     /// Gives it another name, on this file system or on another one, when all of it is on the disk.
-    pub(crate) fn move_to(self, to: &Path) -> io::Result<()> {
+    pub(crate) fn move_to(&self, to: &Path) -> io::Result<()> {
         self.file.sync_all()?;
         match std::fs::rename(&self.path, to) {
             Err(e) if e.kind() == ErrorKind::CrossesDevices => {
@@ -77,7 +77,7 @@ impl Write for Watched<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let written = match self.file.write(buffer) {
             // The file comes first.
-            Err(e) if e.kind() == ErrorKind::StorageFull && matches!(self.copy, Copy::Begun(_)) => {
+            Err(e) if is_full(&e) && matches!(self.copy, Copy::Begun(_)) => {
                 self.copy = Copy::None;
                 self.file.write(buffer)
             }
@@ -102,6 +102,11 @@ impl Write for Watched<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Nothing more may be written, on this disk or by this user.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 /// A copy of what was written so far.

@@ -8,7 +8,6 @@ use ew_cli::Failure;
 use ew_config::Config;
 use ew_core::Exit;
 use ew_store::{Delivery, Job, Log};
-use ew_transport::LONG_BYTES;
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
@@ -40,6 +39,13 @@ pub(crate) fn are_wanted(config: &Config) -> bool {
 
 fn dir(job: &JobRun<'_>) -> PathBuf {
     Log::kept_dir(job.log.path(), &job.options.name)
+}
+
+/// The name that a kept file has until it is whole.
+fn temporary(whole: &Path) -> PathBuf {
+    let mut part = whole.as_os_str().to_owned();
+    part.push(".part");
+    PathBuf::from(part)
 }
 
 /// A kept file.
@@ -78,18 +84,20 @@ impl Keeping {
             return None;
         }
         let (dir, name) = (dir(job), name(spool));
-        let (whole, part) = (dir.join(&name), dir.join(format!("{name}.part")));
+        let whole = dir.join(&name);
+        let part = temporary(&whole);
         let (from, into, to) = (file.to_owned(), dir.clone(), part.clone());
-        let is_long = slice.bytes.is_some_and(|bytes| bytes >= LONG_BYTES);
+        let is_shared = slice.bytes.is_none_or(|bytes| job.options.transport.shares_file(bytes));
         let work = move || {
             std::fs::create_dir_all(&into)?;
             match early {
-                Some(early) => early.move_to(&to).map(|()| Made::New),
+                Some(early) if early.move_to(&to).is_ok() => {}
                 // It is there where the slice is sent again.
-                None if holds(&whole, &sha256) => Ok(Made::Before),
-                None if is_long => compress_shared(&from, &to, &sha256).map(|()| Made::New),
-                None => compress(&from, &to).map(|()| Made::New),
+                None if holds(&whole, &sha256) => return Ok(Made::Before),
+                _ if is_shared => compress_shared(&from, &to, &sha256)?,
+                _ => compress(&from, &to)?,
             }
+            Ok(Made::New)
         };
         let work = thread::Builder::new().name("keeper".into()).spawn(work).ok();
         Some(Keeping { dir, name, part, work })
@@ -116,7 +124,8 @@ impl Keeping {
         if self.made()? == Made::Before {
             return Ok(());
         }
-        std::fs::rename(&self.part, self.dir.join(&self.name))?;
+        std::fs::rename(&self.part, self.dir.join(&self.name))
+            .inspect_err(|_| drop(std::fs::remove_file(&self.part)))?;
         File::open(&self.dir)?.sync_all()
     }
 
@@ -156,7 +165,7 @@ fn compress(file: &Path, part: &Path) -> io::Result<()> {
     written().inspect_err(|_| drop(std::fs::remove_file(part)))
 }
 
-/// Compresses a file of the spool that the receiver may have by a second name, and be writing into.
+/// Compresses a file of the spool that the far side may be writing into.
 fn compress_shared(file: &Path, part: &Path, sha256: &str) -> io::Result<()> {
     compress(file, part)?;
     if holds(part, sha256) {
@@ -192,8 +201,10 @@ pub(crate) fn restore(job: &JobRun<'_>, slice: &Delivery, spool: &str) -> bool {
 /// nothing of such a file, so it would stay for ever.
 pub fn remove_unrecorded(log: &Log, job: &str, slice: &Delivery) {
     if let (Some(spool), None) = (&slice.spool, &slice.kept) {
+        let whole = Log::kept_dir(log.path(), job).join(name(spool));
         // There hardly ever is one.
-        let _ = std::fs::remove_file(Log::kept_dir(log.path(), job).join(name(spool)));
+        let _ = std::fs::remove_file(temporary(&whole));
+        let _ = std::fs::remove_file(whole);
     }
 }
 

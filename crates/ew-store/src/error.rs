@@ -1,6 +1,7 @@
 //! What can go wrong with the log.
 
 use ew_core::Exit;
+use std::io;
 use std::path::PathBuf;
 
 /// An error of the log, naming the file and what was being done.
@@ -14,7 +15,7 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// SQLite refused.
     #[error("cannot {doing} in the log {}", path.display())]
@@ -50,6 +51,14 @@ pub enum StoreError {
         /// What a run left there.
         spool: PathBuf,
     },
+    /// What SQLite had not yet written into a log, without that log.
+    #[error("there is no log {}, but the last writes of one are in {}", path.display(), wal.display())]
+    Orphaned {
+        /// The log.
+        path: PathBuf,
+        /// Its write-ahead log.
+        wal: PathBuf,
+    },
     /// Its pages do not hang together.
     #[error("the log {} is damaged: {what}; nothing was copied", path.display())]
     Damaged {
@@ -79,6 +88,13 @@ pub enum StoreError {
 const DAMAGED: &str = "the log is damaged: ew-log check names it; keep a copy, then restore a backup (ew-log backup --help) or use \
      sqlite3's .recover";
 
+const FULL: &str = "the disk is full; make room and run again: what was not committed is done then";
+
+/// Nothing more may be written, on this disk or by this user.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 impl StoreError {
     /// The exit code that it makes.
     pub fn exit(&self) -> Exit {
@@ -100,9 +116,7 @@ impl StoreError {
                 Code::DatabaseBusy | Code::DatabaseLocked => {
                     Some("another program has been writing to the log for 30 s; try later".into())
                 }
-                Code::DiskFull => Some(
-                    "the disk is full; make room and run again: what was not committed is done then".into(),
-                ),
+                Code::DiskFull => Some(FULL.into()),
                 Code::SystemIoFailure => Some(
                     "the disk is full or failing (df, dmesg); what was not committed is done by the next run"
                         .into(),
@@ -120,6 +134,12 @@ impl StoreError {
                     .into(),
             ),
             StoreError::Foreign { .. } => Some("nothing was changed; is log.url in ew.toml right?".into()),
+            StoreError::Orphaned { .. } => Some(
+                "put it and the file -shm beside the log that was moved away, under that one's name: the rows are in it again; \
+                 or remove both. Nothing was changed"
+                    .into(),
+            ),
+            StoreError::Io { source, .. } if is_full(source) => Some(FULL.into()),
             StoreError::Io { .. } => Some("the log's folder must exist and be writable by this user".into()),
             StoreError::Named { .. } => {
                 Some("send it to the receiver that it was recorded for, or to a directory of its own".into())

@@ -1,13 +1,12 @@
 //! Opening the log.
 
-use crate::error::StoreError;
+use crate::error::{StoreError, is_full};
 use crate::gather;
 use crate::{Ledger, Snapshot, schema};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
-use std::error::Error;
 use std::fs::{File, Permissions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,8 +29,7 @@ impl Log {
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         if !path.exists() {
-            // Where that cannot be, SQLite makes it in place, or says why not.
-            let _ = make(path);
+            make(path)?;
         }
         let was_there = path.exists();
         let mut conn = Connection::open_with_flags(path, flags).map_err(sql("open a database"))?;
@@ -89,15 +87,30 @@ fn with_suffix(log: &Path, suffix: &str) -> PathBuf {
 
 /// Makes a new log under its name with all that belongs into one: who finds the file finds the schema too, however many
 /// programs begin at once and wherever one is killed.
-fn make(path: &Path) -> Result<(), Box<dyn Error>> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // SQLite would take what an earlier log left there for this one's.
-    if with_suffix(path, "-wal").exists() {
-        return Err("the write-ahead log of an earlier log is there".into());
+fn make(path: &Path) -> Result<(), StoreError> {
+    let file = target(path);
+    let wal = with_suffix(&file, "-wal");
+    // SQLite would throw those writes away. Another program may be making the log now, and writing ahead.
+    if wal.metadata().is_ok_and(|wal| wal.len() > 0) && !path.exists() {
+        return Err(StoreError::Orphaned { path: path.to_owned(), wal });
     }
-    let mut conn = Connection::open_in_memory()?;
-    run_steps(&mut conn)?;
-    let mut image = conn.serialize("main")?.to_vec();
+    match write_new(&file) {
+        Err(source) if is_full(&source) => {
+            Err(StoreError::Io { doing: "make the log", path: path.to_owned(), source })
+        }
+        // Another one was faster. Or it cannot be done so: then SQLite makes it in place, or says why not.
+        _ => Ok(()),
+    }
+}
+
+fn write_new(path: &Path) -> io::Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let image = || {
+        let mut conn = Connection::open_in_memory()?;
+        run_steps(&mut conn)?;
+        conn.serialize("main").map(|image| image.to_vec())
+    };
+    let mut image = image().map_err(io::Error::other)?;
     // "File format version numbers" in SQLite's description of its format: 2 for write-ahead logging, which is for good.
     image[18..20].fill(2);
     let permissions = Permissions::from_mode(0o644);
@@ -105,7 +118,18 @@ fn make(path: &Path) -> Result<(), Box<dyn Error>> {
     file.write_all(&image)?;
     file.as_file().sync_all()?;
     file.persist_noclobber(path)?;
-    Ok(File::open(dir)?.sync_all()?)
+    // One that may not be read cannot be synced either.
+    File::open(dir).map_or(Ok(()), |dir| dir.sync_all())
+}
+
+/// The file that a path names, which need not be there: what links lead to, as many as Linux follows (path_resolution(7)).
+fn target(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..40 {
+        let Ok(link) = std::fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(link);
+    }
+    path
 }
 
 /// `was_there`: the file was there before it was opened.
@@ -222,13 +246,16 @@ mod tests {
         }
     }
 
-    /// Beside what an earlier log left too: that one may have been moved away.
+    /// Beside what an earlier log left too: that one may have been moved away. Or by a link to where there is none.
     #[test]
     fn many_open_a_new_log_at_once() {
         let dir = tempfile::tempdir().unwrap();
-        for (round, folder) in ["locks", "jobs", "kept"].repeat(5).into_iter().enumerate() {
+        for (round, folder) in ["locks", "jobs", "kept"].repeat(6).into_iter().enumerate() {
             let path = dir.path().join(format!("{round}.db"));
             std::fs::create_dir_all(beside(&path).join(folder)).unwrap();
+            if round % 2 == 1 {
+                std::os::unix::fs::symlink(format!("data{round}.db"), &path).unwrap();
+            }
             std::thread::scope(|scope| {
                 for _ in 0..8 {
                     scope.spawn(|| Log::open(&path).unwrap());
@@ -241,21 +268,40 @@ mod tests {
         assert!(hidden.is_empty(), "{hidden:?}");
     }
 
-    /// Whichever way it is made: by another name first, or in place, where an earlier log left what it had not yet merged.
     #[test]
     fn a_new_log_writes_ahead_and_is_whole() {
         let dir = tempfile::tempdir().unwrap();
-        for wal in [None, Some(""), Some("left by another log")] {
-            let path = dir.path().join(format!("{}.db", wal.map_or(0, str::len)));
-            if let Some(text) = wal {
-                std::fs::write(with_suffix(&path, "-wal"), text).unwrap();
-            }
-            let log = Log::open(&path).unwrap();
-            let mode: String = log.conn.query_row("pragma journal_mode", [], |row| row.get(0)).unwrap();
-            let faults: String = log.conn.query_row("pragma integrity_check", [], |row| row.get(0)).unwrap();
-            let seq: i64 = log.conn.query_row("select last_seq from state", [], |row| row.get(0)).unwrap();
-            assert_eq!((mode.as_str(), faults.as_str(), seq), ("wal", "ok", 0), "{wal:?}");
-            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o644, "{wal:?}");
-        }
+        let (path, plain) = (dir.path().join("ew.db"), dir.path().join("plain.db"));
+        std::fs::write(with_suffix(&path, "-wal"), "").unwrap();
+        let log = Log::open(&path).unwrap();
+        let mode: String = log.conn.query_row("pragma journal_mode", [], |row| row.get(0)).unwrap();
+        let faults: String = log.conn.query_row("pragma integrity_check", [], |row| row.get(0)).unwrap();
+        let seq: i64 = log.conn.query_row("select last_seq from state", [], |row| row.get(0)).unwrap();
+        assert_eq!((mode.as_str(), faults.as_str(), seq), ("wal", "ok", 0));
+        // As SQLite would have made it.
+        Connection::open(&plain).unwrap().execute_batch("create table t (x)").unwrap();
+        let rights = |path: &Path| path.metadata().unwrap().permissions().mode();
+        assert_eq!(rights(&path), rights(&plain));
+    }
+
+    /// A log that was moved away without its last writes: SQLite would make a new one and throw them away.
+    #[test]
+    fn last_writes_without_their_log_are_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, away) = (dir.path().join("ew.db"), dir.path().join("away.db"));
+        let log = Log::open(&path).unwrap();
+        log.conn.execute_batch("insert into point (name) values ('a')").unwrap();
+        let wal = with_suffix(&path, "-wal");
+        let writes = std::fs::read(&wal).unwrap();
+        std::fs::rename(&path, &away).unwrap();
+        let error = Log::open(&path).unwrap_err();
+        assert!(matches!(error, StoreError::Orphaned { .. }), "{error}");
+        assert!(std::fs::read(&wal).unwrap() == writes && !path.exists());
+        // Beside it again, they are in it.
+        std::fs::rename(&away, &path).unwrap();
+        drop(log);
+        let points =
+            |log: &Log| log.conn.query_row("select count(*) from point", [], |row| row.get::<_, i64>(0));
+        assert_eq!(points(&Log::open(&path).unwrap()), Ok(1));
     }
 }

@@ -62,6 +62,10 @@ impl Transport for FileOptions {
         self.compress
     }
 
+    fn shares_file(&self, bytes: u64) -> bool {
+        bytes >= link::LONG_BYTES
+    }
+
     fn check(&self, base: &Path) -> Result<(), TransportError> {
         let directory = self.absolute(base);
         let found = match directory.is_dir() || parent_is_dir(&directory) {

@@ -231,6 +231,12 @@ pub trait Transport {
         None
     }
 
+    /// Whether the far side may write into the spool's own file, of so many bytes: it has that by a second name, or is
+    /// told its path.
+    fn shares_file(&self, _bytes: u64) -> bool {
+        false
+    }
+
     /// Whether a manifest, or another document, can lie beside a file there.
     fn takes_manifests(&self) -> bool {
         true

@@ -96,6 +96,10 @@ impl Transport for CommandOptions {
         self.compress
     }
 
+    fn shares_file(&self, _bytes: u64) -> bool {
+        true
+    }
+
     fn check(&self, base: &Path) -> Result<(), TransportError> {
         self.find(base).map_err(|fault| fault.at(&self.far_side(), None))
     }
