@@ -42,8 +42,8 @@ impl Drop for EarlyCopy {
     }
 }
 
-/// A file of the spool while it is written, and its copy from where it is long ([`LONG_BYTES`]). A copy that fails is none: there is time
-/// for another one when the file is delivered.
+/// A file of the spool while it is written, and its copy from where it is long ([`LONG_BYTES`]). A copy that fails is none:
+/// there is time for another one when the file is delivered.
 pub(crate) struct Watched<'a> {
     path: &'a Path,
     file: &'a File,
