@@ -1,8 +1,8 @@
 //! What lies beside a file at the receiver: how to read it (`csvw = true`), and what is in it (`manifest = true`). Both
 //! are functions of the slice, recorded with it, and sent after its file.
 
-use crate::early::EarlyCopy;
 use crate::job::JobRun;
+use crate::kept::Keeping;
 use crate::manifest::{self, Previous, Summary};
 use crate::meter::sha256_of;
 use crate::render::{self, Spooled};
@@ -35,6 +35,7 @@ pub(crate) fn record(
     spooled: Spooled,
 ) -> Result<Recorded, Failure> {
     let Spooled { mut slice, early, summary } = spooled;
+    let keeping = Keeping::start(job, &slice.spool, (slice.bytes, &slice.sha256), early);
     if let Some(summary) = summary {
         let kinds = of(job.options);
         for kind in &kinds {
@@ -60,19 +61,19 @@ pub(crate) fn record(
             slice.beside.extend(text.map(|text| Document { kind, text }));
         }
     }
-    Ok(Recorded { slice: job.log.ledger().record_rendered(known, passed_over, &slice)?, early })
+    Ok(Recorded { slice: job.log.ledger().record_rendered(known, passed_over, &slice)?, keeping })
 }
 
 /// A committed slice whose file lies in the spool.
 pub(crate) struct Recorded {
     pub(crate) slice: Delivery,
-    /// The copy that is kept of its file, where this run made one.
-    pub(crate) early: Option<EarlyCopy>,
+    /// Its file on its way to the kept ones, where that has begun.
+    pub(crate) keeping: Option<Keeping>,
 }
 
 impl From<Delivery> for Recorded {
     fn from(slice: Delivery) -> Recorded {
-        Recorded { slice, early: None }
+        Recorded { slice, keeping: None }
     }
 }
 

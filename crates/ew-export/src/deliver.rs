@@ -227,7 +227,7 @@ pub(crate) fn deliver(
     known: &Job,
     recorded: Recorded,
 ) -> Result<Delivered, Failure> {
-    let Recorded { slice, early } = recorded;
+    let Recorded { slice, keeping } = recorded;
     let slice = &slice;
     crash::boundary("recorded");
     let spool = slice.spool.clone().unwrap_or_default();
@@ -238,7 +238,10 @@ pub(crate) fn deliver(
     let mut reached = slice.reached.clone();
     let documents = job.log.ledger().beside(slice)?.into_iter();
     let beside = documents.map(|one| DocumentFile::write(&path, one)).collect::<Result<Vec<_>, _>>()?;
-    let mut keeping = Keeping::start(job, slice, &path, early);
+    let mut keeping = keeping.or_else(|| {
+        let contents = (slice.bytes?, slice.sha256.as_deref()?);
+        Keeping::start(job, &spool, contents, None)
+    });
     loop {
         let attempt = job.log.ledger().sending(known, slice, &destination, &ext)?;
         crash::boundary("noted");

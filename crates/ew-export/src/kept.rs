@@ -8,8 +8,9 @@ use ew_cli::Failure;
 use ew_config::Config;
 use ew_core::Exit;
 use ew_store::{Delivery, Job, Log};
+use ew_transport::LONG_BYTES;
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
@@ -62,8 +63,8 @@ enum Made {
     Before,
 }
 
-/// The file of a slice on its way to the kept ones: it is compressed while the slice is sent, unless it was before, and
-/// gets its name when that is delivered.
+/// The file of a slice on its way to the kept ones: it is compressed while the slice is recorded and sent, unless it was
+/// before, and gets its name when that is delivered.
 pub(crate) struct Keeping {
     dir: PathBuf,
     name: String,
@@ -72,22 +73,21 @@ pub(crate) struct Keeping {
 }
 
 impl Keeping {
-    /// Begins with the file of a slice in the spool, or with its copy; none where the job keeps none.
+    /// Begins with a file of the spool, by its name there, or with its copy; none where the job keeps none.
     pub(crate) fn start(
         job: &JobRun<'_>,
-        slice: &Delivery,
-        file: &Path,
+        spool: &str,
+        (bytes, sha256): (u64, &str),
         early: Option<EarlyCopy>,
     ) -> Option<Keeping> {
-        let (Some(spool), Some(sha256)) = (&slice.spool, slice.sha256.clone()) else { return None };
         if !are_wanted(job.config) {
             return None;
         }
         let (dir, name) = (dir(job), name(spool));
         let whole = dir.join(&name);
         let part = temporary(&whole);
-        let (from, into, to) = (file.to_owned(), dir.clone(), part.clone());
-        let is_shared = slice.bytes.is_none_or(|bytes| job.options.transport.shares_file(bytes));
+        let (from, into, to) = (render::spool_file(job, spool), dir.clone(), part.clone());
+        let (is_shared, sha256) = (job.options.transport.shares_file(bytes), sha256.to_owned());
         let work = move || {
             std::fs::create_dir_all(&into)?;
             match early {
@@ -155,10 +155,17 @@ fn holds(path: &Path, sha256: &str) -> bool {
 /// Compresses a file of the spool.
 fn compress(file: &Path, part: &Path) -> io::Result<()> {
     let written = || {
-        let out = File::create(part)?;
-        let mut encoder = zstd::Encoder::new(&out, LEVEL)?;
-        io::copy(&mut BufReader::with_capacity(PIECE_BYTES, File::open(file)?), &mut encoder)?;
-        encoder.finish()?;
+        let (file, mut out) = (File::open(file)?, File::create(part)?);
+        if file.metadata()?.len() < LONG_BYTES {
+            // In one piece, which needs no window beside it.
+            let mut text = Vec::new();
+            (&file).read_to_end(&mut text)?;
+            out.write_all(&zstd::bulk::compress(&text, LEVEL)?)?;
+        } else {
+            let mut encoder = zstd::Encoder::new(&out, LEVEL)?;
+            io::copy(&mut BufReader::with_capacity(PIECE_BYTES, file), &mut encoder)?;
+            encoder.finish()?;
+        }
         out.sync_all()
     };
     // A full disk needs the room.

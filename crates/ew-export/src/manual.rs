@@ -1,6 +1,6 @@
 //! `--from --to`: a range again, on demand. The bookmark stays where it is.
 
-use crate::beside::{self, Recorded};
+use crate::beside;
 use crate::deliver::{self, Courier, Delivered};
 use crate::due;
 use crate::job::JobRun;
@@ -151,7 +151,7 @@ fn send_slice(
     let slice = match Some(&again.slice.sha256) == slice.sha256.as_ref() {
         true => {
             let spool = Some(as_before(job, slice, &again.slice.spool)?);
-            Recorded { slice: Delivery { spool, ..slice.clone() }, early: again.early }
+            Delivery { spool, ..slice.clone() }.into()
         }
         false if split::is_too_large(job, again.slice.bytes) => {
             let (start, end) = (slice.window.start, slice.window.end);
